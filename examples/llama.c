@@ -4,8 +4,8 @@
  *     cc -O2 llama.c $(pkg-config --cflags --libs hedgerow) -lllama -lm
  *     ./a.out MODEL SCHEMA PROMPT [GRAMMAR]
  *
- * GRAMMAR is a file in llama.cpp's notation for the same outputs. With it, the program also compares
- * speeds: of hedgerow's sampler, of no grammar at all, and of llama.cpp's own grammar.
+ * GRAMMAR is a file in llama.cpp's notation for the same outputs. With it, the program also
+ * compares speeds: of hedgerow's sampler, of no grammar at all, and of llama.cpp's own grammar.
  */
 #include <hedgerow_llama.h>
 
@@ -68,7 +68,8 @@ static int32_t tokenize(const struct llama_model *model, const char *message, ll
     return count;
 }
 
-/* A chain that lets `first`, which may be NULL, restrict the candidates, and takes the most probable. */
+/* A chain that lets `first`, which may be NULL, restrict the candidates, and takes the most
+ * probable. */
 static struct llama_sampler *chain_of(struct llama_sampler *first) {
     struct llama_sampler *chain = llama_sampler_chain_init(llama_sampler_chain_default_params());
     if (first != NULL) {
@@ -78,9 +79,9 @@ static struct llama_sampler *chain_of(struct llama_sampler *first) {
     return chain;
 }
 
-/* Generates tokens until one ends the output, or `limit` of them if `to_limit` is set. Returns their
- * number, and the processor's time for them, which other programs do not disturb. The model runs on one
- * thread. */
+/* Generates tokens until one ends the output, or `limit` of them if `to_limit` is set. Returns
+ * their number, and the processor's time for them, which other programs do not disturb. The model
+ * runs on one thread. */
 static int generate(struct llama_context *context, struct llama_sampler *chain, llama_token *prompt, int32_t prompt_len,
                     int limit, bool to_limit, llama_token *output, double *seconds) {
     const struct llama_vocab *vocab = llama_model_get_vocab(llama_get_model(context));

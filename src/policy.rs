@@ -35,10 +35,13 @@ impl fmt::Display for UnknownName {
 
 impl std::error::Error for UnknownName {}
 
-/// Declares policies: `enum KeyOrder { Declared = "declared", Any = "any", }`. Attributes, such as
-/// `#[derive(Default)]`, are kept.
+/// Declares policies: `enum KeyOrder { Declared = "declared", Any = "any", }`. The first value is
+/// the default, unless another is named: `enum Draft default Unspecified { … }`. Attributes, such
+/// as `#[derive(Ord)]`, are kept.
 macro_rules! policy {
-    ($($(#[$doc:meta])* enum $name:ident { $($(#[$member_doc:meta])* $member:ident = $text:literal,)+ })+) => {$(
+    ($($(#[$doc:meta])* enum $name:ident $(default $default:ident)? {
+        $($(#[$member_doc:meta])* $member:ident = $text:literal,)+
+    })+) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[non_exhaustive]
@@ -55,6 +58,12 @@ macro_rules! policy {
                 match self {
                     $($name::$member => $text,)+
                 }
+            }
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                [$($name::$default,)? $($name::$member),+][0]
             }
         }
 

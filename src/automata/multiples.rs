@@ -24,7 +24,7 @@ use super::decimal::Decimal;
 use super::expr::LangId;
 use super::expr_pool::ExprPool;
 use super::machine::{DigitRuns, Machine};
-use super::number::{self, Bound, Fraction, Magnitude, Phase, Position, RangeTable, SignedZero};
+use super::number::{self, Bound, Fraction, Magnitude, Phase, Position, Range, RangeTable, SignedZero};
 use std::cmp::Ordering;
 use std::sync::{Arc, OnceLock};
 
@@ -67,7 +67,8 @@ impl ExprPool {
         if let Some(known) = self.known_machine(&key) {
             return Some(known);
         }
-        let range = RangeTable::build(key.clone(), lower, upper, fraction, zero, *places as u16)?;
+        let range =
+            RangeTable::build(key.clone(), Range::new(lower, upper, fraction, zero, *places as u16)?)?;
         if range.rows.len() > MAX_ROWS {
             return None;
         }

@@ -60,7 +60,7 @@ impl ExprPool {
         if let Some(known) = self.known_machine(&key) {
             return Some(known);
         }
-        let table = RangeTable::build(key, lower, upper, fraction, zero, 0)?;
+        let table = RangeTable::build(key, Range::new(lower, upper, fraction, zero, 0)?)?;
         Some(self.machine(Arc::new(table)))
     }
 }
@@ -135,7 +135,9 @@ pub(super) struct Range {
 }
 
 impl Range {
-    fn new(
+    /// The numbers between two bounds. Digits after the point are counted as far as a bound has
+    /// digits there, and at least as far as `places`.
+    pub(super) fn new(
         lower: Option<&Bound>,
         upper: Option<&Bound>,
         fraction: Fraction,
@@ -273,38 +275,22 @@ impl Range {
             // A bound with digits left is larger, since its last digit is not zero.
             so_far.then(usize::from(digits).min(bound.fraction.len()).cmp(&bound.fraction.len()))
         };
-        let above = match &side.0 {
+        let holds = |so_far: Ordering, bound: &Option<Magnitude>, inside: Ordering| match bound {
             None => true,
-            Some(bound) => match order(at.low, &side.0) {
-                Ordering::Less => false,
-                Ordering::Equal => !bound.exclusive,
-                Ordering::Greater => true,
+            Some(ends) => match order(so_far, bound) {
+                Ordering::Equal => !ends.exclusive,
+                order => order == inside,
             },
         };
-        let below = match &side.1 {
-            None => true,
-            Some(bound) => match order(at.high, &side.1) {
-                Ordering::Less => true,
-                Ordering::Equal => !bound.exclusive,
-                Ordering::Greater => false,
-            },
-        };
+        let above = holds(at.low, &side.0, Ordering::Greater);
+        let below = holds(at.high, &side.1, Ordering::Less);
         matches!(at.phase, Phase::Zero | Phase::Whole(_) | Phase::Fraction(_)) && above && below
     }
 }
 
 impl RangeTable {
-    /// Builds the table. Digits after the point are counted as far as a bound has digits there, and
-    /// at least as far as `places`.
-    pub(super) fn build(
-        key: String,
-        lower: Option<&Bound>,
-        upper: Option<&Bound>,
-        fraction: Fraction,
-        zero: SignedZero,
-        places: u16,
-    ) -> Option<Self> {
-        let range = Range::new(lower, upper, fraction, zero, places)?;
+    /// Builds the table.
+    pub(super) fn build(key: String, range: Range) -> Option<Self> {
         let start = Position {
             phase: Phase::Start,
             negative: false,
@@ -470,6 +456,16 @@ mod tests {
         all
     }
 
+    /// True if the digits of `word` after the point are such as `fraction` allows.
+    fn has_fraction(word: &str, value: &Decimal, fraction: Fraction) -> bool {
+        let places = word.split_once('.').map_or(0, |parts| parts.1.len());
+        match fraction {
+            Fraction::None => places == 0,
+            Fraction::Zeros => value.is_integer(),
+            Fraction::Digits(max) => places as u64 <= u64::from(max),
+        }
+    }
+
     fn is_plain(word: &str) -> bool {
         serde_json::from_str::<serde_json::Number>(word).is_ok() && !word.contains('e')
     }
@@ -495,15 +491,10 @@ mod tests {
                         for word in spellings() {
                             let want = is_plain(&word) && {
                                 let value = d(&word);
-                                let places = word.split_once('.').map_or(0, |p| p.1.len());
                                 (sides & 1 == 0 || if open { value > low.value } else { value >= low.value })
                                     && (sides & 2 == 0
                                         || if open { value < high.value } else { value <= high.value })
-                                    && match fraction {
-                                        Fraction::None => places == 0,
-                                        Fraction::Zeros => value.is_integer(),
-                                        Fraction::Digits(max) => places as u64 <= u64::from(max),
-                                    }
+                                    && has_fraction(&word, &value, fraction)
                             };
                             assert_eq!(
                                 pool.accepts(range, word.as_bytes()),
@@ -630,7 +621,6 @@ mod tests {
                         let ends = (low.as_ref(), high.as_ref());
                         let id = pool.multiples_between(&divisor, &not, ends, fraction, zero).unwrap();
                         for (word, value) in &spellings {
-                            let places = word.split_once('.').map_or(0, |p| p.1.len());
                             let want = value.is_multiple_of(&divisor) == Some(true)
                                 && not.iter().all(|n| value.is_multiple_of(n) == Some(false))
                                 && low
@@ -642,11 +632,7 @@ mod tests {
                                 && (zero == SignedZero::Allowed
                                     || !word.starts_with('-')
                                     || !value.is_zero())
-                                && match fraction {
-                                    Fraction::None => places == 0,
-                                    Fraction::Zeros => value.is_integer(),
-                                    Fraction::Digits(max) => places as u64 <= u64::from(max),
-                                };
+                                && has_fraction(word, value, fraction);
                             assert_eq!(
                                 pool.accepts(id, word.as_bytes()),
                                 want,

@@ -376,6 +376,12 @@ mod tests {
     }
     use hedgerow::syntax::regex::{Dialect, compile};
 
+    /// Checks the place and the reason of a refusal; `None` stands for a text that is accepted.
+    fn assert_refusal(grammar: &Grammar, text: &str, expected: Option<(usize, &str)>) {
+        let expected = expected.map(|(at, reason)| Refusal { at, reason: reason.to_owned() });
+        assert_eq!(refusal(grammar, text).unwrap(), expected, "{text}");
+    }
+
     #[test]
     fn refusals_say_where_and_what_was_expected() {
         let grammar = compile("[0-9]{2}(é|-)?", Dialect::Ecma262).unwrap();
@@ -388,8 +394,7 @@ mod tests {
             ("12\n", Some((2, "expected the end or `-`, 0xc3, found `\\n`"))),
             ("12--", Some((3, "expected the end, found `-`"))),
         ] {
-            let expected = expected.map(|(at, reason)| Refusal { at, reason: reason.to_owned() });
-            assert_eq!(refusal(&grammar, text).unwrap(), expected, "{text}");
+            assert_refusal(&grammar, text, expected);
         }
     }
 
@@ -404,8 +409,7 @@ mod tests {
             ("x", Some((0, "expected <|a|>, found `x`"))),
             ("<|a|>x", Some((6, "expected `<`, `>`, `a` to `z`, `|`, <|end|>, found the end"))),
         ] {
-            let expected = expected.map(|(at, reason)| Refusal { at, reason: reason.to_owned() });
-            assert_eq!(refusal(&grammar, text).unwrap(), expected, "{text}");
+            assert_refusal(&grammar, text, expected);
         }
     }
 

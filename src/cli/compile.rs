@@ -4,9 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::command_error::{CommandError, written};
-use super::constraint::{ConstraintArgs, PolicyArgs};
-use super::input;
-use hedgerow::engine::Constraint;
+use super::constraint::{PolicyArgs, VocabularyConstraintArgs};
 use std::io::{self, Write};
 
 const AFTER_HELP: &str = "\
@@ -28,11 +26,8 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Args {
-    /// The tokens: a tokenizer.json, tekken.json, SentencePiece model or GGUF file
-    #[arg(long, value_name = "FILE")]
-    vocab: PathBuf,
     #[command(flatten)]
-    constraint: ConstraintArgs,
+    constraint: VocabularyConstraintArgs,
     /// Write the state machine to FILE
     #[arg(long, value_name = "FILE")]
     fsm: PathBuf,
@@ -44,10 +39,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
-    let grammar = args.constraint.require(&args.policy)?.grammar;
-    let vocabulary = input::vocabulary(&args.vocab)?;
-    let constraint = Constraint::new(&grammar, &vocabulary)
-        .map_err(|error| CommandError::new("the constraint does not fit the vocabulary").because(&error))?;
+    let constraint = args.constraint.load(&args.policy)?;
     let fsm = constraint
         .compile_token_fsm(args.max_states)
         .map_err(|error| CommandError::new("the constraint has no state machine").because(&error))?;

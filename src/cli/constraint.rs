@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::command_error::CommandError;
 use super::input;
 use super::policy::policy;
+use hedgerow::engine::Constraint;
 use hedgerow::grammar::{CompileErrorKind, Grammar, KeyOrder};
 use hedgerow::schema::{
     self, AdditionalProperties, ContentEncoding, Draft, EscapePolicy, FormatPolicy, Numbers, SchemaOptions,
@@ -35,6 +36,25 @@ pub(super) struct ConstraintArgs {
     /// is standard input)
     #[arg(long, value_name = "FILE", group = "schemas")]
     pub structural_tag: Option<PathBuf>,
+}
+
+/// A constraint over a vocabulary.
+#[derive(Debug, clap::Args)]
+pub(super) struct VocabularyConstraintArgs {
+    /// The tokens: a tokenizer.json, tekken.json, SentencePiece model or GGUF file
+    #[arg(long, value_name = "FILE")]
+    vocab: PathBuf,
+    #[command(flatten)]
+    constraint: ConstraintArgs,
+}
+
+impl VocabularyConstraintArgs {
+    /// The constraint asked for.
+    pub fn load(&self, policy: &PolicyArgs) -> Result<Constraint, CommandError> {
+        let grammar = self.constraint.require(policy)?.grammar;
+        Constraint::new(&grammar, &input::vocabulary(&self.vocab)?)
+            .map_err(|error| CommandError::new("the constraint does not fit the vocabulary").because(&error))
+    }
 }
 
 /// The kinds of constraints with which an option about schemas is in conflict.

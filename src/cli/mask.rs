@@ -2,13 +2,12 @@
 
 use std::collections::HashSet;
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::command_error::{CommandError, written};
-use super::constraint::{ConstraintArgs, PolicyArgs};
+use super::constraint::{PolicyArgs, VocabularyConstraintArgs};
 use super::input;
-use hedgerow::engine::{Constraint, EngineError, Matcher};
+use hedgerow::engine::{EngineError, Matcher};
 use hedgerow::vocab::{TokenId, TokenSet, Vocabulary};
 
 const AFTER_HELP: &str = "\
@@ -31,11 +30,8 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Args {
-    /// The tokens: a tokenizer.json, tekken.json, SentencePiece model or GGUF file
-    #[arg(long, value_name = "FILE")]
-    vocab: PathBuf,
     #[command(flatten)]
-    constraint: ConstraintArgs,
+    constraint: VocabularyConstraintArgs,
     /// The output so far
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     prefix: String,
@@ -47,16 +43,14 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
-    let grammar = args.constraint.require(&args.policy)?.grammar;
-    let vocabulary = input::vocabulary(&args.vocab)?;
-    let constraint = Constraint::new(&grammar, &vocabulary)
-        .map_err(|error| CommandError::new("the constraint does not fit the vocabulary").because(&error))?;
+    let constraint = args.constraint.load(&args.policy)?;
+    let vocabulary = constraint.vocabulary();
     let mut matcher = read_prefix(constraint.matcher(), &args.prefix)?;
     let failed = |error| CommandError::new("cannot compute the mask").because(&error);
     let mask = matcher.mask().map_err(failed)?;
     let mut out = BufWriter::new(io::stdout().lock());
     if args.list {
-        written(list(&mut out, &vocabulary, &mask))?;
+        written(list(&mut out, vocabulary, &mask))?;
         return Ok(ExitCode::SUCCESS);
     }
     let forced = matcher.forced_bytes().map_err(failed)?;
@@ -70,11 +64,8 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
         (false, false) => "no",
     };
     let (count, size) = (mask.count(), vocabulary.size());
-    let ends: Vec<String> = vocabulary
-        .eos()
-        .iter()
-        .map(|&id| format!("{} (id {})", shown_token(&vocabulary, id), id.0))
-        .collect();
+    let ends: Vec<String> =
+        vocabulary.eos().iter().map(|&id| format!("{} (id {})", shown_token(vocabulary, id), id.0)).collect();
     let ends = if ends.is_empty() { "no token of this vocabulary".to_owned() } else { ends.join(", ") };
     let text = format!(
         "allowed   {count} of {size} tokens\ncomplete  {complete}\nended by  {ends}\nforced    {forced}\n"

@@ -20,6 +20,7 @@ use super::model::{LanguageModel, LogitRows, TreeInput};
 use super::pending_input::PendingInput;
 use super::prefix_cache::Prefix;
 use super::request::{Budget, Chunk, FinishReason, Generation, Request, RequestId, Timings, Usage};
+use super::search_step::SearchStep;
 use super::sequence::Sequence;
 use super::settings::DecodeSettings;
 use super::strategy::Strategy;
@@ -255,23 +256,23 @@ impl<C: Send + 'static> ActiveRequest<C> {
                 return Ok(());
             }
         }
-        match &mut self.search {
-            SearchState::Sample | SearchState::BestOf => {
-                for (number, (input, read)) in output.inputs.iter().zip(read).enumerate() {
-                    self.accept_drafts(model, input.sequence, read, output, output.first + number, clock)?;
-                }
-                Ok(())
+        if let SearchState::Sample | SearchState::BestOf = self.search {
+            for (number, (input, read)) in output.inputs.iter().zip(read).enumerate() {
+                self.accept_drafts(model, input.sequence, read, output, output.first + number, clock)?;
             }
-            SearchState::Beam(beams) => {
-                let Self { sequences, settings, timings, .. } = self;
-                beams.step(model, sequences, output.logits, output.first, settings, clock, timings)
-            }
-            SearchState::Contrastive(search) => {
-                let Self { sequences, settings, timings, .. } = self;
-                let PassOutput { logits, hidden, first, .. } = output;
-                search.step(model, sequences, logits, hidden, first, settings, clock, timings)
-            }
+            return Ok(());
         }
+        let (start, masked) = (clock.now(), self.timings.mask);
+        let PassOutput { logits, hidden, first: first_input, .. } = output;
+        let Self { sequences, settings, timings: times, .. } = self;
+        let step = SearchStep { sequences, logits, hidden, first_input, settings, clock, times };
+        match &mut self.search {
+            SearchState::Sample | SearchState::BestOf => {}
+            SearchState::Beam(beams) => beams.step(model, step)?,
+            SearchState::Contrastive(search) => search.step(model, step)?,
+        }
+        self.timings.sample += clock.since(start).saturating_sub(self.timings.mask - masked);
+        Ok(())
     }
 
     /// Removes the tokens that were read from the pending tokens, and returns their number for each

@@ -21,11 +21,11 @@
 //! A step costs one forward pass over all beams, one pass over each row, and a fork of the cache
 //! for every further child of a beam that has several.
 
-use super::clock::Clock;
 use super::error::DecodeError;
 use super::logits::Logits;
 use super::model::LanguageModel;
-use super::request::{FinishReason, Timings};
+use super::request::FinishReason;
+use super::search_step::SearchStep;
 use super::sequence::Sequence;
 use super::settings::DecodeSettings;
 use super::strategy::{BeamSearch, EarlyStopping};
@@ -61,21 +61,13 @@ impl<C: Send + 'static> BeamState<C> {
         Self { search, groups: (0..search.groups).map(|_| group()).collect() }
     }
 
-    /// Takes one step. The logits of `sequences[i]` are those of input `first_input + i`. When the
-    /// search ends, `sequences` become the outputs found, best first.
-    #[allow(clippy::too_many_arguments)]
+    /// Takes one step. When the search ends, the sequences become the outputs found, best first.
     pub fn step<M: LanguageModel<Cache = C>>(
         &mut self,
         model: &M,
-        sequences: &mut Vec<Sequence<C>>,
-        logits: &Logits,
-        first_input: usize,
-        settings: &DecodeSettings,
-        clock: &Clock,
-        times: &mut Timings,
+        step: SearchStep<'_, C>,
     ) -> Result<(), DecodeError> {
-        let start = clock.now();
-        let masked = times.mask;
+        let SearchStep { sequences, logits, first_input, settings, clock, times, .. } = step;
         let scores = self.all_scores(sequences, logits, first_input, settings)?;
         let grouped = self.search.groups > 1;
         let size = self.search.beams / self.search.groups;
@@ -140,7 +132,6 @@ impl<C: Send + 'static> BeamState<C> {
         if self.groups.iter().all(|group| group.done) {
             self.finish(sequences);
         }
-        times.sample += clock.since(start).saturating_sub(times.mask - masked);
         Ok(())
     }
 

@@ -12,11 +12,10 @@
 //! A token costs one pass over k sequences, k − 1 forks of the cache, and k products with all
 //! hidden states so far.
 
-use super::clock::Clock;
 use super::error::DecodeError;
 use super::logits::{Logits, ModelRow};
 use super::model::LanguageModel;
-use super::request::Timings;
+use super::search_step::SearchStep;
 use super::sequence::Sequence;
 use super::settings::DecodeSettings;
 use super::strategy::ContrastiveSearch;
@@ -48,21 +47,13 @@ impl<C: Send + 'static> ContrastiveState<C> {
     }
 
     /// Takes one step: chooses among the candidates that have been read, if any, and proposes the
-    /// next ones. When the output has ended, `sequences` hold it alone.
-    #[allow(clippy::too_many_arguments)]
+    /// next ones. When the output has ended, the sequences hold it alone.
     pub fn step<M: LanguageModel<Cache = C>>(
         &mut self,
         model: &M,
-        sequences: &mut Vec<Sequence<C>>,
-        logits: &Logits,
-        hidden: Option<&Logits>,
-        first_input: usize,
-        settings: &DecodeSettings,
-        clock: &Clock,
-        times: &mut Timings,
+        step: SearchStep<'_, C>,
     ) -> Result<(), DecodeError> {
-        let start = clock.now();
-        let masked = times.mask;
+        let SearchStep { sequences, logits, hidden, first_input, settings, clock, times } = step;
         let chosen = self.choose(hidden, first_input);
         let cache = sequences.get_mut(chosen).and_then(|sequence| sequence.input.cache.take());
         let mut output = match self.output.take() {
@@ -95,7 +86,6 @@ impl<C: Send + 'static> ContrastiveState<C> {
             self.read_candidates(model, sequences, &mut output, row, cache, settings)?;
             self.output = Some(output);
         }
-        times.sample += clock.since(start).saturating_sub(times.mask - masked);
         Ok(())
     }
 

@@ -59,10 +59,8 @@ pub enum Draft {
 
 policy! {
     /// The rule by which a draft model chooses a token.
-    #[derive(Default)]
     enum DraftChoice {
         /// The most probable token. Outputs have the tokens that they would have without drafts.
-        #[default]
         Likeliest = "likeliest",
         /// A token drawn from the draft model's distribution. Outputs have the distribution that
         /// they would have without drafts.

@@ -34,6 +34,7 @@ mod prefix_cache;
 mod reasoning_budget;
 mod reply;
 mod request;
+mod search_step;
 mod sequence;
 mod settings;
 mod strategy;

@@ -79,7 +79,6 @@ pub struct Request {
 policy! {
     /// The treatment of a constrained output that would be longer than
     /// [`SamplingParams::max_tokens`] or the context.
-    #[derive(Default)]
     enum Budget {
         /// The output is completed in time. A token that would leave too little room for a complete
         /// output is replaced by a short way to the end, which the model has not chosen. The output
@@ -90,21 +89,18 @@ policy! {
         /// [`DecodeError::ShortestOutput`](super::DecodeError::ShortestOutput). An output for which
         /// no short way is known is cut. Only [`Strategy::Sample`] and [`Strategy::BestOf`]
         /// complete outputs; other strategies cut them.
-        #[default]
         Complete = "complete",
         /// The output is cut at the limit.
         Cut = "cut",
     }
 
     /// The treatment of tokens that the constraint forces, because it allows no other text.
-    #[derive(Default)]
     enum ForcedTokens {
         /// Tokens that spell the forced text are appended without asking the model, and read in one
         /// forward pass.
         ///
         /// The bytes are those that sampling would have given; their division into tokens may
         /// differ.
-        #[default]
         Append = "append",
         /// Every token is sampled. It costs one forward pass for each, and the model divides the
         /// text into tokens.
@@ -113,10 +109,8 @@ policy! {
 
     /// The treatment of a prompt that ends in the middle of a text that the model would write as
     /// one token.
-    #[derive(Default)]
     enum TokenHealing {
         /// The prompt's tokens stay as they are.
-        #[default]
         Off = "off",
         /// The prompt's last token is removed if other tokens begin with its bytes. The output must
         /// then begin with these bytes, which are in its tokens but not in its text.

@@ -1,9 +1,12 @@
 //! The boundary between C and Rust: checks of pointers, delivery of results, and a stop for panics.
 //!
 //! Every entry point is one call of [`guard`], or of [`value`] for calls that cannot fail, around a
-//! closure. The closure first turns its arguments into references with the functions below, and
-//! then works on safe types only. Results are written through [`Out`] after everything has
-//! succeeded, so a failure leaves them unchanged.
+//! closure. [`create`], [`list`], [`change`] and [`answer`] are [`guard`] for one kind of call
+//! each, and [`handle`] is [`value`] for a new object.
+//!
+//! The closure first turns its arguments into references with the functions below, and then works
+//! on safe types only. Results are written through [`Out`] after everything has succeeded, so a
+//! failure leaves them unchanged.
 //!
 //! Unsafe code: only here does a raw pointer become a reference or slice. Each function states the
 //! promises that it relies on. They are the caller's promises as written in the header, except for
@@ -101,8 +104,71 @@ pub(super) fn value<T>(otherwise: T, body: impl FnOnce() -> Option<T>) -> T {
     }
 }
 
-/// Frees an object that [`Out::object`] gave out. Relies on `object` being NULL or such a pointer,
-/// not freed yet.
+/// Makes an object for an entry point that has no status, as [`value`]; NULL stands for none. The
+/// caller frees it with [`free`].
+pub(super) fn handle<T>(make: impl FnOnce() -> Option<T>) -> *mut T {
+    value(std::ptr::null_mut(), || Some(Box::into_raw(Box::new(make()?))))
+}
+
+/// Runs an entry point that makes an object, as [`guard`]. The caller frees it with [`free`].
+///
+/// Relies on the promise of [`guard`], and on `place` being NULL or writable.
+pub(super) unsafe fn create<T, E: From<CallError>>(
+    place: *mut *mut T,
+    error: *mut *mut E,
+    make: impl FnOnce() -> Result<T, CallError>,
+) -> hr_status {
+    let body = || {
+        let place = unsafe { out(place, "out")? };
+        place.set(Box::into_raw(Box::new(make()?)));
+        Ok(())
+    };
+    unsafe { guard(error, body) }
+}
+
+/// Runs an entry point whose result is a list, as [`guard`]. Relies on the promises of [`guard`]
+/// and of [`copy_out`].
+pub(super) unsafe fn list<T: Copy, L: AsRef<[T]>, E: From<CallError>>(
+    buffer: *mut T,
+    capacity: usize,
+    len: *mut usize,
+    error: *mut *mut E,
+    make: impl FnOnce() -> Result<L, CallError>,
+) -> hr_status {
+    unsafe { guard(error, || copy_out(make()?.as_ref(), buffer, capacity, len)) }
+}
+
+/// Runs an entry point that changes the state of an object, as [`guard`]. Relies on the promises of
+/// [`guard`] and of [`object_mut`].
+pub(super) unsafe fn change<O: Stateful<S>, S, E: From<CallError>>(
+    object: *mut O,
+    error: *mut *mut E,
+    work: impl FnOnce(&mut S) -> Result<(), CallError>,
+) -> hr_status {
+    unsafe { guard(error, || object_mut(object, O::NAME)?.state().change(work)) }
+}
+
+/// Runs an entry point that changes the state of an object and gives one result to the caller, in
+/// the parameter `place` of this name. Relies on the promises of [`change`], and on `place` being
+/// NULL or writable.
+pub(super) unsafe fn answer<O: Stateful<S>, S, T, E: From<CallError>>(
+    object: *mut O,
+    place: *mut T,
+    name: &str,
+    error: *mut *mut E,
+    work: impl FnOnce(&mut S) -> Result<T, CallError>,
+) -> hr_status {
+    let body = || {
+        let object = unsafe { object_mut(object, O::NAME)? };
+        let place = unsafe { out(place, name)? };
+        place.set(object.state().change(work)?);
+        Ok(())
+    };
+    unsafe { guard(error, body) }
+}
+
+/// Frees an object that [`create`] or [`handle`] gave out. Relies on `object` being NULL or such a
+/// pointer, not freed yet.
 pub(super) unsafe fn free<T>(object: *mut T) {
     if !object.is_null() {
         value((), || {
@@ -119,13 +185,6 @@ impl<T> Out<T> {
     pub(super) fn set(self, value: T) {
         // The memory may never have been initialised, so its old value is not dropped.
         unsafe { self.0.as_ptr().write(value) }
-    }
-}
-
-impl<T> Out<*mut T> {
-    /// Gives a new object to the caller, who frees it with [`free`].
-    pub(super) fn object(self, object: T) {
-        self.set(Box::into_raw(Box::new(object)));
     }
 }
 
@@ -234,6 +293,15 @@ fn check_elements<T>(pointer: *const T, len: usize, name: &str) -> Result<(), Ca
         Some(bytes) if bytes <= isize::MAX as usize => Ok(()),
         _ => Err(CallError::argument(format!("{name} cannot have {len} elements: no memory is that large"))),
     }
+}
+
+/// An object of C whose state changes. Calls name it in their errors by the parameter that holds
+/// it.
+pub(super) trait Stateful<S> {
+    /// The name of that parameter.
+    const NAME: &'static str;
+
+    fn state(&mut self) -> &mut Guarded<S>;
 }
 
 /// The state of an object that a panic may have left half changed.

@@ -5,7 +5,6 @@
 #![allow(unsafe_code)]
 
 use super::boundary;
-use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -23,7 +22,7 @@ pub struct hr_cancel_flag(pub(super) Arc<AtomicBool>);
 /// A flag that is not set.
 #[unsafe(no_mangle)]
 pub extern "C" fn hr_cancel_flag_new() -> *mut hr_cancel_flag {
-    boundary::value(ptr::null_mut(), || Some(Box::into_raw(Box::new(hr_cancel_flag(Arc::default())))))
+    boundary::handle(|| Some(hr_cancel_flag(Arc::default())))
 }
 
 /// Sets a flag. It takes no lock and no memory, so a signal handler may call it. NULL is ignored.
@@ -55,10 +54,7 @@ pub unsafe extern "C" fn hr_cancel_flag_is_set(flag: *const hr_cancel_flag) -> b
 /// A second handle to the same flag; NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_cancel_flag_clone(flag: *const hr_cancel_flag) -> *mut hr_cancel_flag {
-    boundary::value(ptr::null_mut(), || {
-        let flag = unsafe { flag.as_ref() }?;
-        Some(Box::into_raw(Box::new(hr_cancel_flag(flag.0.clone()))))
-    })
+    boundary::handle(|| Some(hr_cancel_flag(unsafe { flag.as_ref() }?.0.clone())))
 }
 
 /// Frees a flag. NULL is allowed.

@@ -13,7 +13,7 @@ use super::interrupt::{self, hr_interrupt};
 use super::options::{self, Versioned};
 use super::status::hr_status;
 use super::vocab::hr_vocab;
-use crate::engine::{Constraint, EngineError, Limits};
+use crate::engine::{Constraint, EngineError, Limits, Stats};
 use crate::grammar::GrammarError;
 
 /// A grammar tied to a vocabulary, from which matchers are made. Made by hr_constraint_new(), freed
@@ -44,15 +44,12 @@ pub struct hr_limits {
 
 // Numbers.
 unsafe impl Versioned for hr_limits {
-    fn defaults() -> Self {
+    fn set_defaults(&mut self) {
         let limits = Limits::default();
-        hr_limits {
-            struct_size: size_of::<Self>(),
-            graph_bytes: limits.graph_bytes,
-            state_threads: limits.state_threads,
-            search_states: limits.search_states,
-            nodes: limits.nodes,
-        }
+        self.graph_bytes = limits.graph_bytes;
+        self.state_threads = limits.state_threads;
+        self.search_states = limits.search_states;
+        self.nodes = limits.nodes;
     }
 }
 
@@ -134,19 +131,21 @@ pub struct hr_constraint_stats {
 }
 
 // Numbers.
-unsafe impl Versioned for hr_constraint_stats {
-    fn defaults() -> Self {
+unsafe impl Versioned for hr_constraint_stats {}
+
+impl From<Stats> for hr_constraint_stats {
+    fn from(found: Stats) -> Self {
         hr_constraint_stats {
-            struct_size: size_of::<Self>(),
-            states: 0,
-            transitions: 0,
-            summaries: 0,
-            languages: 0,
-            nodes: 0,
-            bytes: 0,
-            rebuilds: 0,
-            masks: 0,
-            mask_hits: 0,
+            struct_size: 0,
+            states: found.states,
+            transitions: found.transitions,
+            summaries: found.summaries,
+            languages: found.languages,
+            nodes: found.nodes,
+            bytes: found.bytes,
+            rebuilds: found.rebuilds as usize,
+            masks: found.masks,
+            mask_hits: found.mask_hits,
         }
     }
 }
@@ -183,27 +182,20 @@ pub unsafe extern "C" fn hr_constraint_new(
     out: *mut *mut hr_constraint,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let out = boundary::out(out, "out")?;
+    let make = || unsafe {
         let grammar = boundary::object(grammar, "grammar")?;
         let vocab = boundary::object(vocab, "vocab")?;
         let limits = options::read(limits, "limits")?.to_limits();
-        let interrupt = interrupt::read(interrupt)?;
-        let constraint =
-            interrupt.scope(|| Constraint::with_limits(&grammar.grammar, &vocab.0, limits))??;
-        out.object(hr_constraint(constraint));
-        Ok(())
+        let tie = || Constraint::with_limits(&grammar.grammar, &vocab.0, limits);
+        Ok(hr_constraint(interrupt::read(interrupt)?.scope(tie)??))
     };
-    unsafe { boundary::guard(error, body) }
+    unsafe { boundary::create(out, error, make) }
 }
 
 /// A second handle to the same constraint. It copies nothing; NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_constraint_clone(constraint: *const hr_constraint) -> *mut hr_constraint {
-    boundary::value(std::ptr::null_mut(), || {
-        let constraint = unsafe { constraint.as_ref() }?;
-        Some(Box::into_raw(Box::new(hr_constraint(constraint.0.clone()))))
-    })
+    boundary::handle(|| Some(hr_constraint(unsafe { constraint.as_ref() }?.0.clone())))
 }
 
 /// Frees a constraint. NULL is allowed.
@@ -219,30 +211,12 @@ pub unsafe extern "C" fn hr_constraint_get_stats(
     stats: *mut hr_constraint_stats,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let found = boundary::object(constraint, "constraint")?.0.stats();
-        let results = hr_constraint_stats {
-            struct_size: 0,
-            states: found.states,
-            transitions: found.transitions,
-            summaries: found.summaries,
-            languages: found.languages,
-            nodes: found.nodes,
-            bytes: found.bytes,
-            rebuilds: found.rebuilds as usize,
-            masks: found.masks,
-            mask_hits: found.mask_hits,
-        };
-        options::fill(stats, "stats", results)
-    };
-    unsafe { boundary::guard(error, body) }
+    let results = || unsafe { Ok(boundary::object(constraint, "constraint")?.0.stats().into()) };
+    unsafe { options::give(stats, "stats", error, results) }
 }
 
 /// A handle to the constraint's vocabulary, to be freed by the caller; NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_constraint_vocab(constraint: *const hr_constraint) -> *mut hr_vocab {
-    boundary::value(std::ptr::null_mut(), || {
-        let constraint = unsafe { constraint.as_ref() }?;
-        Some(Box::into_raw(Box::new(hr_vocab(constraint.0.vocabulary().clone()))))
-    })
+    boundary::handle(|| Some(hr_vocab(unsafe { constraint.as_ref() }?.0.vocabulary().clone())))
 }

@@ -10,22 +10,36 @@
 //! every enumeration that stands for a Rust type. Numbers are part of the ABI: new ones are added
 //! at the end, and none is ever reused.
 
-/// Declares enumerations. `hr_name for RustType { HR_NAME_ONE = 0 => RustType::One, }` also gives
-/// `hr_name::get`; without a Rust type, [`unknown`](super::options::unknown) refuses other numbers.
+/// Declares enumerations. `hr_key_order for KeyOrder { HR_KEY_ORDER_DECLARED = 0, }` also gives
+/// `hr_key_order::get`, by which a number stands for the policy's value of that place. `HR_DRAFT_4
+/// = 4 => Draft::Four` names the value itself. Without a Rust type,
+/// [`unknown`](super::options::unknown) refuses other numbers.
 macro_rules! enumeration {
+    ($(#[$doc:meta])* $name:ident for $rust:ty {
+        $($(#[$member_doc:meta])* $member:ident = $number:literal,)+
+    }) => {
+        enumeration! { $(#[$doc])* $name { $($(#[$member_doc])* $member = $number,)+ } }
+        enumeration! { @conversions $name, $rust, |number| <$rust>::ALL.get(number as usize).copied() }
+
+        // Each of the policy's values has a member.
+        const _: () = assert!(<$rust>::ALL.len() == $name::MEMBERS.len());
+    };
     ($(#[$doc:meta])* $name:ident for $rust:ty {
         $($(#[$member_doc:meta])* $member:ident = $number:literal => $value:expr,)+
     }) => {
         enumeration! { $(#[$doc])* $name { $($(#[$member_doc])* $member = $number,)+ } }
-
+        enumeration! { @conversions $name, $rust, |number| match number {
+            $($number => Some($value),)+
+            _ => None,
+        } }
+    };
+    (@conversions $name:ident, $rust:ty, $value:expr) => {
         impl $name {
             /// The Rust value; `name` is the parameter or member that holds the number.
             #[allow(dead_code)]
             pub(super) fn get(self, name: &str) -> Result<$rust, super::boundary::CallError> {
-                match self {
-                    $($name::$member => Ok($value),)+
-                    other => super::options::unknown(other.0, name, $name::MEMBERS.len()),
-                }
+                let value: fn(u32) -> Option<$rust> = $value;
+                value(self.0).map_or_else(|| super::options::unknown(self.0, name, $name::MEMBERS.len()), Ok)
             }
 
             /// The enumerator of a Rust value.

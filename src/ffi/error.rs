@@ -55,10 +55,10 @@ pub unsafe extern "C" fn hr_error_new(
     message: *const c_char,
     message_len: usize,
 ) -> *mut hr_error {
-    boundary::value(ptr::null_mut(), || {
+    boundary::handle(|| {
         let message = unsafe { boundary::slice(message.cast::<u8>(), message_len, "message") }.ok()?;
         let failure = CallError::new(hr_status::of_number(status), String::from_utf8_lossy(message));
-        Some(Box::into_raw(Box::new(hr_error::from(failure))))
+        Some(hr_error::from(failure))
     })
 }
 

@@ -3,7 +3,7 @@
 //! Unsafe code: entry points that take pointers; see [`boundary`].
 #![allow(unsafe_code)]
 
-use super::boundary::{self, Guarded};
+use super::boundary::{self, CallError, Guarded, Stateful};
 use super::constraint::hr_constraint;
 use super::enumeration::enumeration;
 use super::error::hr_error;
@@ -24,6 +24,22 @@ pub struct hr_events(Guarded<Reader>);
 struct Reader {
     reader: EventReader,
     events: Vec<Event>,
+}
+
+impl hr_events {
+    /// A reader at the beginning of an output.
+    fn of(constraint: &hr_constraint) -> Result<Self, CallError> {
+        let reader = Reader { reader: constraint.0.event_reader()?, events: Vec::new() };
+        Ok(hr_events(Guarded::new(reader)))
+    }
+}
+
+impl Stateful<Reader> for hr_events {
+    const NAME: &'static str = "events";
+
+    fn state(&mut self) -> &mut Guarded<Reader> {
+        &mut self.0
+    }
 }
 
 enumeration! {
@@ -60,14 +76,8 @@ pub unsafe extern "C" fn hr_events_new(
     out: *mut *mut hr_events,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let out = boundary::out(out, "out")?;
-        let constraint = boundary::object(constraint, "constraint")?;
-        let reader = Reader { reader: constraint.0.event_reader()?, events: Vec::new() };
-        out.object(hr_events(Guarded::new(reader)));
-        Ok(())
-    };
-    unsafe { boundary::guard(error, body) }
+    let make = || unsafe { hr_events::of(boundary::object(constraint, "constraint")?) };
+    unsafe { boundary::create(out, error, make) }
 }
 
 /// A second reader at the same position, with the same events.
@@ -77,13 +87,9 @@ pub unsafe extern "C" fn hr_events_clone(
     out: *mut *mut hr_events,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let out = boundary::out(out, "out")?;
-        let events = boundary::object(events, "events")?;
-        out.object(hr_events(Guarded::new(events.0.get()?.clone())));
-        Ok(())
-    };
-    unsafe { boundary::guard(error, body) }
+    let make =
+        || unsafe { Ok(hr_events(Guarded::new(boundary::object(events, "events")?.0.get()?.clone()))) };
+    unsafe { boundary::create(out, error, make) }
 }
 
 /// Frees a reader. NULL is allowed.
@@ -103,23 +109,17 @@ pub unsafe extern "C" fn hr_events_advance(
     accepted: *mut usize,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let events = boundary::object_mut(events, "events")?;
-        let tokens = vocab::tokens(tokens, count, "tokens")?;
-        let accepted = boundary::out(accepted, "accepted")?;
-        let steps = events.0.change(|Reader { reader, events }| {
-            events.clear();
-            for (steps, &token) in tokens.iter().enumerate() {
-                if !reader.advance(token, events)? {
-                    return Ok(steps);
-                }
+    let work = |Reader { reader, events }: &mut Reader| {
+        let tokens = unsafe { vocab::tokens(tokens, count, "tokens")? };
+        events.clear();
+        for (steps, &token) in tokens.iter().enumerate() {
+            if !reader.advance(token, events)? {
+                return Ok(steps);
             }
-            Ok(tokens.len())
-        })?;
-        accepted.set(steps);
-        Ok(())
+        }
+        Ok(tokens.len())
     };
-    unsafe { boundary::guard(error, body) }
+    unsafe { boundary::answer(events, accepted, "accepted", error, work) }
 }
 
 /// Reads bytes, as one step. accepted becomes false, and nothing changes, if they are not allowed.
@@ -131,32 +131,24 @@ pub unsafe extern "C" fn hr_events_advance_bytes(
     accepted: *mut bool,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let events = boundary::object_mut(events, "events")?;
-        let bytes = boundary::slice(bytes, len, "bytes")?;
-        let accepted = boundary::out(accepted, "accepted")?;
-        accepted.set(events.0.change(|Reader { reader, events }| {
-            events.clear();
-            Ok(reader.advance_bytes(bytes, events)?)
-        })?);
-        Ok(())
+    let work = |Reader { reader, events }: &mut Reader| {
+        let bytes = unsafe { boundary::slice(bytes, len, "bytes")? };
+        events.clear();
+        Ok(reader.advance_bytes(bytes, events)?)
     };
-    unsafe { boundary::guard(error, body) }
+    unsafe { boundary::answer(events, accepted, "accepted", error, work) }
 }
 
 /// Ends the output, as one step: bytes that were waiting because they may be the beginning of a
 /// marker become events. An output that is not complete may be ended, too.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_events_finish(events: *mut hr_events, error: *mut *mut hr_error) -> hr_status {
-    let body = || unsafe {
-        let events = boundary::object_mut(events, "events")?;
-        events.0.change(|Reader { reader, events }| {
-            events.clear();
-            reader.finish(events);
-            Ok(())
-        })
+    let work = |Reader { reader, events }: &mut Reader| {
+        events.clear();
+        reader.finish(events);
+        Ok(())
     };
-    unsafe { boundary::guard(error, body) }
+    unsafe { boundary::change(events, error, work) }
 }
 
 /// Undoes the last steps. The caller forgets their events; the reader then holds no events. Fails,
@@ -167,15 +159,12 @@ pub unsafe extern "C" fn hr_events_rollback(
     steps: usize,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let events = boundary::object_mut(events, "events")?;
-        events.0.change(|Reader { reader, events }| {
-            reader.rollback(steps)?;
-            events.clear();
-            Ok(())
-        })
+    let work = |Reader { reader, events }: &mut Reader| {
+        reader.rollback(steps)?;
+        events.clear();
+        Ok(())
     };
-    unsafe { boundary::guard(error, body) }
+    unsafe { boundary::change(events, error, work) }
 }
 
 /// Number of events of the last call. 0 for NULL.

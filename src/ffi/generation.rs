@@ -9,9 +9,10 @@
 use super::boundary::{self, CallError};
 use super::error::hr_error;
 use super::generation_options::{hr_drafter, hr_generation_options};
-use super::model::{NO_TEXT, hr_model};
+use super::model::hr_model;
 use super::options::{self, Versioned};
 use super::status::hr_status;
+use super::vocab::hr_text;
 use crate::decode::{
     Batch, ChatInput, Completion, ContrastiveDecoding, DecodeError, Dola, FinishReason, Generation, Guided,
     LanguageModel, Message, ModelError, Prompt, Request, TextModel, check_partner,
@@ -78,23 +79,25 @@ pub struct hr_generation_stats {
 }
 
 // Numbers.
-unsafe impl Versioned for hr_generation_stats {
-    fn defaults() -> Self {
+unsafe impl Versioned for hr_generation_stats {}
+
+impl From<&Generation> for hr_generation_stats {
+    fn from(Generation { usage, timings, .. }: &Generation) -> Self {
         hr_generation_stats {
-            struct_size: size_of::<Self>(),
-            prompt_tokens: 0,
-            completion_tokens: 0,
-            forced_tokens: 0,
-            drafted_tokens: 0,
-            confirmed_tokens: 0,
-            draft_passes: 0,
-            forward_passes: 0,
-            prefill: 0.0,
-            forward: 0.0,
-            mask: 0.0,
-            sample: 0.0,
-            draft: 0.0,
-            total: 0.0,
+            struct_size: 0,
+            prompt_tokens: usage.prompt_tokens,
+            completion_tokens: usage.completion_tokens,
+            forced_tokens: usage.forced_tokens,
+            drafted_tokens: usage.drafted_tokens,
+            confirmed_tokens: usage.confirmed_tokens,
+            draft_passes: usage.draft_passes,
+            forward_passes: usage.forward_passes,
+            prefill: timings.prefill.as_secs_f64(),
+            forward: timings.forward.as_secs_f64(),
+            mask: timings.mask.as_secs_f64(),
+            sample: timings.sample.as_secs_f64(),
+            draft: timings.draft.as_secs_f64(),
+            total: timings.total.as_secs_f64(),
         }
     }
 }
@@ -150,16 +153,14 @@ pub unsafe extern "C" fn hr_generate(
     out: *mut *mut hr_generation,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let out = boundary::out(out, "out")?;
+    let make = || unsafe {
         let model = &*boundary::object(model, "model")?.0;
         let prompt = boundary::text(prompt, prompt_len, "prompt")?;
         let options = options::read(options, "options")?;
         let request = options.to_request(prompt_tokens(model, prompt, &options)?)?;
-        out.object(hr_generation(mixed(model, request, &options)?));
-        Ok(())
+        Ok(hr_generation(mixed(model, request, &options)?))
     };
-    unsafe { boundary::guard(error, body) }
+    unsafe { boundary::create(out, error, make) }
 }
 
 /// Runs a request on the model, or on the mixture of models that the options ask for. Relies on the
@@ -183,7 +184,7 @@ unsafe fn mixed(
         let negative = match unsafe { options.negative_prompt.get("negative_prompt")? } {
             "" => request.prompt[request.prompt.len().saturating_sub(1)..].to_vec(),
             text => unsafe {
-                let alone = hr_generation_options { messages: NO_TEXT, ..*options };
+                let alone = hr_generation_options { messages: hr_text::lend(""), ..*options };
                 prompt_tokens(model, text, &alone)?
             },
         };
@@ -325,15 +326,14 @@ pub unsafe extern "C" fn hr_generation_tokens(
     len: *mut usize,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
+    let list = || unsafe {
         let outputs = &boundary::object(generation, "generation")?.0.completions;
         let output = outputs.get(index).ok_or_else(|| {
             CallError::argument(format!("index is {index}, but there are {} outputs", outputs.len()))
         })?;
-        let ids: Vec<u32> = output.tokens.iter().map(|token| token.0).collect();
-        boundary::copy_out(&ids, buffer, capacity, len)
+        Ok(&output.tokens)
     };
-    unsafe { boundary::guard(error, body) }
+    unsafe { boundary::list(buffer.cast::<TokenId>(), capacity, len, error, list) }
 }
 
 /// The reason for which the output index ended; HR_FINISH_REASON_OTHER if there is no such output.
@@ -407,25 +407,6 @@ pub unsafe extern "C" fn hr_generation_get_stats(
     stats: *mut hr_generation_stats,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let Generation { usage, timings, .. } = &boundary::object(generation, "generation")?.0;
-        let results = hr_generation_stats {
-            struct_size: 0,
-            prompt_tokens: usage.prompt_tokens,
-            completion_tokens: usage.completion_tokens,
-            forced_tokens: usage.forced_tokens,
-            drafted_tokens: usage.drafted_tokens,
-            confirmed_tokens: usage.confirmed_tokens,
-            draft_passes: usage.draft_passes,
-            forward_passes: usage.forward_passes,
-            prefill: timings.prefill.as_secs_f64(),
-            forward: timings.forward.as_secs_f64(),
-            mask: timings.mask.as_secs_f64(),
-            sample: timings.sample.as_secs_f64(),
-            draft: timings.draft.as_secs_f64(),
-            total: timings.total.as_secs_f64(),
-        };
-        options::fill(stats, "stats", results)
-    };
-    unsafe { boundary::guard(error, body) }
+    let results = || unsafe { Ok((&boundary::object(generation, "generation")?.0).into()) };
+    unsafe { options::give(stats, "stats", error, results) }
 }

@@ -12,7 +12,7 @@ use super::boundary::{self, CallError};
 use super::constraint::hr_constraint;
 use super::enumeration::enumeration;
 use super::error::hr_error;
-use super::model::{NO_TEXT, hr_draft_heads, hr_model};
+use super::model::{hr_draft_heads, hr_model};
 use super::options::{self, Versioned, flag, unknown};
 use super::parameters::hr_parameters;
 use super::sampler_options::hr_sampler_options;
@@ -24,7 +24,6 @@ use crate::decode::{
 };
 use crate::vocab::TokenId;
 use std::ffi::{c_char, c_void};
-use std::ptr;
 
 enumeration! {
     /// The strategy that finds outputs.
@@ -45,11 +44,11 @@ enumeration! {
     hr_early_stopping for EarlyStopping {
         /// Stops when the best beam, at its present length, scores no more than the worst ended
         /// output.
-        HR_EARLY_STOPPING_HEURISTIC = 0 => EarlyStopping::Heuristic,
+        HR_EARLY_STOPPING_HEURISTIC = 0,
         /// Stops at once.
-        HR_EARLY_STOPPING_FULL = 1 => EarlyStopping::Full,
+        HR_EARLY_STOPPING_FULL = 1,
         /// Stops when no beam can reach a higher score.
-        HR_EARLY_STOPPING_NEVER = 2 => EarlyStopping::Never,
+        HR_EARLY_STOPPING_NEVER = 2,
     }
 }
 
@@ -75,10 +74,10 @@ enumeration! {
     /// The token that a draft model guesses.
     hr_draft_choice for DraftChoice {
         /// The most probable token. Outputs have the tokens that they would have without guesses.
-        HR_DRAFT_CHOICE_LIKELIEST = 0 => DraftChoice::Likeliest,
+        HR_DRAFT_CHOICE_LIKELIEST = 0,
         /// A token drawn from its distribution. Outputs have the distribution that they would have
         /// without guesses.
-        HR_DRAFT_CHOICE_DRAWN = 1 => DraftChoice::Drawn,
+        HR_DRAFT_CHOICE_DRAWN = 1,
     }
 }
 
@@ -192,47 +191,16 @@ pub struct hr_generation_options {
 
 // The members are numbers, pointers and an optional function pointer.
 unsafe impl Versioned for hr_generation_options {
-    fn defaults() -> Self {
-        hr_generation_options {
-            struct_size: size_of::<Self>(),
-            max_tokens: 512,
-            constraint: ptr::null(),
-            sampler: ptr::null(),
-            stop: ptr::null(),
-            stop_count: 0,
-            system: NO_TEXT,
-            raw_prompt: 0,
-            on_text: None,
-            user_data: ptr::null_mut(),
-            outputs: 1,
-            sample_forced: 0,
-            cut_at_limit: 0,
-            heal_prompt: 0,
-            strategy: hr_strategy::HR_STRATEGY_SAMPLE,
-            early_stopping: hr_early_stopping::HR_EARLY_STOPPING_HEURISTIC,
-            width: 4,
-            length_penalty: 1.0,
-            beam_groups: 1,
-            diversity_penalty: 0.0,
-            contrastive_penalty: 0.6,
-            drafter: hr_drafter::HR_DRAFTER_NONE,
-            draft_choice: hr_draft_choice::HR_DRAFT_CHOICE_LIKELIEST,
-            draft_tokens: 5,
-            draft_ngram: 3,
-            draft_model: ptr::null(),
-            draft_skipped_layers: ptr::null(),
-            draft_skipped_count: 0,
-            draft_heads: ptr::null(),
-            accept_epsilon: 0.0,
-            accept_delta: 0.0,
-            guidance: 1.0,
-            negative_prompt: NO_TEXT,
-            amateur: ptr::null(),
-            dola_layers: ptr::null(),
-            dola_count: 0,
-            messages: NO_TEXT,
-            template_variables: NO_TEXT,
-        }
+    fn set_defaults(&mut self) {
+        self.max_tokens = 512;
+        self.outputs = 1;
+        self.width = 4;
+        self.length_penalty = 1.0;
+        self.beam_groups = 1;
+        self.contrastive_penalty = 0.6;
+        self.draft_tokens = 5;
+        self.draft_ngram = 3;
+        self.guidance = 1.0;
     }
 }
 
@@ -255,13 +223,13 @@ pub unsafe extern "C" fn hr_parameters_get_generation_options(
     options: *mut hr_generation_options,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
+    let results = || unsafe {
         let parameters = boundary::object(parameters, "parameters")?;
         let mut filled = options::read(boundary::object(options, "options")?, "options")?;
         filled.take(parameters);
-        options::fill(options, "options", filled)
+        Ok(filled)
     };
-    unsafe { boundary::guard(error, body) }
+    unsafe { options::give(options, "options", error, results) }
 }
 
 impl hr_generation_options {

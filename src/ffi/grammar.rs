@@ -58,10 +58,10 @@ enumeration! {
     /// The syntax of a regular expression.
     hr_regex_dialect for Dialect {
         /// ECMA-262 (JavaScript) with the flag u, as JSON Schema prescribes.
-        HR_REGEX_DIALECT_ECMA262 = 0 => Dialect::Ecma262,
+        HR_REGEX_DIALECT_ECMA262 = 0,
         /// The syntax of the Rust crate regex: Unicode classes, inline flags, operations on
         /// classes.
-        HR_REGEX_DIALECT_RUST = 1 => Dialect::Rust,
+        HR_REGEX_DIALECT_RUST = 1,
     }
 }
 
@@ -69,12 +69,12 @@ enumeration! {
     /// The notation of a grammar's rules.
     hr_grammar_notation for Notation {
         /// llama.cpp's GBNF; outputs start from the rule root.
-        HR_GRAMMAR_NOTATION_GBNF = 0 => Notation::Gbnf,
+        HR_GRAMMAR_NOTATION_GBNF = 0,
         /// EBNF as the W3C or as ISO 14977 writes it; outputs start from the first rule.
-        HR_GRAMMAR_NOTATION_EBNF = 1 => Notation::Ebnf,
+        HR_GRAMMAR_NOTATION_EBNF = 1,
         /// The notation of the Python library Lark, with terminals that its lexer finds; outputs
         /// start from the rule start.
-        HR_GRAMMAR_NOTATION_LARK = 2 => Notation::Lark,
+        HR_GRAMMAR_NOTATION_LARK = 2,
     }
 }
 
@@ -119,14 +119,11 @@ pub(super) unsafe fn make<G: Into<hr_grammar>>(
     error: *mut *mut hr_error,
     compile: impl FnOnce(&str) -> Result<G, CallError>,
 ) -> hr_status {
-    let body = || unsafe {
-        let out = boundary::out(out, "out")?;
+    let make = || unsafe {
         let text = boundary::text(source.text, source.len, source.name)?;
-        let interrupt = interrupt::read(interrupt)?;
-        out.object(interrupt.scope(|| compile(text))??.into());
-        Ok(())
+        Ok(interrupt::read(interrupt)?.scope(|| compile(text))??.into())
     };
-    unsafe { boundary::guard(error, body) }
+    unsafe { boundary::create(out, error, make) }
 }
 
 /// Compiles a regular expression: the whole output must match it, from its beginning to its end.
@@ -223,14 +220,12 @@ pub unsafe extern "C" fn hr_grammar_from_choices(
     out: *mut *mut hr_grammar,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let out = boundary::out(out, "out")?;
+    let make = || unsafe {
         let choices = boundary::slice(choices, count, "choices")?;
         let texts: Result<Vec<&str>, CallError> = choices.iter().map(|text| text.get("a choice")).collect();
-        out.object(choice::compile(&texts?)?.into());
-        Ok(())
+        Ok(choice::compile(&texts?)?.into())
     };
-    unsafe { boundary::guard(error, body) }
+    unsafe { boundary::create(out, error, make) }
 }
 
 /// Number of warnings about the JSON Schema from which the grammar was made: keywords without
@@ -267,9 +262,9 @@ pub unsafe extern "C" fn hr_grammar_warning(
 /// A second handle to the same grammar. It copies nothing; NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_grammar_clone(grammar: *const hr_grammar) -> *mut hr_grammar {
-    boundary::value(std::ptr::null_mut(), || {
+    boundary::handle(|| {
         let hr_grammar { grammar, warnings } = unsafe { grammar.as_ref() }?;
-        Some(Box::into_raw(Box::new(hr_grammar { grammar: grammar.clone(), warnings: warnings.clone() })))
+        Some(hr_grammar { grammar: grammar.clone(), warnings: warnings.clone() })
     })
 }
 

@@ -8,7 +8,6 @@ use super::cancel_flag::hr_cancel_flag;
 use super::options::{self, Versioned};
 use super::status::hr_status;
 use crate::engine::{Interrupt, Interrupted};
-use std::ptr;
 use std::time::Duration;
 
 /// The conditions under which a call ends early: with HR_ERROR_LIMIT after a time, and with
@@ -27,11 +26,7 @@ pub struct hr_interrupt {
 }
 
 // Numbers and a raw pointer.
-unsafe impl Versioned for hr_interrupt {
-    fn defaults() -> Self {
-        hr_interrupt { struct_size: size_of::<Self>(), timeout_ms: 0, cancel: ptr::null() }
-    }
-}
+unsafe impl Versioned for hr_interrupt {}
 
 impl From<Interrupted> for CallError {
     fn from(why: Interrupted) -> Self {

@@ -6,7 +6,7 @@
 //! Unsafe code: entry points that take pointers; see [`boundary`].
 #![allow(unsafe_code)]
 
-use super::boundary::{self, CallError, Guarded};
+use super::boundary::{self, CallError, Guarded, Stateful};
 use super::constraint::hr_constraint;
 use super::error::hr_error;
 use super::interrupt::{self, hr_interrupt};
@@ -24,6 +24,14 @@ use std::ptr;
 /// of one constraint at once. It keeps its constraint alive.
 pub struct hr_matcher(Guarded<Matcher>);
 
+impl Stateful<Matcher> for hr_matcher {
+    const NAME: &'static str = "matcher";
+
+    fn state(&mut self) -> &mut Guarded<Matcher> {
+        &mut self.0
+    }
+}
+
 /// Makes a matcher at the beginning of an output. Cheap.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_matcher_new(
@@ -31,13 +39,9 @@ pub unsafe extern "C" fn hr_matcher_new(
     out: *mut *mut hr_matcher,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let out = boundary::out(out, "out")?;
-        let constraint = boundary::object(constraint, "constraint")?;
-        out.object(hr_matcher(Guarded::new(constraint.0.matcher())));
-        Ok(())
-    };
-    unsafe { boundary::guard(error, body) }
+    let make =
+        || unsafe { Ok(hr_matcher(Guarded::new(boundary::object(constraint, "constraint")?.0.matcher()))) };
+    unsafe { boundary::create(out, error, make) }
 }
 
 /// A second matcher at the same position, with the same history. The two then move independently.
@@ -47,22 +51,15 @@ pub unsafe extern "C" fn hr_matcher_clone(
     out: *mut *mut hr_matcher,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let out = boundary::out(out, "out")?;
-        let matcher = boundary::object(matcher, "matcher")?;
-        out.object(hr_matcher(Guarded::new(matcher.0.get()?.fork())));
-        Ok(())
-    };
-    unsafe { boundary::guard(error, body) }
+    let make =
+        || unsafe { Ok(hr_matcher(Guarded::new(boundary::object(matcher, "matcher")?.0.get()?.fork()))) };
+    unsafe { boundary::create(out, error, make) }
 }
 
 /// A handle to the matcher's vocabulary, to be freed by the caller; NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_matcher_vocab(matcher: *const hr_matcher) -> *mut hr_vocab {
-    boundary::value(ptr::null_mut(), || {
-        let matcher = unsafe { matcher.as_ref() }?.0.get().ok()?;
-        Some(Box::into_raw(Box::new(hr_vocab(matcher.vocabulary().clone()))))
-    })
+    boundary::handle(|| Some(hr_vocab(unsafe { matcher.as_ref() }?.0.get().ok()?.vocabulary().clone())))
 }
 
 /// Frees a matcher. NULL is allowed.
@@ -84,15 +81,11 @@ pub unsafe extern "C" fn hr_matcher_set_interrupt(
     interrupt: *const hr_interrupt,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let matcher = boundary::object_mut(matcher, "matcher")?;
-        let interrupt = interrupt::read(interrupt)?;
-        matcher.0.change(|matcher| {
-            matcher.set_interrupt(interrupt);
-            Ok(())
-        })
+    let work = |matcher: &mut Matcher| {
+        matcher.set_interrupt(unsafe { interrupt::read(interrupt)? });
+        Ok(())
     };
-    unsafe { boundary::guard(error, body) }
+    unsafe { boundary::change(matcher, error, work) }
 }
 
 /// Writes the mask of the tokens that are allowed next: bit i % 32 of word i / 32 is 1 if token i
@@ -106,11 +99,9 @@ pub unsafe extern "C" fn hr_matcher_fill_mask(
     words: usize,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let work = |matcher: &mut Matcher| {
-        let mask = unsafe { boundary::slice_mut(mask, words, "mask")? };
-        Ok(matcher.fill_mask(mask)?)
-    };
-    unsafe { change(matcher, error, work) }
+    let work =
+        |matcher: &mut Matcher| Ok(matcher.fill_mask(unsafe { boundary::slice_mut(mask, words, "mask")? })?);
+    unsafe { boundary::change(matcher, error, work) }
 }
 
 /// The ids of the tokens that are allowed next, in ascending order. This is the mask of
@@ -126,18 +117,16 @@ pub unsafe extern "C" fn hr_matcher_allowed_tokens(
     count: *mut usize,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let matcher = boundary::object_mut(matcher, "matcher")?;
-        let ids = matcher.0.change(|matcher| {
+    let list = || unsafe {
+        boundary::object_mut(matcher, "matcher")?.0.change(|matcher| {
             let size = matcher.vocabulary().size();
             let mut mask = vec![0; size.div_ceil(32)];
             matcher.fill_mask(&mut mask)?;
             let allowed = |id: &u32| mask[*id as usize / 32] >> (id % 32) & 1 == 1;
             Ok((0..size as u32).filter(allowed).collect::<Vec<u32>>())
-        })?;
-        boundary::copy_out(&ids, buffer, capacity, count)
+        })
     };
-    unsafe { boundary::guard(error, body) }
+    unsafe { boundary::list(buffer, capacity, count, error, list) }
 }
 
 /// Fills the masks of many matchers, each as hr_matcher_fill_mask() does. They may be of different
@@ -291,7 +280,9 @@ pub unsafe extern "C" fn hr_matcher_allows(
     allowed: *mut bool,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    unsafe { answer(matcher, allowed, "allowed", error, |matcher| Ok(matcher.allows(TokenId(token))?)) }
+    unsafe {
+        boundary::answer(matcher, allowed, "allowed", error, |matcher| Ok(matcher.allows(TokenId(token))?))
+    }
 }
 
 /// Moves by one token. accepted becomes false, and nothing changes, if the token is not allowed.
@@ -302,7 +293,9 @@ pub unsafe extern "C" fn hr_matcher_advance(
     accepted: *mut bool,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    unsafe { answer(matcher, accepted, "accepted", error, |matcher| Ok(matcher.advance(TokenId(token))?)) }
+    unsafe {
+        boundary::answer(matcher, accepted, "accepted", error, |matcher| Ok(matcher.advance(TokenId(token))?))
+    }
 }
 
 /// Moves by several tokens, one step for each, up to the first that is not allowed. accepted
@@ -315,11 +308,9 @@ pub unsafe extern "C" fn hr_matcher_advance_all(
     accepted: *mut usize,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let work = |matcher: &mut Matcher| {
-        let tokens = unsafe { vocab::tokens(tokens, count, "tokens")? };
-        Ok(matcher.advance_all(tokens)?)
-    };
-    unsafe { answer(matcher, accepted, "accepted", error, work) }
+    let work =
+        |matcher: &mut Matcher| Ok(matcher.advance_all(unsafe { vocab::tokens(tokens, count, "tokens")? })?);
+    unsafe { boundary::answer(matcher, accepted, "accepted", error, work) }
 }
 
 /// Moves by bytes, however tokens would spell them; they count as one step. accepted becomes false,
@@ -332,11 +323,9 @@ pub unsafe extern "C" fn hr_matcher_advance_bytes(
     accepted: *mut bool,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let work = |matcher: &mut Matcher| {
-        let bytes = unsafe { boundary::slice(bytes, len, "bytes")? };
-        Ok(matcher.advance_bytes(bytes)?)
-    };
-    unsafe { answer(matcher, accepted, "accepted", error, work) }
+    let work =
+        |matcher: &mut Matcher| Ok(matcher.advance_bytes(unsafe { boundary::slice(bytes, len, "bytes")? })?);
+    unsafe { boundary::answer(matcher, accepted, "accepted", error, work) }
 }
 
 /// Counts the tokens that are allowed one after the other, up to the first that is not. The matcher
@@ -349,11 +338,9 @@ pub unsafe extern "C" fn hr_matcher_validate(
     accepted: *mut usize,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let work = |matcher: &mut Matcher| {
-        let tokens = unsafe { vocab::tokens(tokens, count, "tokens")? };
-        Ok(matcher.validate(tokens)?)
-    };
-    unsafe { answer(matcher, accepted, "accepted", error, work) }
+    let work =
+        |matcher: &mut Matcher| Ok(matcher.validate(unsafe { vocab::tokens(tokens, count, "tokens")? })?);
+    unsafe { boundary::answer(matcher, accepted, "accepted", error, work) }
 }
 
 /// Undoes the last steps. Fails, and undoes none, if there are fewer.
@@ -363,7 +350,7 @@ pub unsafe extern "C" fn hr_matcher_rollback(
     steps: usize,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    unsafe { change(matcher, error, |matcher| Ok(matcher.rollback(steps)?)) }
+    unsafe { boundary::change(matcher, error, |matcher| Ok(matcher.rollback(steps)?)) }
 }
 
 /// Returns to the beginning of the output.
@@ -373,7 +360,7 @@ pub unsafe extern "C" fn hr_matcher_reset(matcher: *mut hr_matcher, error: *mut 
         matcher.reset();
         Ok(())
     };
-    unsafe { change(matcher, error, work) }
+    unsafe { boundary::change(matcher, error, work) }
 }
 
 /// True if the output so far is complete; tokens may still follow it. False for NULL.
@@ -450,11 +437,9 @@ pub unsafe extern "C" fn hr_matcher_forced_bytes(
     len: *mut usize,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let work = |matcher: &mut Matcher| {
-        let bytes = matcher.forced_bytes()?;
-        unsafe { boundary::copy_out(&bytes, buffer, capacity, len) }
-    };
-    unsafe { change(matcher, error, work) }
+    let forced = |matcher: &mut Matcher| Ok(matcher.forced_bytes()?);
+    let list = || unsafe { boundary::object_mut(matcher, "matcher")?.0.change(forced) };
+    unsafe { boundary::list(buffer, capacity, len, error, list) }
 }
 
 /// Tokens that spell the forced bytes, each the longest that fits. The last is left out if a longer
@@ -471,37 +456,7 @@ pub unsafe extern "C" fn hr_matcher_forced_tokens(
     count: *mut usize,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let work = |matcher: &mut Matcher| {
-        let tokens = matcher.forced_tokens()?;
-        unsafe { boundary::copy_out(&tokens, buffer.cast::<TokenId>(), capacity, count) }
-    };
-    unsafe { change(matcher, error, work) }
-}
-
-/// Runs some work on a matcher. Relies on the promises of the entry points above.
-unsafe fn change(
-    matcher: *mut hr_matcher,
-    error: *mut *mut hr_error,
-    work: impl FnOnce(&mut Matcher) -> Result<(), CallError>,
-) -> hr_status {
-    let body = || unsafe { boundary::object_mut(matcher, "matcher")?.0.change(work) };
-    unsafe { boundary::guard(error, body) }
-}
-
-/// Runs some work on a matcher, and gives its result to the caller through `out`, the parameter
-/// named `name`. Relies on the promises of the entry points above.
-unsafe fn answer<T>(
-    matcher: *mut hr_matcher,
-    out: *mut T,
-    name: &str,
-    error: *mut *mut hr_error,
-    work: impl FnOnce(&mut Matcher) -> Result<T, CallError>,
-) -> hr_status {
-    let body = || unsafe {
-        let matcher = boundary::object_mut(matcher, "matcher")?;
-        let out = boundary::out(out, name)?;
-        out.set(matcher.0.change(work)?);
-        Ok(())
-    };
-    unsafe { boundary::guard(error, body) }
+    let forced = |matcher: &mut Matcher| Ok(matcher.forced_tokens()?);
+    let list = || unsafe { boundary::object_mut(matcher, "matcher")?.0.change(forced) };
+    unsafe { boundary::list(buffer.cast::<TokenId>(), capacity, count, error, list) }
 }

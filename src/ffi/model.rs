@@ -14,7 +14,6 @@ use super::vocab::{hr_text, hr_vocab};
 use crate::decode::PromptError;
 use crate::torch::{LoadOptions, MedusaHeads, Model, TorchError};
 use std::ffi::c_char;
-use std::ptr;
 use std::sync::Arc;
 
 /// A language model with its vocabulary and tokenizer. Made by hr_model_load(), freed by
@@ -41,20 +40,8 @@ pub struct hr_model_options {
     pub context_length: usize,
 }
 
-pub(super) const NO_TEXT: hr_text = hr_text { data: ptr::null(), len: 0 };
-
 // The members are numbers and pointers only.
-unsafe impl Versioned for hr_model_options {
-    fn defaults() -> Self {
-        hr_model_options {
-            struct_size: size_of::<Self>(),
-            device: NO_TEXT,
-            dtype: NO_TEXT,
-            threads: 0,
-            context_length: 0,
-        }
-    }
-}
+unsafe impl Versioned for hr_model_options {}
 
 impl hr_model_options {
     /// The options for the loader. Relies on the promise of the texts.
@@ -114,14 +101,12 @@ pub unsafe extern "C" fn hr_model_load(
     out: *mut *mut hr_model,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let out = boundary::out(out, "out")?;
+    let make = || unsafe {
         let path = boundary::text(path, path_len, "path")?;
         let load = options::read(options, "options")?.to_load_options()?;
-        out.object(hr_model(Arc::new(Model::load(path, load)?)));
-        Ok(())
+        Ok(hr_model(Arc::new(Model::load(path, load)?)))
     };
-    unsafe { boundary::guard(error, body) }
+    unsafe { boundary::create(out, error, make) }
 }
 
 /// Frees a model. NULL is allowed.
@@ -137,13 +122,8 @@ pub unsafe extern "C" fn hr_model_vocab(
     out: *mut *mut hr_vocab,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let out = boundary::out(out, "out")?;
-        let model = boundary::object(model, "model")?;
-        out.object(hr_vocab(model.0.vocabulary().clone()));
-        Ok(())
-    };
-    unsafe { boundary::guard(error, body) }
+    let make = || unsafe { Ok(hr_vocab(boundary::object(model, "model")?.0.vocabulary().clone())) };
+    unsafe { boundary::create(out, error, make) }
 }
 
 /// The tokens of a text, by the model's own tokenizer; special tokens are recognised by their
@@ -159,13 +139,12 @@ pub unsafe extern "C" fn hr_model_encode(
     len: *mut usize,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
+    let list = || unsafe {
         let text = boundary::text(text, text_len, "text")?;
         let tokens = boundary::object(model, "model")?.0.tokenizer().encode(text)?;
-        let ids: Vec<u32> = tokens.into_iter().map(|token| token.0).collect();
-        boundary::copy_out(&ids, buffer, capacity, len)
+        Ok(tokens.into_iter().map(|token| token.0).collect::<Vec<u32>>())
     };
-    unsafe { boundary::guard(error, body) }
+    unsafe { boundary::list(buffer, capacity, len, error, list) }
 }
 
 /// Medusa heads, which guess tokens for one model. Made by hr_draft_heads_load(), freed by
@@ -183,14 +162,12 @@ pub unsafe extern "C" fn hr_draft_heads_load(
     out: *mut *mut hr_draft_heads,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let out = boundary::out(out, "out")?;
+    let make = || unsafe {
         let model = &*boundary::object(model, "model")?.0;
         let path = boundary::text(path, path_len, "path")?;
-        out.object(hr_draft_heads(Arc::new(MedusaHeads::load(path, model)?)));
-        Ok(())
+        Ok(hr_draft_heads(Arc::new(MedusaHeads::load(path, model)?)))
     };
-    unsafe { boundary::guard(error, body) }
+    unsafe { boundary::create(out, error, make) }
 }
 
 /// Frees draft heads. NULL is allowed.

@@ -15,7 +15,8 @@
 #![allow(unsafe_code)]
 
 use super::boundary::{self, CallError};
-use std::ptr;
+use super::status::hr_status;
+use std::{mem, ptr};
 
 /// The largest size that a struct may have. A larger `struct_size` is taken to be uninitialised
 /// memory.
@@ -24,13 +25,23 @@ const MAX_SIZE: usize = 4096;
 /// A `#[repr(C)]` struct whose first member is `struct_size`.
 ///
 /// # Safety
-/// All bit patterns are valid values of the type (numbers, raw pointers, optional function
-/// pointers, no references, no `bool`, no enum). Every member is at most as large as the struct's
-/// alignment or made of such members, so that a size that is a multiple of the alignment cuts no
-/// member in two.
+/// The first member is `struct_size`. All bit patterns are valid values of the type (numbers, raw
+/// pointers, optional function pointers, no references, no `bool`, no enum). Every member is at
+/// most as large as the struct's alignment or made of such members, so that a size that is a
+/// multiple of the alignment cuts no member in two.
 pub(super) unsafe trait Versioned: Copy {
+    /// Sets the members whose default is not zero: not 0, NULL, an empty text, or the first value
+    /// of an enumeration.
+    fn set_defaults(&mut self) {}
+
     /// The defaults, with `struct_size` set.
-    fn defaults() -> Self;
+    fn defaults() -> Self {
+        // Zeros are valid values, as all bit patterns are.
+        let mut defaults: Self = unsafe { mem::zeroed() };
+        defaults.set_defaults();
+        unsafe { (&raw mut defaults).cast::<usize>().write(size_of::<Self>()) };
+        defaults
+    }
 }
 
 /// The options at a pointer, or the defaults for NULL. Relies on `struct_size` bytes being there.
@@ -75,10 +86,21 @@ pub(super) unsafe fn init<T: Versioned>(place: *mut T, size: usize) {
 
 /// Writes results into the caller's struct, as far as it has members for them. Relies on `place`
 /// being NULL or as many bytes long as its `struct_size` says.
-pub(super) unsafe fn fill<T: Versioned>(place: *mut T, name: &str, results: T) -> Result<(), CallError> {
+unsafe fn fill<T: Versioned>(place: *mut T, name: &str, results: T) -> Result<(), CallError> {
     let size = unsafe { struct_size(place, name)? };
     unsafe { write(place, size, results) };
     Ok(())
+}
+
+/// Runs an entry point that writes results into the caller's struct, the parameter named `name`, as
+/// [`boundary::guard`]. Relies on its promise and on that of [`fill`].
+pub(super) unsafe fn give<T: Versioned, E: From<CallError>>(
+    place: *mut T,
+    name: &str,
+    error: *mut *mut E,
+    results: impl FnOnce() -> Result<T, CallError>,
+) -> hr_status {
+    unsafe { boundary::guard(error, || fill(place, name, results()?)) }
 }
 
 /// Writes a struct of `size` bytes: the members that both sides know, then zeros. Relies on `size`
@@ -124,8 +146,8 @@ mod tests {
     }
 
     unsafe impl Versioned for V2 {
-        fn defaults() -> Self {
-            V2 { struct_size: size_of::<V2>(), first: 1, second: 2, added: 3 }
+        fn set_defaults(&mut self) {
+            *self = V2 { first: 1, second: 2, added: 3, ..*self };
         }
     }
 
@@ -156,7 +178,8 @@ mod tests {
                 (found, _) => panic!("{words:?}: {found:?}"),
             }
         }
-        assert_eq!(unsafe { read::<V2>(ptr::null(), "options") }.unwrap(), V2::defaults());
+        let defaults = V2 { struct_size: 24, first: 1, second: 2, added: 3 };
+        assert_eq!(unsafe { read::<V2>(ptr::null(), "options") }.unwrap(), defaults);
     }
 
     #[test]

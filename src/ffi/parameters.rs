@@ -45,13 +45,13 @@ enumeration! {
     /// An API whose sampling parameters can be read.
     hr_parameter_api for Api {
         /// OpenAI's chat completions.
-        HR_PARAMETER_API_OPEN_AI = 0 => Api::OpenAi,
+        HR_PARAMETER_API_OPEN_AI = 0,
         /// Anthropic's messages.
-        HR_PARAMETER_API_ANTHROPIC = 1 => Api::Anthropic,
+        HR_PARAMETER_API_ANTHROPIC = 1,
         /// The file generation_config.json of Hugging Face transformers.
-        HR_PARAMETER_API_HUGGING_FACE = 2 => Api::HuggingFace,
+        HR_PARAMETER_API_HUGGING_FACE = 2,
         /// vLLM's SamplingParams.
-        HR_PARAMETER_API_VLLM = 3 => Api::Vllm,
+        HR_PARAMETER_API_VLLM = 3,
     }
 }
 
@@ -254,13 +254,11 @@ pub unsafe extern "C" fn hr_parameters_from_json(
     out: *mut *mut hr_parameters,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let out = boundary::out(out, "out")?;
+    let make = || unsafe {
         let json = boundary::text(json, json_len, "json")?;
-        out.object(hr_parameters::new(ParameterSet::from_text(api.get("api")?, json)?));
-        Ok(())
+        Ok(hr_parameters::new(ParameterSet::from_text(api.get("api")?, json)?))
     };
-    unsafe { boundary::guard(error, body) }
+    unsafe { boundary::create(out, error, make) }
 }
 
 /// Frees parameters. NULL is allowed.
@@ -277,11 +275,8 @@ pub unsafe extern "C" fn hr_parameters_get_sampler_options(
     options: *mut hr_sampler_options,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let parameters = boundary::object(parameters, "parameters")?;
-        options::fill(options, "options", parameters.options)
-    };
-    unsafe { boundary::guard(error, body) }
+    let results = || unsafe { Ok(boundary::object(parameters, "parameters")?.options) };
+    unsafe { options::give(options, "options", error, results) }
 }
 
 /// True if the parameters name a seed; a caller may choose one if not. False for NULL.

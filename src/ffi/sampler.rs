@@ -7,7 +7,7 @@
 //! Unsafe code: entry points that take pointers; see [`boundary`].
 #![allow(unsafe_code)]
 
-use super::boundary::{self, CallError, Guarded};
+use super::boundary::{self, CallError, Guarded, Stateful};
 use super::error::hr_error;
 use super::options;
 use super::sampler_options::hr_sampler_options;
@@ -21,6 +21,14 @@ use crate::vocab::TokenId;
 ///
 /// One thread at a time may use it; it may move between threads. It depends on no other object.
 pub struct hr_sampler(Guarded<Sampler>);
+
+impl Stateful<Sampler> for hr_sampler {
+    const NAME: &'static str = "sampler";
+
+    fn state(&mut self) -> &mut Guarded<Sampler> {
+        &mut self.0
+    }
+}
 
 impl From<SamplingError> for CallError {
     fn from(error: SamplingError) -> Self {
@@ -42,13 +50,11 @@ pub unsafe extern "C" fn hr_sampler_new(
     out: *mut *mut hr_sampler,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let out = boundary::out(out, "out")?;
+    let make = || unsafe {
         let params = options::read(options, "options")?.to_params()?;
-        out.object(hr_sampler(Guarded::new(Sampler::new(params)?)));
-        Ok(())
+        Ok(hr_sampler(Guarded::new(Sampler::new(params)?)))
     };
-    unsafe { boundary::guard(error, body) }
+    unsafe { boundary::create(out, error, make) }
 }
 
 /// A second sampler with the same parameters and history. The two then change independently.
@@ -58,13 +64,9 @@ pub unsafe extern "C" fn hr_sampler_clone(
     out: *mut *mut hr_sampler,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let out = boundary::out(out, "out")?;
-        let sampler = boundary::object(sampler, "sampler")?;
-        out.object(hr_sampler(Guarded::new(sampler.0.get()?.clone())));
-        Ok(())
-    };
-    unsafe { boundary::guard(error, body) }
+    let make =
+        || unsafe { Ok(hr_sampler(Guarded::new(boundary::object(sampler, "sampler")?.0.get()?.clone()))) };
+    unsafe { boundary::create(out, error, make) }
 }
 
 /// Frees a sampler. NULL is allowed.
@@ -82,14 +84,11 @@ pub unsafe extern "C" fn hr_sampler_set_prompt(
     count: usize,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let tokens = vocab::tokens(tokens, count, "tokens")?;
-        boundary::object_mut(sampler, "sampler")?.0.change(|sampler| {
-            sampler.with_prompt(tokens);
-            Ok(())
-        })
+    let work = |sampler: &mut Sampler| {
+        sampler.with_prompt(unsafe { vocab::tokens(tokens, count, "tokens")? });
+        Ok(())
     };
-    unsafe { boundary::guard(error, body) }
+    unsafe { boundary::change(sampler, error, work) }
 }
 
 /// Draws the token of the sampler's current position from a row of 32-bit logits, under a mask.
@@ -310,13 +309,11 @@ pub unsafe extern "C" fn hr_sampler_accept(
     token: u32,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        boundary::object_mut(sampler, "sampler")?.0.change(|sampler| {
-            sampler.accept(TokenId(token));
-            Ok(())
-        })
+    let work = |sampler: &mut Sampler| {
+        sampler.accept(TokenId(token));
+        Ok(())
     };
-    unsafe { boundary::guard(error, body) }
+    unsafe { boundary::change(sampler, error, work) }
 }
 
 /// Removes the last accepted tokens. Fails, and removes none, if there are fewer.
@@ -326,22 +323,17 @@ pub unsafe extern "C" fn hr_sampler_rollback(
     tokens: usize,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        boundary::object_mut(sampler, "sampler")?.0.change(|sampler| Ok(sampler.rollback_tokens(tokens)?))
-    };
-    unsafe { boundary::guard(error, body) }
+    unsafe { boundary::change(sampler, error, |sampler| Ok(sampler.rollback_tokens(tokens)?)) }
 }
 
 /// Starts again with the same parameters, seed and prompt.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_sampler_reset(sampler: *mut hr_sampler, error: *mut *mut hr_error) -> hr_status {
-    let body = || unsafe {
-        boundary::object_mut(sampler, "sampler")?.0.change(|sampler| {
-            sampler.reset();
-            Ok(())
-        })
+    let work = |sampler: &mut Sampler| {
+        sampler.reset();
+        Ok(())
     };
-    unsafe { boundary::guard(error, body) }
+    unsafe { boundary::change(sampler, error, work) }
 }
 
 /// Number of tokens accepted since the prompt. 0 for NULL.

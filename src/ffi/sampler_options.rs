@@ -9,10 +9,7 @@
 use super::enumeration::enumeration;
 use super::options::{self, Versioned};
 use super::vocab::{HR_NO_TOKEN, hr_text};
-use crate::sampling::{
-    Dry, Mirostat, MirostatVersion, PLess, SamplingParams, Selection, TailFreeEnd, Ties, Watermark,
-};
-use std::ptr;
+use crate::sampling::{Dry, Mirostat, MirostatVersion, PLess, Selection, TailFreeEnd, Ties, Watermark};
 
 enumeration! {
     /// Order of a sampler's steps.
@@ -32,10 +29,10 @@ enumeration! {
     /// The way to draw a token from the final distribution. Both draw from the same distribution.
     hr_selection for Selection {
         /// One random number, inverse distribution function.
-        HR_SELECTION_INVERSE_CDF = 0 => Selection::InverseCdf,
+        HR_SELECTION_INVERSE_CDF = 0,
         /// The largest sum of a logit and a Gumbel number: the choice between two tokens does not
         /// depend on the others.
-        HR_SELECTION_GUMBEL_MAX = 1 => Selection::GumbelMax,
+        HR_SELECTION_GUMBEL_MAX = 1,
     }
 }
 
@@ -57,9 +54,9 @@ enumeration! {
     /// The treatment of tokens whose logit equals the k-th largest.
     hr_top_k_ties for Ties {
         /// Keep exactly k, the lowest ids among equals.
-        HR_TOP_K_TIES_LOWEST_ID = 0 => Ties::LowestId,
+        HR_TOP_K_TIES_LOWEST_ID = 0,
         /// Keep all that equal the k-th.
-        HR_TOP_K_TIES_KEEP_ALL = 1 => Ties::KeepAll,
+        HR_TOP_K_TIES_KEEP_ALL = 1,
     }
 }
 
@@ -67,9 +64,9 @@ enumeration! {
     /// The place at which tail-free sampling cuts. Implementations differ in it by one token.
     hr_tail_free_end for TailFreeEnd {
         /// Keep the token at which the cumulative weight passes z.
-        HR_TAIL_FREE_END_AFTER = 0 => TailFreeEnd::After,
+        HR_TAIL_FREE_END_AFTER = 0,
         /// Drop the token at which the cumulative weight passes z, as llama.cpp did.
-        HR_TAIL_FREE_END_BEFORE = 1 => TailFreeEnd::Before,
+        HR_TAIL_FREE_END_BEFORE = 1,
     }
 }
 
@@ -294,81 +291,31 @@ pub struct hr_sampler_options {
 
 // Numbers, raw pointers and structs of them.
 unsafe impl Versioned for hr_sampler_options {
-    fn defaults() -> Self {
-        let plain = SamplingParams::default();
-        let (dry, mirostat, watermark) = (Dry::default(), Mirostat::default(), Watermark::default());
-        hr_sampler_options {
-            struct_size: size_of::<Self>(),
-            seed: plain.seed,
-            completion: plain.completion,
-            selection: hr_selection::HR_SELECTION_INVERSE_CDF,
-            order: hr_chain_order::HR_CHAIN_ORDER_HF,
-            temperature: plain.temperature,
-            custom_order: hr_text { data: ptr::null(), len: 0 },
-            top_k: plain.top_k,
-            top_k_ties: hr_top_k_ties::HR_TOP_K_TIES_LOWEST_ID,
-            top_p: plain.top_p,
-            min_p: plain.min_p,
-            typical_p: plain.typical_p,
-            tfs_z: plain.tfs_z,
-            tfs_end: hr_tail_free_end::HR_TAIL_FREE_END_AFTER,
-            epsilon_cutoff: plain.epsilon_cutoff,
-            eta_cutoff: plain.eta_cutoff,
-            top_a: plain.top_a,
-            top_n_sigma: 0.0,
-            top_h: 0.0,
-            p_less: hr_p_less::HR_P_LESS_OFF,
-            xtc_probability: 0.0,
-            xtc_threshold: 0.1,
-            smoothing_factor: 0.0,
-            smoothing_curve: 1.0,
-            dynamic_temperature: hr_dynamic_temperature::HR_DYNAMIC_TEMPERATURE_OFF,
-            dynamic_temperature_low: 0.0,
-            dynamic_temperature_high: 1.0,
-            dynamic_temperature_exponent: 1.0,
-            dynamic_temperature_total: 0,
-            mirostat: hr_mirostat::HR_MIROSTAT_OFF,
-            mirostat_tau: mirostat.tau,
-            mirostat_eta: mirostat.eta,
-            adaptive_p_target: -1.0,
-            adaptive_p_decay: 0.9,
-            repetition_penalty: plain.repetition_penalty,
-            repetition_window: 0,
-            frequency_penalty: plain.frequency_penalty,
-            presence_penalty: plain.presence_penalty,
-            dry_multiplier: 0.0,
-            dry_base: dry.base,
-            dry_allowed_length: dry.allowed_length,
-            dry_window: 0,
-            dry_breakers: ptr::null(),
-            dry_breaker_count: 0,
-            logit_bias: ptr::null(),
-            logit_bias_count: 0,
-            sequence_bias: ptr::null(),
-            sequence_bias_count: 0,
-            bad_words: ptr::null(),
-            bad_word_count: 0,
-            allowed_tokens: ptr::null(),
-            allowed_token_count: 0,
-            suppressed_tokens: ptr::null(),
-            suppressed_token_count: 0,
-            begin_suppressed_tokens: ptr::null(),
-            begin_suppressed_token_count: 0,
-            end_tokens: ptr::null(),
-            end_token_count: 0,
-            no_repeat_ngram: plain.no_repeat_ngram,
-            exponential_decay_factor: 0.0,
-            forced_first: HR_NO_TOKEN,
-            forced_last: HR_NO_TOKEN,
-            watermark: hr_watermark::HR_WATERMARK_OFF,
-            exponential_decay_start: 0,
-            min_tokens: plain.min_tokens,
-            max_tokens: 0,
-            watermark_ratio: watermark.greenlist_ratio,
-            watermark_bias: watermark.bias,
-            watermark_key: watermark.hashing_key,
-            watermark_context_width: 4,
-        }
+    fn set_defaults(&mut self) {
+        let watermark = Watermark::default();
+        let mirostat = Mirostat::default();
+        let dry = Dry::default();
+        self.temperature = 1.0;
+        self.top_p = 1.0;
+        self.typical_p = 1.0;
+        self.tfs_z = 1.0;
+        self.xtc_threshold = 0.1;
+        self.smoothing_curve = 1.0;
+        self.dynamic_temperature_high = 1.0;
+        self.dynamic_temperature_exponent = 1.0;
+        self.mirostat_tau = mirostat.tau;
+        self.mirostat_eta = mirostat.eta;
+        self.adaptive_p_target = -1.0;
+        self.adaptive_p_decay = 0.9;
+        self.repetition_penalty = 1.0;
+        self.dry_base = dry.base;
+        self.dry_allowed_length = dry.allowed_length;
+        self.forced_first = HR_NO_TOKEN;
+        self.forced_last = HR_NO_TOKEN;
+        self.watermark_ratio = watermark.greenlist_ratio;
+        self.watermark_bias = watermark.bias;
+        self.watermark_key = watermark.hashing_key;
+        self.watermark_context_width = 4;
     }
 }
 

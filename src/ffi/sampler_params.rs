@@ -173,8 +173,7 @@ mod tests {
 
     #[test]
     fn defaults_are_the_librarys() {
-        let params = unsafe { hr_sampler_options::defaults().to_params() }.unwrap();
-        assert_eq!(params, SamplingParams::default());
+        assert_eq!(unsafe { hr_sampler_options::defaults().to_params() }.unwrap(), SamplingParams::default());
     }
 
     #[test]

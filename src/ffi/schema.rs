@@ -19,15 +19,14 @@ use crate::schema::{
     Strictness, UniqueKeys, UnknownFormat, Whitespace,
 };
 use std::ffi::c_char;
-use std::ptr;
 
 enumeration! {
     /// The order of the declared keys of an object.
     hr_key_order for KeyOrder {
         /// As declared, then all others in any order.
-        HR_KEY_ORDER_DECLARED = 0 => KeyOrder::Declared,
+        HR_KEY_ORDER_DECLARED = 0,
         /// Any order at all.
-        HR_KEY_ORDER_ANY = 1 => KeyOrder::Any,
+        HR_KEY_ORDER_ANY = 1,
     }
 }
 
@@ -57,10 +56,10 @@ enumeration! {
     /// them.
     hr_additional_properties for AdditionalProperties {
         /// Any, as JSON Schema says.
-        HR_ADDITIONAL_PROPERTIES_AS_SCHEMA = 0 => AdditionalProperties::AsSchema,
+        HR_ADDITIONAL_PROPERTIES_AS_SCHEMA = 0,
         /// Only the keys that are named by a subschema that applies to the object, as with
         /// "unevaluatedProperties": false at every object.
-        HR_ADDITIONAL_PROPERTIES_FORBID = 1 => AdditionalProperties::Forbid,
+        HR_ADDITIONAL_PROPERTIES_FORBID = 1,
     }
 }
 
@@ -69,13 +68,13 @@ enumeration! {
     hr_escapes for EscapePolicy {
         /// Every escape that JSON has in free strings; only the escapes that JSON requires in
         /// declared keys, enum and const.
-        HR_ESCAPES_FREE_STRINGS = 0 => EscapePolicy::FreeStrings,
+        HR_ESCAPES_FREE_STRINGS = 0,
         /// Every escape everywhere.
-        HR_ESCAPES_ANY = 1 => EscapePolicy::Any,
+        HR_ESCAPES_ANY = 1,
         /// Only the escapes JSON requires, everywhere.
-        HR_ESCAPES_MINIMAL = 2 => EscapePolicy::Minimal,
+        HR_ESCAPES_MINIMAL = 2,
         /// No \uXXXX; the short escapes everywhere.
-        HR_ESCAPES_NO_UNICODE = 3 => EscapePolicy::NoUnicode,
+        HR_ESCAPES_NO_UNICODE = 3,
     }
 }
 
@@ -83,9 +82,9 @@ enumeration! {
     /// The treatment of undeclared keys that come twice in one object.
     hr_unique_keys for UniqueKeys {
         /// No key may come twice.
-        HR_UNIQUE_KEYS_ENFORCED = 0 => UniqueKeys::Enforced,
+        HR_UNIQUE_KEYS_ENFORCED = 0,
         /// Undeclared keys may repeat, which is cheaper; readers keep the last value.
-        HR_UNIQUE_KEYS_IGNORED = 1 => UniqueKeys::Ignored,
+        HR_UNIQUE_KEYS_IGNORED = 1,
     }
 }
 
@@ -95,9 +94,9 @@ enumeration! {
         /// Full JSON syntax for a number without conditions. Beside bounds an exponent only in
         /// scientific notation, such as 1.5e3; beside multipleOf no exponent. Whole numbers without
         /// ".0".
-        HR_NUMBERS_CANONICAL = 0 => Numbers::Canonical,
+        HR_NUMBERS_CANONICAL = 0,
         /// All of these, and every spelling of the value without an exponent: 1.0 is an integer.
-        HR_NUMBERS_JSON = 1 => Numbers::Json,
+        HR_NUMBERS_JSON = 1,
     }
 }
 
@@ -105,9 +104,9 @@ enumeration! {
     /// The effect of "format".
     hr_format for FormatPolicy {
         /// Known formats are enforced.
-        HR_FORMAT_ASSERT = 0 => FormatPolicy::Assert,
+        HR_FORMAT_ASSERT = 0,
         /// It is an annotation.
-        HR_FORMAT_ANNOTATE = 1 => FormatPolicy::Annotate,
+        HR_FORMAT_ANNOTATE = 1,
     }
 }
 
@@ -115,9 +114,9 @@ enumeration! {
     /// The effect of "contentEncoding".
     hr_content_encoding for ContentEncoding {
         /// "base64" is enforced.
-        HR_CONTENT_ENCODING_ASSERT = 0 => ContentEncoding::Assert,
+        HR_CONTENT_ENCODING_ASSERT = 0,
         /// It is an annotation.
-        HR_CONTENT_ENCODING_ANNOTATE = 1 => ContentEncoding::Annotate,
+        HR_CONTENT_ENCODING_ANNOTATE = 1,
     }
 }
 
@@ -143,9 +142,9 @@ enumeration! {
     /// The effect of a "format" that is not known.
     hr_unknown_format for UnknownFormat {
         /// It is ignored, as the specification says.
-        HR_UNKNOWN_FORMAT_WARN = 0 => UnknownFormat::Warn,
+        HR_UNKNOWN_FORMAT_WARN = 0,
         /// It is an error.
-        HR_UNKNOWN_FORMAT_REFUSE = 1 => UnknownFormat::Refuse,
+        HR_UNKNOWN_FORMAT_REFUSE = 1,
     }
 }
 
@@ -153,9 +152,9 @@ enumeration! {
     /// The treatment of a keyword that cannot be enforced.
     hr_strictness for Strictness {
         /// It is an error.
-        HR_STRICTNESS_STRICT = 0 => Strictness::Strict,
+        HR_STRICTNESS_STRICT = 0,
         /// It is ignored: the output may then violate the schema.
-        HR_STRICTNESS_LENIENT = 1 => Strictness::Lenient,
+        HR_STRICTNESS_LENIENT = 1,
     }
 }
 
@@ -229,33 +228,15 @@ pub struct hr_schema_options {
 
 // Numbers, raw pointers and structs of them.
 unsafe impl Versioned for hr_schema_options {
-    fn defaults() -> Self {
-        let text = |text: &'static str| hr_text { data: text.as_ptr().cast(), len: text.len() };
-        hr_schema_options {
-            struct_size: size_of::<Self>(),
-            key_order: hr_key_order::HR_KEY_ORDER_DECLARED,
-            whitespace: hr_whitespace::HR_WHITESPACE_FLEXIBLE,
-            item_separator: text(", "),
-            key_separator: text(": "),
-            whitespace_pattern: text(" ?"),
-            indent: 2,
-            additional_properties: hr_additional_properties::HR_ADDITIONAL_PROPERTIES_AS_SCHEMA,
-            escapes: hr_escapes::HR_ESCAPES_FREE_STRINGS,
-            unique_keys: hr_unique_keys::HR_UNIQUE_KEYS_ENFORCED,
-            numbers: hr_numbers::HR_NUMBERS_CANONICAL,
-            format: hr_format::HR_FORMAT_ASSERT,
-            unknown_format: hr_unknown_format::HR_UNKNOWN_FORMAT_WARN,
-            strictness: hr_strictness::HR_STRICTNESS_STRICT,
-            content_encoding: hr_content_encoding::HR_CONTENT_ENCODING_ASSERT,
-            draft: hr_draft::HR_DRAFT_UNSPECIFIED,
-            documents: ptr::null(),
-            document_count: 0,
-            fuel: SchemaOptions::DEFAULT_FUEL,
-            surrounding_whitespace: 0,
-            max_string_length: u32::MAX,
-            max_items: u32::MAX,
-            max_digits: u32::MAX,
-        }
+    fn set_defaults(&mut self) {
+        self.item_separator = hr_text::lend(", ");
+        self.key_separator = hr_text::lend(": ");
+        self.whitespace_pattern = hr_text::lend(" ?");
+        self.indent = 2;
+        self.fuel = SchemaOptions::DEFAULT_FUEL;
+        self.max_string_length = u32::MAX;
+        self.max_items = u32::MAX;
+        self.max_digits = u32::MAX;
     }
 }
 

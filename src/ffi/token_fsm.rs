@@ -36,14 +36,12 @@ pub unsafe extern "C" fn hr_token_fsm_new(
     out: *mut *mut hr_token_fsm,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let out = boundary::out(out, "out")?;
+    let make = || unsafe {
         let constraint = boundary::object(constraint, "constraint")?;
         let interrupt = interrupt::read(interrupt)?;
-        out.object(hr_token_fsm(interrupt.scope(|| constraint.0.compile_token_fsm(max_states))??));
-        Ok(())
+        Ok(hr_token_fsm(interrupt.scope(|| constraint.0.compile_token_fsm(max_states))??))
     };
-    unsafe { boundary::guard(error, body) }
+    unsafe { boundary::create(out, error, make) }
 }
 
 /// Reads the bytes that hr_token_fsm_to_bytes() wrote. Any other bytes, such as damaged ones, are
@@ -55,13 +53,8 @@ pub unsafe extern "C" fn hr_token_fsm_from_bytes(
     out: *mut *mut hr_token_fsm,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let out = boundary::out(out, "out")?;
-        let bytes = boundary::slice(bytes, len, "bytes")?;
-        out.object(hr_token_fsm(TokenFsm::from_bytes(bytes)?));
-        Ok(())
-    };
-    unsafe { boundary::guard(error, body) }
+    let make = || unsafe { Ok(hr_token_fsm(TokenFsm::from_bytes(boundary::slice(bytes, len, "bytes")?)?)) };
+    unsafe { boundary::create(out, error, make) }
 }
 
 /// The machine as bytes. They are the same on every computer, and later versions of the library can
@@ -77,11 +70,8 @@ pub unsafe extern "C" fn hr_token_fsm_to_bytes(
     len: *mut usize,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let bytes = boundary::object(fsm, "fsm")?.0.to_bytes();
-        boundary::copy_out(&bytes, buffer, capacity, len)
-    };
-    unsafe { boundary::guard(error, body) }
+    let list = || unsafe { Ok(boundary::object(fsm, "fsm")?.0.to_bytes()) };
+    unsafe { boundary::list(buffer, capacity, len, error, list) }
 }
 
 /// Frees a state machine. NULL is allowed.
@@ -130,11 +120,8 @@ pub unsafe extern "C" fn hr_token_fsm_table(
     count: *mut usize,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let table = boundary::object(fsm, "fsm")?.0.to_table();
-        boundary::copy_out(&table, buffer, capacity, count)
-    };
-    unsafe { boundary::guard(error, body) }
+    let list = || unsafe { Ok(boundary::object(fsm, "fsm")?.0.to_table()) };
+    unsafe { boundary::list(buffer, capacity, count, error, list) }
 }
 
 /// True if a token is allowed in a state; next then becomes the state after it. False if there is

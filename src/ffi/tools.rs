@@ -15,7 +15,6 @@ use super::status::hr_status;
 use super::vocab::hr_text;
 use crate::tags::{Preset, Reasoning, ToolChoice, ToolOptions, Tools};
 use std::ffi::c_char;
-use std::ptr;
 
 enumeration! {
     /// The reasoning before an answer.
@@ -52,16 +51,9 @@ pub struct hr_tool_options {
 
 // Numbers, raw pointers and structs of them.
 unsafe impl Versioned for hr_tool_options {
-    fn defaults() -> Self {
-        let empty = hr_text { data: ptr::null(), len: 0 };
-        hr_tool_options {
-            struct_size: size_of::<Self>(),
-            tool_choice: hr_text::lend("auto"),
-            max_calls: ToolOptions::default().calls,
-            reasoning: hr_reasoning::HR_REASONING_AS_PROMPT,
-            prompt_end: empty,
-            response_schema: empty,
-        }
+    fn set_defaults(&mut self) {
+        self.tool_choice = hr_text::lend("auto");
+        self.max_calls = ToolOptions::default().calls;
     }
 }
 

@@ -90,6 +90,20 @@ pub(super) unsafe fn tokens<'a>(
     unsafe { boundary::slice(ids.cast::<TokenId>(), count, name) }
 }
 
+/// Makes a vocabulary from a file in memory, the parameter of this name. Relies on the promises of
+/// [`boundary::slice`] and [`boundary::create`].
+unsafe fn read(
+    file: *const u8,
+    len: usize,
+    name: &str,
+    out: *mut *mut hr_vocab,
+    error: *mut *mut hr_error,
+    parse: impl FnOnce(&[u8]) -> Result<Vocabulary, VocabularyError>,
+) -> hr_status {
+    let make = || unsafe { Ok(hr_vocab(parse(boundary::slice(file, len, name)?)?)) };
+    unsafe { boundary::create(out, error, make) }
+}
+
 /// Reads the vocabulary of a Hugging Face tokenizer.json (byte-level BPE, BPE with byte fallback,
 /// Unigram, WordPiece).
 ///
@@ -101,13 +115,7 @@ pub unsafe extern "C" fn hr_vocab_from_tokenizer_json(
     out: *mut *mut hr_vocab,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let out = boundary::out(out, "out")?;
-        let json = boundary::slice(json.cast::<u8>(), json_len, "json")?;
-        out.object(hr_vocab(Vocabulary::from_tokenizer_json(json)?));
-        Ok(())
-    };
-    unsafe { boundary::guard(error, body) }
+    unsafe { read(json.cast::<u8>(), json_len, "json", out, error, Vocabulary::from_tokenizer_json) }
 }
 
 /// Reads a tokenizer file of any of these kinds, recognised by its content: a Hugging Face
@@ -122,13 +130,7 @@ pub unsafe extern "C" fn hr_vocab_from_tokenizer_file(
     out: *mut *mut hr_vocab,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let out = boundary::out(out, "out")?;
-        let file = boundary::slice(file, file_len, "file")?;
-        out.object(hr_vocab(Vocabulary::from_tokenizer_file(file)?));
-        Ok(())
-    };
-    unsafe { boundary::guard(error, body) }
+    unsafe { read(file, file_len, "file", out, error, Vocabulary::from_tokenizer_file) }
 }
 
 /// Reads a tiktoken rank file (each line holds a base64 token and its rank). The file does not name
@@ -142,14 +144,12 @@ pub unsafe extern "C" fn hr_vocab_from_tiktoken(
     out: *mut *mut hr_vocab,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let out = boundary::out(out, "out")?;
+    let make = || unsafe {
         let ranks = boundary::slice(ranks, ranks_len, "ranks")?;
         let special = special_tokens(special, special_count)?;
-        out.object(hr_vocab(Vocabulary::from_tiktoken(ranks, &special)?));
-        Ok(())
+        Ok(hr_vocab(Vocabulary::from_tiktoken(ranks, &special)?))
     };
-    unsafe { boundary::guard(error, body) }
+    unsafe { boundary::create(out, error, make) }
 }
 
 /// Reads the vocabulary inside a GGUF file that is in memory (mapped, for example). Only its
@@ -161,14 +161,8 @@ pub unsafe extern "C" fn hr_vocab_from_gguf(
     out: *mut *mut hr_vocab,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let out = boundary::out(out, "out")?;
-        let bytes = boundary::slice(gguf, gguf_len, "gguf")?;
-        let file = GgufFile::parse(bytes).map_err(VocabularyError::from)?;
-        out.object(hr_vocab(Vocabulary::from_gguf(&file)?));
-        Ok(())
-    };
-    unsafe { boundary::guard(error, body) }
+    let parse = |file: &[u8]| Vocabulary::from_gguf(&GgufFile::parse(file)?);
+    unsafe { read(gguf, gguf_len, "gguf", out, error, parse) }
 }
 
 /// Reads the vocabulary inside a GGUF file. Only the beginning of the file, up to the vocabulary's
@@ -180,13 +174,8 @@ pub unsafe extern "C" fn hr_vocab_from_gguf_file(
     out: *mut *mut hr_vocab,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let out = boundary::out(out, "out")?;
-        let path = boundary::text(path, path_len, "path")?;
-        out.object(hr_vocab(read_gguf_file(path)?));
-        Ok(())
-    };
-    unsafe { boundary::guard(error, body) }
+    let make = || unsafe { Ok(hr_vocab(read_gguf_file(boundary::text(path, path_len, "path")?)?)) };
+    unsafe { boundary::create(out, error, make) }
 }
 
 /// Makes a vocabulary from the bytes of its tokens: token i has the bytes tokens[i]. A token
@@ -208,8 +197,7 @@ pub unsafe extern "C" fn hr_vocab_from_tokens(
     out: *mut *mut hr_vocab,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let out = boundary::out(out, "out")?;
+    let make = || unsafe {
         let given = boundary::slice(tokens, count, "tokens")?;
         let eos = self::tokens(eos, eos_count, "eos")?;
         check_sizes(count, model_size, eos)?;
@@ -222,10 +210,9 @@ pub unsafe extern "C" fn hr_vocab_from_tokens(
             eos: eos.to_vec(),
             model_size: (model_size > 0).then_some(model_size),
         };
-        out.object(hr_vocab(Vocabulary::from_tokens(parts)?));
-        Ok(())
+        Ok(hr_vocab(Vocabulary::from_tokens(parts)?))
     };
-    unsafe { boundary::guard(error, body) }
+    unsafe { boundary::create(out, error, make) }
 }
 
 /// Refuses sizes that are too large, before any token is copied, and tokens that end a sequence but
@@ -283,13 +270,11 @@ pub unsafe extern "C" fn hr_vocab_with_eos(
     out: *mut *mut hr_vocab,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let out = boundary::out(out, "out")?;
+    let make = || unsafe {
         let vocab = boundary::object(vocab, "vocab")?;
-        out.object(hr_vocab(vocab.0.with_eos(tokens(eos, eos_count, "eos")?)?));
-        Ok(())
+        Ok(hr_vocab(vocab.0.with_eos(tokens(eos, eos_count, "eos")?)?))
     };
-    unsafe { boundary::guard(error, body) }
+    unsafe { boundary::create(out, error, make) }
 }
 
 /// The same tokens with the end-of-sequence tokens that a model's generation_config.json,
@@ -302,14 +287,12 @@ pub unsafe extern "C" fn hr_vocab_with_eos_from_config(
     out: *mut *mut hr_vocab,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let out = boundary::out(out, "out")?;
+    let make = || unsafe {
         let vocab = boundary::object(vocab, "vocab")?;
         let json = boundary::slice(json.cast::<u8>(), json_len, "json")?;
-        out.object(hr_vocab(vocab.0.with_eos_from_config(&[json])?));
-        Ok(())
+        Ok(hr_vocab(vocab.0.with_eos_from_config(&[json])?))
     };
-    unsafe { boundary::guard(error, body) }
+    unsafe { boundary::create(out, error, make) }
 }
 
 /// The same tokens for a model that gives model_size logits, as a new object. If the model's output
@@ -321,22 +304,14 @@ pub unsafe extern "C" fn hr_vocab_with_model_size(
     out: *mut *mut hr_vocab,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let out = boundary::out(out, "out")?;
-        let vocab = boundary::object(vocab, "vocab")?;
-        out.object(hr_vocab(vocab.0.with_model_size(model_size)?));
-        Ok(())
-    };
-    unsafe { boundary::guard(error, body) }
+    let make = || unsafe { Ok(hr_vocab(boundary::object(vocab, "vocab")?.0.with_model_size(model_size)?)) };
+    unsafe { boundary::create(out, error, make) }
 }
 
 /// A second handle to the same vocabulary. It copies nothing; NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_vocab_clone(vocab: *const hr_vocab) -> *mut hr_vocab {
-    boundary::value(std::ptr::null_mut(), || {
-        let vocab = unsafe { vocab.as_ref() }?;
-        Some(Box::into_raw(Box::new(hr_vocab(vocab.0.clone()))))
-    })
+    boundary::handle(|| Some(hr_vocab(unsafe { vocab.as_ref() }?.0.clone())))
 }
 
 /// Frees a vocabulary. NULL is allowed.
@@ -447,12 +422,11 @@ pub unsafe extern "C" fn hr_vocab_decode(
     len: *mut usize,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
+    let list = || unsafe {
         let vocab = boundary::object(vocab, "vocab")?;
-        let bytes = vocab.0.decode(tokens(ids, count, "ids")?);
-        boundary::copy_out(&bytes, buffer, capacity, len)
+        Ok(vocab.0.decode(tokens(ids, count, "ids")?))
     };
-    unsafe { boundary::guard(error, body) }
+    unsafe { boundary::list(buffer, capacity, len, error, list) }
 }
 
 /// Spells text with tokens, by the longest match. The result is a valid spelling, but not always
@@ -470,10 +444,9 @@ pub unsafe extern "C" fn hr_vocab_spell(
     count: *mut usize,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
+    let list = || unsafe {
         let vocab = boundary::object(vocab, "vocab")?;
-        let ids = vocab.0.greedy_tokenize(boundary::slice(text, text_len, "text")?)?;
-        boundary::copy_out(&ids, buffer.cast::<TokenId>(), capacity, count)
+        Ok(vocab.0.greedy_tokenize(boundary::slice(text, text_len, "text")?)?)
     };
-    unsafe { boundary::guard(error, body) }
+    unsafe { boundary::list(buffer.cast::<TokenId>(), capacity, count, error, list) }
 }

@@ -12,6 +12,7 @@
 //! Source: the left-corner transform (Rosenkrantz and Lewis, 1970), read as the solution of a
 //! linear system.
 
+use super::components::components;
 use super::error::GrammarError;
 use super::node::{Node, NodePool, UntilSpec};
 use super::node_id::{NodeId, RuleId};
@@ -159,58 +160,18 @@ fn left_rules(pool: &NodePool, root: NodeId) -> Vec<RuleId> {
     found
 }
 
-/// The components of rules that are left-recursive, by Tarjan's algorithm without recursion.
+/// The components of rules that are left-recursive.
 fn left_recursive_components(pool: &NodePool) -> Vec<Vec<RuleId>> {
-    let n = pool.rules.len();
-    let edges: Vec<Vec<RuleId>> = (0..n).map(|i| left_rules(pool, pool.rules[i].1)).collect();
-    let (mut index, mut low) = (vec![usize::MAX; n], vec![0usize; n]);
-    let (mut on_stack, mut stack, mut counter) = (vec![false; n], Vec::new(), 0);
-    let mut components = Vec::new();
-    for start in 0..n {
-        if index[start] != usize::MAX {
-            continue;
-        }
-        let mut work: Vec<(usize, usize)> = vec![(start, 0)];
-        while let Some(&mut (v, ref mut next)) = work.last_mut() {
-            if *next == 0 {
-                index[v] = counter;
-                low[v] = counter;
-                counter += 1;
-                stack.push(v);
-                on_stack[v] = true;
-            }
-            if let Some(w) = edges[v].get(*next) {
-                let w = w.0 as usize;
-                *next += 1;
-                if index[w] == usize::MAX {
-                    work.push((w, 0));
-                } else if on_stack[w] {
-                    low[v] = low[v].min(index[w]);
-                }
-                continue;
-            }
-            work.pop();
-            if let Some(&(parent, _)) = work.last() {
-                low[parent] = low[parent].min(low[v]);
-            }
-            if low[v] == index[v] {
-                let mut component = Vec::new();
-                while let Some(w) = stack.pop() {
-                    on_stack[w] = false;
-                    component.push(RuleId(w as u32));
-                    if w == v {
-                        break;
-                    }
-                }
-                let cyclic = component.len() > 1 || edges[v].contains(&RuleId(v as u32));
-                if cyclic {
-                    component.sort_unstable();
-                    components.push(component);
-                }
-            }
-        }
-    }
-    components
+    let targets =
+        |&(_, body): &(_, NodeId)| left_rules(pool, body).iter().map(|rule| rule.0 as usize).collect();
+    let edges: Vec<Vec<usize>> = pool.rules.iter().map(targets).collect();
+    let mut found = components(&edges, 0..edges.len());
+    found.retain(|component| component.len() > 1 || edges[component[0]].contains(&component[0]));
+    found.iter_mut().for_each(|component| component.sort_unstable());
+    found
+        .into_iter()
+        .map(|component| component.into_iter().map(|rule| RuleId(rule as u32)).collect())
+        .collect()
 }
 
 /// The non-empty derivations of a node. `left` holds those that start with a (non-empty) rule of

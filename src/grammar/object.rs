@@ -16,10 +16,8 @@ use smallvec::SmallVec;
 
 policy! {
     /// The order of an object's declared keys.
-    #[derive(Default)]
     enum KeyOrder {
         /// The declared keys in their order, then all others in any order.
-        #[default]
         Declared = "declared",
         /// All keys in any order.
         Any = "any",
@@ -109,6 +107,28 @@ pub struct ObjectProgress {
 }
 
 impl ObjectSpec {
+    /// An object without keys, with these texts for `{`, `}`, `,` and `:`.
+    pub fn new([open, close, comma, colon]: [LangId; 4]) -> Self {
+        ObjectSpec {
+            open,
+            close,
+            comma,
+            colon,
+            before_key: LangId::EMPTY,
+            key_escapes: Escapes::Minimal,
+            rest_escapes: Escapes::Minimal,
+            bare_keys: false,
+            declared: Vec::new(),
+            rest: Vec::new(),
+            order: KeyOrder::Declared,
+            unique_rest: false,
+            min: 0,
+            max: UNBOUNDED,
+            counters: Vec::new(),
+            must_go_on: false,
+        }
+    }
+
     /// The spellings of a language of undeclared keys.
     pub(crate) fn spelt_rest(&self, keys: LangId, languages: &mut ExprPool) -> LangId {
         match self.bare_keys {

@@ -5,7 +5,7 @@
 //! the sorted order is found without sorting (`prefix`). Sums are 64-bit.
 
 use super::error::SamplingError;
-use super::prefix::{PrefixEnd, Work, prefix_end};
+use super::prefix::{PrefixEnd, WeightedKeys, Work, prefix_end};
 use super::rank::rank;
 use super::row::{MaskedRow, allows, check_logit};
 use super::simd::{self, BLOCK};
@@ -302,7 +302,7 @@ impl Candidates {
     fn keep_keys(&mut self, bound: f32) {
         let Candidates { ids, logits, weights, keys, .. } = self;
         let weights = (self.weighed != Weighed::No).then_some(weights.as_mut_slice());
-        let kept = simd::keep_at_least(keys, bound, ids, logits, weights);
+        let kept = simd::keep_at_least(keys, bound, (ids, logits, weights));
         if kept == ids.len() {
             return;
         }
@@ -379,7 +379,8 @@ impl Candidates {
         self.keys.clear();
         self.keys.extend_from_slice(&self.logits);
         let n = self.ids.len() as f64;
-        Some(prefix_end(&self.keys, Some(&self.ids), None, n, k as f64, &mut self.work))
+        let list = WeightedKeys { keys: &self.keys, ids: Some(&self.ids), weights: None };
+        Some(prefix_end(list, n, k as f64, &mut self.work))
     }
 
     /// Keeps a prefix of the candidates in an order (ties by rising id): a candidate is kept while
@@ -397,8 +398,8 @@ impl Candidates {
                 simd::distances(&self.logits, self.max, 1.0, offset, &mut self.keys);
             }
         }
-        let end =
-            prefix_end(&self.keys, Some(&self.ids), Some(&self.weights), self.total, limit, &mut self.work);
+        let list = WeightedKeys { keys: &self.keys, ids: Some(&self.ids), weights: Some(&self.weights) };
+        let end = prefix_end(list, self.total, limit, &mut self.work);
         self.keep_ranked(end);
     }
 
@@ -427,7 +428,8 @@ impl Candidates {
             simd::distances(x, centre.max, centre.scale, centre.offset, &mut self.keys);
         });
         self.keys.resize(n, f32::NEG_INFINITY);
-        let end = prefix_end(&self.keys, None, Some(weights), total, mass * total, &mut self.work);
+        let list = WeightedKeys { keys: &self.keys, ids: None, weights: Some(weights) };
+        let end = prefix_end(list, total, mass * total, &mut self.work);
         for &at in end.equals(&self.keys, &mut self.work) {
             if at > end.id {
                 self.keys[at as usize] = f32::NEG_INFINITY;

@@ -24,45 +24,47 @@ impl PrefixEnd {
     pub fn equals<'a>(&self, keys: &[f32], work: &'a mut Work) -> &'a [u32] {
         work.places.clear();
         if !self.alone {
-            simd::split(keys, None, self.key, self.key.next_up(), &mut work.places);
+            simd::split(keys, None, self.key..self.key.next_up(), &mut work.places);
         }
         &work.places
     }
 }
 
-/// Finds the prefix of the candidates with a mass before them below `limit`; at least one. Without
-/// ids, places serve as ids; without weights, each weight is 1. `total` is the sum of the weights.
-/// Keys of −∞ mark candidates that do not exist.
+/// Keys, with their ids and weights. Without ids, places serve as ids; without weights, each weight
+/// is 1.
+#[derive(Clone, Copy)]
+pub(super) struct WeightedKeys<'a> {
+    pub keys: &'a [f32],
+    pub ids: Option<&'a [u32]>,
+    pub weights: Option<&'a [f32]>,
+}
+
+/// Finds the prefix of the candidates with a mass before them below `limit`; at least one. `total`
+/// is the sum of the weights. Keys of −∞ mark candidates that do not exist.
 ///
 /// A sample of the keys gives the band, as the head of this file describes. If the end is not in
 /// the band, a histogram of all keys gives the band.
-pub(super) fn prefix_end(
-    keys: &[f32],
-    ids: Option<&[u32]>,
-    weights: Option<&[f32]>,
-    total: f64,
-    limit: f64,
-    work: &mut Work,
-) -> PrefixEnd {
+pub(super) fn prefix_end(list: WeightedKeys<'_>, total: f64, limit: f64, work: &mut Work) -> PrefixEnd {
+    let WeightedKeys { keys, weights, .. } = list;
     if keys.len() <= SMALL {
         work.places.clear();
         work.places.extend(0..keys.len() as u32);
-        return walk(keys, ids, weights, 0.0, limit, work).0;
+        return walk(list, 0.0, limit, work).0;
     }
     if keys.len() > 16 * SMALL {
-        for (low, high) in sampled_bands(keys, weights, total, limit, work).into_iter().flatten() {
+        for (low, high) in sampled_bands(list, total, limit, work).into_iter().flatten() {
             work.places.clear();
-            let above = simd::split(keys, weights, low, high, &mut work.places);
+            let above = simd::split(keys, weights, low..high, &mut work.places);
             let band: f64 = work.places.iter().map(|&i| weight(weights, i as usize)).sum();
             // Strictly inside, with room for rounding: the first member above the limit must be in
             // the band.
             let slack = 1e-9 * limit;
             if above + slack < limit && above + band > limit + slack && !work.places.is_empty() {
-                return band_end(keys, ids, weights, above, limit, work);
+                return band_end(list, above, limit, work);
             }
         }
     }
-    if let Some(end) = weights.and_then(|weights| heavy_end(keys, ids, weights, total, limit, work)) {
+    if let Some(end) = weights.and_then(|weights| heavy_end(list, weights, total, limit, work)) {
         return end;
     }
     let buckets = Buckets::over(keys);
@@ -72,16 +74,15 @@ pub(super) fn prefix_end(
     // Somewhat wider than the bucket, then exact.
     let (low, high) = buckets.range(cut);
     work.places.clear();
-    simd::split(keys, None, low, high, &mut work.places);
+    simd::split(keys, None, low..high, &mut work.places);
     work.places.retain(|&i| buckets.of(keys[i as usize]) == cut);
-    walk(keys, ids, weights, before, limit, work).0
+    walk(list, before, limit, work).0
 }
 
 /// The end of the prefix, if a few heavy members decide it: the end is at the same member wherever
 /// the light members stand.
 fn heavy_end(
-    keys: &[f32],
-    ids: Option<&[u32]>,
+    list: WeightedKeys<'_>,
     weights: &[f32],
     total: f64,
     limit: f64,
@@ -91,14 +92,14 @@ fn heavy_end(
     const MOST: usize = 2048;
     let least = 1e-3 * limit.min(total - limit);
     work.places.clear();
-    simd::split(weights, None, least as f32, f32::INFINITY, &mut work.places);
+    simd::split(weights, None, least as f32..f32::INFINITY, &mut work.places);
     if work.places.is_empty() || work.places.len() > MOST {
         return None;
     }
     let heavy: f64 = work.places.iter().map(|&i| weights[i as usize] as f64).sum();
     // The light ones' mass, and room for rounding.
     let light = (total - heavy).max(0.0) + 1e-6 * total;
-    let (end, reached) = walk(keys, ids, Some(weights), light, limit, work);
+    let (end, reached) = walk(WeightedKeys { weights: Some(weights), ..list }, light, limit, work);
     // The heavy members reach the limit with all light members before them. They must also reach it
     // with none.
     (reached - light >= limit).then_some(PrefixEnd { alone: false, ..end })
@@ -194,8 +195,7 @@ fn mass(masses: &[f64], b: usize) -> f64 {
 /// The estimate uses the mass that is left out. It consists of many light tokens, which a sample
 /// represents well. The kept mass may be a few heavy tokens.
 fn sampled_bands(
-    keys: &[f32],
-    weights: Option<&[f32]>,
+    WeightedKeys { keys, weights, .. }: WeightedKeys<'_>,
     total: f64,
     limit: f64,
     work: &mut Work,
@@ -228,16 +228,10 @@ fn sampled_bands(
 }
 
 /// The end of the prefix inside the band that `work.places` names, with the mass above it.
-fn band_end(
-    keys: &[f32],
-    ids: Option<&[u32]>,
-    weights: Option<&[f32]>,
-    above: f64,
-    limit: f64,
-    work: &mut Work,
-) -> PrefixEnd {
+fn band_end(list: WeightedKeys<'_>, above: f64, limit: f64, work: &mut Work) -> PrefixEnd {
+    let WeightedKeys { keys, weights, .. } = list;
     if work.places.len() <= SMALL {
-        return walk(keys, ids, weights, above, limit, work).0;
+        return walk(list, above, limit, work).0;
     }
     let band: Vec<f32> = work.places.iter().map(|&i| keys[i as usize]).collect();
     let buckets = Buckets::over(&band);
@@ -245,15 +239,13 @@ fn band_end(
     buckets.fill(entries, &mut work.masses);
     let (cut, before) = crossing(&work.masses, above, limit);
     work.places.retain(|&i| buckets.of(keys[i as usize]) == cut);
-    walk(keys, ids, weights, before, limit, work).0
+    walk(list, before, limit, work).0
 }
 
 /// Sorts the members that `work.places` names and walks them; also the mass up to and with the last
 /// one.
 fn walk(
-    keys: &[f32],
-    ids: Option<&[u32]>,
-    weights: Option<&[f32]>,
+    WeightedKeys { keys, ids, weights }: WeightedKeys<'_>,
     mut before: f64,
     limit: f64,
     work: &mut Work,

@@ -38,10 +38,8 @@ impl Range {
 
 policy! {
     /// The treatment of tokens whose logit equals the k-th largest.
-    #[derive(Default)]
     enum Ties {
         /// Keep exactly k, the lowest ids among equals.
-        #[default]
         LowestId = "lowest-id",
         /// Keep all that equal the k-th.
         KeepAll = "keep-all",
@@ -49,40 +47,32 @@ policy! {
 
     /// The place of the tail-free cut once the cumulative weight passes z at index i (from 0) of
     /// the second differences.
-    #[derive(Default)]
     enum TailFreeEnd {
         /// Keep i + 1 tokens.
-        #[default]
         After = "after",
         /// Keep i tokens (at least one), as llama.cpp did.
         Before = "before",
     }
 
     /// The two forms of p-less.
-    #[derive(Default)]
     enum PLess {
         /// Keep p ≥ Σp².
-        #[default]
         Plain = "plain",
         /// Keep p ≥ (V · Σp² − 1) / (V − 1), V the number of candidates.
         Normalised = "normalised",
     }
 
     /// The two Mirostat algorithms.
-    #[derive(Default)]
-    enum MirostatVersion {
+    enum MirostatVersion default V2 {
         /// Estimates Zipf's exponent from the top 100, then draws from a top-k.
         V1 = "1",
         /// Cuts at a surprise of μ.
-        #[default]
         V2 = "2",
     }
 
     /// The way to draw a token from the final distribution. Both draw from the same distribution.
-    #[derive(Default)]
     enum Selection {
         /// One random number, inverse distribution function.
-        #[default]
         InverseCdf = "inverse-cdf",
         /// argmax(l + g) with one Gumbel number g for each token. The choice between two tokens
         /// then does not depend on the others.

@@ -88,7 +88,7 @@ impl Index {
             if max >= bound
                 && let Some(block) = row.block(b, &mut scratch)
             {
-                simd::collect_at_least(block, bound, (b * BLOCK) as u32, ids, logits);
+                simd::collect_at_least(block, bound, (b * BLOCK) as u32, (ids, logits));
             }
         }
     }
@@ -110,7 +110,7 @@ impl Index {
                 continue;
             }
             if let Some(block) = row.block(b, &mut scratch) {
-                simd::collect_at_least(block, bound, (b * BLOCK) as u32, ids, logits);
+                simd::collect_at_least(block, bound, (b * BLOCK) as u32, (ids, logits));
             }
             if ids.len() > room {
                 // Rows with many equal logits: keep the best k so far. Later equals have higher
@@ -235,7 +235,7 @@ impl Index {
     /// Number of finite entries.
     pub fn finite(&self, row: &MaskedRow<'_>) -> f64 {
         let mut finite = 0.0;
-        row.for_each_block(|_, x| finite += simd::split(x, None, f32::MIN, f32::MIN, &mut Vec::new()));
+        row.for_each_block(|_, x| finite += simd::split(x, None, f32::MIN..f32::MIN, &mut Vec::new()));
         finite
     }
 

@@ -317,27 +317,7 @@ impl Algebra {
     }
 
     pub fn and(&mut self, parts: &[TermId]) -> TermId {
-        let mut flat = Vec::with_capacity(parts.len());
-        for &part in parts {
-            match self.term(part) {
-                Term::Never => return TermId::NEVER,
-                Term::Any => {}
-                Term::And(inner) => flat.extend_from_slice(inner),
-                _ => flat.push(part),
-            }
-        }
-        self.intersect_scalars(&mut flat);
-        flat.sort_unstable();
-        flat.dedup();
-        let negated = |p: &TermId| matches!(*self.term(*p), Term::Not(x) if flat.binary_search(&x).is_ok());
-        if flat.first() == Some(&TermId::NEVER) || flat.iter().any(negated) {
-            return TermId::NEVER;
-        }
-        match flat.as_slice() {
-            [] => TermId::ANY,
-            [one] => *one,
-            _ => self.intern(Term::And(flat.into())),
-        }
+        self.joined(parts, Join::And)
     }
 
     /// Reports whether every value of `a` evidently is one of `b`.
@@ -354,26 +334,48 @@ impl Algebra {
     }
 
     pub fn or(&mut self, parts: &[TermId]) -> TermId {
+        self.joined(parts, Join::Or)
+    }
+
+    /// The conjunction or disjunction of terms, in normal form.
+    fn joined(&mut self, parts: &[TermId], join: Join) -> TermId {
+        // The term that changes nothing, and the one that alone is left.
+        let (neutral, absorbing) = match join {
+            Join::And => (TermId::ANY, TermId::NEVER),
+            Join::Or => (TermId::NEVER, TermId::ANY),
+        };
+        if parts.contains(&absorbing) {
+            return absorbing;
+        }
         let mut flat = Vec::with_capacity(parts.len());
-        for &part in parts {
-            match self.term(part) {
-                Term::Any => return TermId::ANY,
-                Term::Never => {}
-                Term::Or(inner) => flat.extend_from_slice(inner),
+        for &part in parts.iter().filter(|part| **part != neutral) {
+            match (join, self.term(part)) {
+                (Join::And, Term::And(inner)) | (Join::Or, Term::Or(inner)) => flat.extend_from_slice(inner),
                 _ => flat.push(part),
             }
         }
-        self.unite_scalars(&mut flat);
+        match join {
+            Join::And => self.intersect_scalars(&mut flat),
+            Join::Or => self.unite_scalars(&mut flat),
+        }
         flat.sort_unstable();
         flat.dedup();
         let negated = |p: &TermId| matches!(*self.term(*p), Term::Not(x) if flat.binary_search(&x).is_ok());
-        if flat.contains(&TermId::ANY) || flat.iter().any(negated) {
-            return TermId::ANY;
+        if flat.contains(&absorbing) || flat.iter().any(negated) {
+            return absorbing;
         }
-        match flat.as_slice() {
-            [] => TermId::NEVER,
-            [one] => *one,
-            _ => self.intern(Term::Or(flat.into())),
+        match (flat.as_slice(), join) {
+            ([], _) => neutral,
+            ([one], _) => *one,
+            (_, Join::And) => self.intern(Term::And(flat.into())),
+            (_, Join::Or) => self.intern(Term::Or(flat.into())),
         }
     }
+}
+
+/// The two ways to join terms.
+#[derive(Clone, Copy)]
+enum Join {
+    And,
+    Or,
 }

@@ -17,8 +17,8 @@ use super::number;
 use super::shape::Shape;
 use super::term::{EvalError, TermId};
 use super::text::{Text, TextId};
-use crate::automata::{Escapes, LangId, UNLABELLED};
-use crate::grammar::{KeyOrder, Mark, NodeId, ObjectSpec};
+use crate::automata::{LangId, UNLABELLED};
+use crate::grammar::{Mark, NodeId, ObjectSpec};
 use std::sync::Arc;
 
 impl Eval<'_> {
@@ -54,24 +54,7 @@ impl Eval<'_> {
         let comma = self.pool().bytes(&texts(&style.between, &style.before_key));
         let (colon, close) =
             (self.pool().bytes(style.after_key.as_bytes()), self.pool().bytes(style.close.as_bytes()));
-        ObjectSpec {
-            open,
-            close,
-            comma,
-            colon,
-            before_key: LangId::EMPTY,
-            key_escapes: Escapes::Minimal,
-            rest_escapes: Escapes::Minimal,
-            bare_keys: true,
-            declared: Vec::new(),
-            rest: Vec::new(),
-            order: KeyOrder::Declared,
-            unique_rest: false,
-            min: 0,
-            max: crate::automata::UNBOUNDED,
-            counters: Vec::new(),
-            must_go_on: false,
-        }
+        ObjectSpec { bare_keys: true, ..ObjectSpec::new([open, close, comma, colon]) }
     }
 
     /// The node of arguments that begin: without any, or with at least one.

@@ -20,6 +20,13 @@ use std::sync::Arc;
 /// The greatest nesting of clauses in clauses.
 const MAX_HEIGHT: usize = 32;
 
+/// The counts below `min` and above `max`, as ranges.
+fn other_counts(min: u32, max: u32) -> impl Iterator<Item = (u32, u32)> {
+    let below = (min > 0).then(|| (0, min - 1));
+    let above = (max != UNBOUNDED).then(|| (max.saturating_add(1), UNBOUNDED));
+    below.into_iter().chain(above)
+}
+
 /// The nesting of clauses in clauses: 0 for an object without clauses.
 fn height(o: &ObjectShape) -> usize {
     let alternatives = o.clauses.iter().flat_map(|clause| clause.iter());
@@ -136,14 +143,10 @@ impl Eval<'_> {
             found.push(ArrayShape { some, ..ArrayShape::any() });
         }
         for s in &a.some {
-            if s.min > 0 {
-                let some = vec![SomeItems { min: 0, max: s.min - 1, ..s.clone() }];
-                found.push(ArrayShape { some, ..ArrayShape::any() });
-            }
-            if s.max != UNBOUNDED {
-                let some = vec![SomeItems { min: s.max.saturating_add(1), max: UNBOUNDED, ..s.clone() }];
-                found.push(ArrayShape { some, ..ArrayShape::any() });
-            }
+            found.extend(other_counts(s.min, s.max).map(|(min, max)| {
+                let some = vec![SomeItems { min, max, ..s.clone() }];
+                ArrayShape { some, ..ArrayShape::any() }
+            }));
         }
         if a.unique {
             found.push(ArrayShape { repeated: true, ..ArrayShape::any() });
@@ -227,14 +230,10 @@ impl Eval<'_> {
             found.push(object);
         }
         for s in &o.some {
-            if s.min > 0 {
-                let some = vec![SomeProperties { min: 0, max: s.min - 1, ..s.clone() }];
-                found.push(ObjectShape { some, ..ObjectShape::any() });
-            }
-            if s.max != UNBOUNDED {
-                let some = vec![SomeProperties { min: s.max.saturating_add(1), max: UNBOUNDED, ..s.clone() }];
-                found.push(ObjectShape { some, ..ObjectShape::any() });
-            }
+            found.extend(other_counts(s.min, s.max).map(|(min, max)| {
+                let some = vec![SomeProperties { min, max, ..s.clone() }];
+                ObjectShape { some, ..ObjectShape::any() }
+            }));
         }
         found.extend(o.differs.iter().map(|pairs| ObjectShape::of_properties(pairs.iter().cloned())));
         for clause in &o.clauses {

@@ -14,7 +14,7 @@ use super::standard::{MAX_SPACE, json_space};
 use super::term::{EvalError, TermId};
 use super::text::{Text, TextId};
 use crate::automata::{Escapes, LangId, UNBOUNDED, UNLABELLED};
-use crate::grammar::{ArraySpec, Choice, Counter, KeyOrder, NodeId, ObjectSpec, Property, RestKeys};
+use crate::grammar::{ArraySpec, Choice, Counter, NodeId, ObjectSpec, Property, RestKeys};
 
 /// The text before a value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -476,22 +476,11 @@ impl Eval<'_> {
         };
         let escapes = self.algebra.options.escapes;
         ObjectSpec {
-            open: standard.open_object[0],
-            close,
-            comma: standard.comma,
-            colon: standard.colon,
             before_key,
             key_escapes: escapes.literal(),
             rest_escapes: escapes.free(),
-            bare_keys: false,
-            declared: Vec::new(),
-            rest: Vec::new(),
-            order: KeyOrder::Declared,
             unique_rest: self.algebra.options.unique_keys == super::options::UniqueKeys::Enforced,
-            min: 0,
-            max: UNBOUNDED,
-            counters: Vec::new(),
-            must_go_on: false,
+            ..ObjectSpec::new([standard.open_object[0], close, standard.comma, standard.colon])
         }
     }
 

@@ -18,6 +18,15 @@ use super::term::{EvalError, TermId};
 use super::text::TextId;
 use std::sync::Arc;
 
+/// A shape, or `None` if it evidently has no value.
+type Evident<S> = Result<Option<Arc<S>>, EvalError>;
+
+/// The intersection of two shapes where it is one of them, because they are equal or the other one
+/// is `any`.
+fn narrower<'s, S: PartialEq>(a: &'s Arc<S>, b: &'s Arc<S>, any: &S) -> Option<&'s Arc<S>> {
+    if a == b || **b == *any { Some(a) } else { (**a == *any).then_some(b) }
+}
+
 impl Eval<'_> {
     /// The union of two shapes, which may overlap.
     pub fn union(&mut self, a: &Shape, b: &Shape) -> Shape {
@@ -175,16 +184,9 @@ impl Eval<'_> {
     }
 
     /// The arrays in both; `None` if there evidently are none.
-    pub fn intersect_arrays(
-        &mut self,
-        a: &Arc<ArrayShape>,
-        b: &Arc<ArrayShape>,
-    ) -> Result<Option<Arc<ArrayShape>>, EvalError> {
-        if a == b || **b == ArrayShape::any() {
-            return Ok(Some(a.clone()));
-        }
-        if **a == ArrayShape::any() {
-            return Ok(Some(b.clone()));
+    pub fn intersect_arrays(&mut self, a: &Arc<ArrayShape>, b: &Arc<ArrayShape>) -> Evident<ArrayShape> {
+        if let Some(narrower) = narrower(a, b, &ArrayShape::any()) {
+            return Ok(Some(narrower.clone()));
         }
         let len = a.prefix.len().max(b.prefix.len());
         let mut both = ArrayShape {
@@ -203,7 +205,7 @@ impl Eval<'_> {
     }
 
     /// The array in normal form; `None` if there evidently is none.
-    pub fn finish_array(&mut self, mut array: ArrayShape) -> Result<Option<Arc<ArrayShape>>, EvalError> {
+    pub fn finish_array(&mut self, mut array: ArrayShape) -> Evident<ArrayShape> {
         if !array.tidy() {
             return Ok(None);
         }
@@ -232,16 +234,9 @@ impl Eval<'_> {
     }
 
     /// The objects in both; `None` if there evidently are none.
-    pub fn intersect_objects(
-        &mut self,
-        a: &Arc<ObjectShape>,
-        b: &Arc<ObjectShape>,
-    ) -> Result<Option<Arc<ObjectShape>>, EvalError> {
-        if a == b || **b == ObjectShape::any() {
-            return Ok(Some(a.clone()));
-        }
-        if **a == ObjectShape::any() {
-            return Ok(Some(b.clone()));
+    pub fn intersect_objects(&mut self, a: &Arc<ObjectShape>, b: &Arc<ObjectShape>) -> Evident<ObjectShape> {
+        if let Some(narrower) = narrower(a, b, &ObjectShape::any()) {
+            return Ok(Some(narrower.clone()));
         }
         self.algebra.spend((a.declared.len() + b.declared.len()) as u64 / 8)?;
         let declared = self.declared_in_either(a, b);

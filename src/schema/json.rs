@@ -110,11 +110,8 @@ impl Json {
         self.parents.push(parent);
         match r.peek() {
             Some(b'{') => {
-                r.at += 1;
                 self.kinds.push(Kind::Object { first: 0, len: 0 });
-                r.skip_whitespace();
-                if r.peek() == Some(b'}') {
-                    r.at += 1;
+                if r.opens_empty(b'}') {
                     return Ok(false);
                 }
                 open.stack.push(Frame::Object(id, open.members.len()));
@@ -123,11 +120,8 @@ impl Json {
                 Ok(true)
             }
             Some(b'[') => {
-                r.at += 1;
                 self.kinds.push(Kind::Array { first: 0, len: 0 });
-                r.skip_whitespace();
-                if r.peek() == Some(b']') {
-                    r.at += 1;
+                if r.opens_empty(b']') {
                     return Ok(false);
                 }
                 open.stack.push(Frame::Array(id, open.items.len()));
@@ -381,6 +375,15 @@ impl Reader<'_> {
 
     fn error(&self, message: &'static str) -> JsonError {
         JsonError { offset: self.at, message }
+    }
+
+    /// Goes past the opening of a container, and past its end `close` if nothing is inside.
+    fn opens_empty(&mut self, close: u8) -> bool {
+        self.at += 1;
+        self.skip_whitespace();
+        let is_empty = self.peek() == Some(close);
+        self.at += usize::from(is_empty);
+        is_empty
     }
 
     fn skip_whitespace(&mut self) {

@@ -43,10 +43,8 @@ pub enum Whitespace {
 
 policy! {
     /// The keys that an object may have if the schema does not restrict them.
-    #[derive(Default)]
     enum AdditionalProperties {
         /// Any key, as JSON Schema says.
-        #[default]
         AsSchema = "as-schema",
         /// Only the keys that are named by a subschema that applies to the object.
         ///
@@ -59,7 +57,6 @@ policy! {
 
 policy! {
     /// The spelling of strings.
-    #[derive(Default)]
     enum EscapePolicy {
         /// Free strings have every escape that JSON knows, and literals have only the required
         /// escapes.
@@ -67,7 +64,6 @@ policy! {
         /// Literals are declared keys and the values of `enum` and `const`. Each has one spelling:
         /// the key `a` cannot be spelt `\u0061`. So an engine can write a literal without asking
         /// the model.
-        #[default]
         FreeStrings = "free-strings",
         /// Every escape in all strings.
         Any = "any",
@@ -98,10 +94,8 @@ impl EscapePolicy {
 
 policy! {
     /// The treatment of undeclared keys that come twice in one object.
-    #[derive(Default)]
     enum UniqueKeys {
         /// No key comes twice.
-        #[default]
         Enforced = "enforced",
         /// Undeclared keys may repeat. This is cheaper to track, and readers keep the last value.
         Ignored = "ignored",
@@ -115,11 +109,9 @@ policy! {
     /// point, and an exponent between -300 and 300. For example, `1.5e10` is allowed under
     /// `"minimum": 0`. Other spellings with exponents are not allowed, because those of numbers
     /// within a bound are not a regular language.
-    #[derive(Default)]
     enum Numbers {
         /// Full JSON syntax for a number without conditions. Whole numbers have no `.0`, and
         /// multiples have no exponent. If no negative number is allowed, 0 is not spelt `-0`.
-        #[default]
         Canonical = "canonical",
         /// Every plain spelling of the value as well. For example, `1.0` is an integer.
         Json = "json",
@@ -128,10 +120,8 @@ policy! {
 
 policy! {
     /// The effect of `format`.
-    #[derive(Default)]
     enum FormatPolicy {
         /// Known formats are enforced.
-        #[default]
         Assert = "assert",
         /// `format` is an annotation.
         Annotate = "annotate",
@@ -140,10 +130,8 @@ policy! {
 
 policy! {
     /// The effect of `contentEncoding`.
-    #[derive(Default)]
     enum ContentEncoding {
         /// `base64` is enforced (RFC 4648 §4, with padding). Other encodings have no effect.
-        #[default]
         Assert = "assert",
         /// `contentEncoding` is an annotation.
         Annotate = "annotate",
@@ -152,10 +140,8 @@ policy! {
 
 policy! {
     /// The effect of a `format` with an unknown name.
-    #[derive(Default)]
     enum UnknownFormat {
         /// The format is ignored with a warning, as the specification says.
-        #[default]
         Warn = "warn",
         /// The format is an error.
         Refuse = "refuse",
@@ -164,10 +150,8 @@ policy! {
 
 policy! {
     /// The effect of a keyword that cannot be enforced.
-    #[derive(Default)]
     enum Strictness {
         /// The keyword is an error.
-        #[default]
         Strict = "strict",
         /// The keyword is ignored with a warning. The grammar may then allow values that the schema
         /// refuses.
@@ -177,8 +161,8 @@ policy! {
 
 policy! {
     /// The rules by which a schema is read if it does not name them with `$schema`.
-    #[derive(PartialOrd, Ord, Default)]
-    enum Draft {
+    #[derive(PartialOrd, Ord)]
+    enum Draft default Unspecified {
         /// The rules of draft 4.
         Four = "4",
         /// The rules of draft 6.
@@ -193,7 +177,6 @@ policy! {
         ///
         /// `definitions`, `dependencies`, `additionalItems`, a list under `items`, boolean
         /// `exclusiveMinimum` and OpenAPI's `nullable` have the meaning that they had.
-        #[default]
         Unspecified = "unspecified",
     }
 }

@@ -20,6 +20,19 @@ const MAX_VALUES: usize = 512;
 /// The most intervals of numbers in a scalar term. Sets with more are evaluated on demand.
 const MAX_INTERVALS: usize = 4;
 
+/// The values that `find` gives for at least two of the terms, and all other terms. `None` if it
+/// gives fewer.
+fn several<T>(parts: &[TermId], mut find: impl FnMut(TermId) -> Option<T>) -> Option<(Vec<T>, Vec<TermId>)> {
+    let (mut found, mut others) = (Vec::new(), Vec::with_capacity(parts.len()));
+    for &part in parts {
+        match find(part) {
+            Some(value) => found.push(value),
+            None => others.push(part),
+        }
+    }
+    (found.len() > 1).then_some((found, others))
+}
+
 impl Algebra {
     /// The schema with these keywords, if it is scalar.
     pub(super) fn scalar_schema(&mut self, keywords: &[Keyword]) -> Option<TermId> {
@@ -84,17 +97,7 @@ impl Algebra {
     /// Replaces the scalar terms among `parts` by their intersection. If they contradict each
     /// other, [`TermId::NEVER`] alone is left.
     pub(super) fn intersect_scalars(&mut self, parts: &mut Vec<TermId>) {
-        let mut found: Vec<Arc<Shape>> = Vec::new();
-        let mut others = Vec::with_capacity(parts.len());
-        for &part in parts.iter() {
-            match self.scalar(part) {
-                Some(shape) => found.push(shape),
-                None => others.push(part),
-            }
-        }
-        if found.len() < 2 {
-            return;
-        }
+        let Some((found, others)) = several(parts, |part| self.scalar(part)) else { return };
         let first = (*found[0]).clone();
         let all = found[1..].iter().fold(first, |all, shape| self.both(&all, shape));
         *parts = others;
@@ -108,16 +111,7 @@ impl Algebra {
     /// Replaces the scalar terms among these alternatives by their union, computed from their
     /// complements.
     pub(super) fn unite_scalars(&mut self, parts: &mut Vec<TermId>) {
-        let (mut found, mut others) = (Vec::new(), Vec::with_capacity(parts.len()));
-        for &part in parts.iter() {
-            match self.not_scalar(part) {
-                Some(complement) => found.push(complement),
-                None => others.push(part),
-            }
-        }
-        if found.len() < 2 {
-            return;
-        }
+        let Some((found, mut others)) = several(parts, |part| self.not_scalar(part)) else { return };
         let neither = self.and(&found);
         others.push(self.not(neither));
         *parts = others;

@@ -355,22 +355,21 @@ impl Shape {
     }
 
     pub fn add_array(&mut self, array: Arc<ArrayShape>) {
-        if self.arrays.first().is_some_and(|a| **a == ArrayShape::any()) || self.arrays.contains(&array) {
-            return;
-        }
-        if *array == ArrayShape::any() {
-            self.arrays.clear();
-        }
-        self.arrays.push(array);
+        add(&mut self.arrays, array, &ArrayShape::any());
     }
 
     pub fn add_object(&mut self, object: Arc<ObjectShape>) {
-        if self.objects.first().is_some_and(|o| **o == ObjectShape::any()) || self.objects.contains(&object) {
-            return;
-        }
-        if *object == ObjectShape::any() {
-            self.objects.clear();
-        }
-        self.objects.push(object);
+        add(&mut self.objects, object, &ObjectShape::any());
     }
+}
+
+/// Adds an alternative. It is left out where it is one already, and alone where it is `any`.
+fn add<S: PartialEq>(alternatives: &mut Vec<Arc<S>>, new: Arc<S>, any: &S) {
+    if alternatives.first().is_some_and(|first| **first == *any) || alternatives.contains(&new) {
+        return;
+    }
+    if *new == *any {
+        alternatives.clear();
+    }
+    alternatives.push(new);
 }

@@ -17,11 +17,8 @@ pub(super) enum Expr {
     TextWithout(String),
     Seq(Vec<Expr>),
     Alt(Vec<Expr>),
-    Repeat {
-        body: Box<Expr>,
-        min: u32,
-        max: u32,
-    },
+    /// The body, at least and at most so many times.
+    Repeat(Box<Expr>, u32, u32),
     /// The texts of the first part that are not texts of the second. Both are regular.
     Except {
         base: Box<Expr>,
@@ -50,14 +47,28 @@ impl Expr {
         }
     }
 
+    /// The alternatives that a parser reads with `next`, for as long as `goes_on` takes the sign
+    /// between two of them.
+    pub fn alternatives<P, E>(
+        parser: &mut P,
+        next: fn(&mut P) -> Result<Expr, E>,
+        goes_on: fn(&mut P) -> bool,
+    ) -> Result<Expr, E> {
+        let mut parts = vec![next(parser)?];
+        while goes_on(parser) {
+            parts.push(next(parser)?);
+        }
+        Ok(Expr::alt(parts))
+    }
+
     pub fn repeat(self, min: u32, max: u32) -> Expr {
-        Expr::Repeat { body: Box::new(self), min, max }
+        Expr::Repeat(Box::new(self), min, max)
     }
 
     pub fn parts(&self) -> &[Expr] {
         match self {
             Expr::Seq(parts) | Expr::Alt(parts) => parts,
-            Expr::Repeat { body, .. } => std::slice::from_ref(body),
+            Expr::Repeat(body, ..) => std::slice::from_ref(body),
             _ => &[],
         }
     }

@@ -20,10 +20,9 @@ use super::diagnostic::{Problem, TextFault, compile_error};
 use super::expr::{Expr, Rule};
 use super::notation::Notation;
 use super::rules::{self, COUNT_LIMIT, LAST, normalised};
-use super::tokens::{Kind, Tokens};
+use super::tokens::{Kind, Tokens, token_kinds};
 use crate::automata::UNBOUNDED;
 use crate::grammar::{CompileError, Grammar, GrammarBuilder, NodeId};
-use logos::Logos;
 use std::ops::{Deref, DerefMut, Range};
 
 /// The rule that outputs start from.
@@ -62,62 +61,24 @@ pub(super) fn compile_into(
     node.map(|(node, _)| node).map_err(|failure| compile_error(Notation::Gbnf, text, failure))
 }
 
-#[derive(Logos, Clone, Copy, PartialEq, Eq, Debug)]
-#[logos(skip r"[ \t]+", skip(r"#[^\r\n]*", allow_greedy = true))]
-enum Token {
-    #[regex(r"\r\n|\n|\r")]
-    LineEnd,
-    #[token("::=")]
-    Define,
-    #[token("|")]
-    Or,
-    #[token("(")]
-    Open,
-    #[token(")")]
-    Close,
-    #[token("*")]
-    Star,
-    #[token("+")]
-    Plus,
-    #[token("?")]
-    Question,
-    #[token("{")]
-    OpenCount,
-    #[token("}")]
-    CloseCount,
-    #[token(",")]
-    Comma,
-    #[token(".")]
-    Any,
-    #[regex("[A-Za-z0-9_-]+")]
-    Name,
-    #[regex(r#""([^"\\]|\\[\s\S])*""#)]
-    Literal,
-    #[regex(r"\[([^\]\\]|\\[\s\S])*\]")]
-    Class,
-    #[regex("!?<[^>]*>")]
-    Special,
-}
-
-impl Kind for Token {
-    fn describe(self) -> &'static str {
-        match self {
-            Token::LineEnd => "the end of the line",
-            Token::Define => "`::=`",
-            Token::Or => "`|`",
-            Token::Open => "`(`",
-            Token::Close => "`)`",
-            Token::Star => "`*`",
-            Token::Plus => "`+`",
-            Token::Question => "`?`",
-            Token::OpenCount => "`{`",
-            Token::CloseCount => "`}`",
-            Token::Comma => "`,`",
-            Token::Any => "`.`",
-            Token::Name => "a name",
-            Token::Literal => "a literal",
-            Token::Class => "a character class",
-            Token::Special => "a token",
+token_kinds! {
+    #[logos(skip r"[ \t]+", skip(r"#[^\r\n]*", allow_greedy = true))]
+    enum Token {
+        symbols {
+            Define "::=", Or "|", Open "(", Close ")", Star "*", Plus "+", Question "?",
+            OpenCount "{", CloseCount "}", Comma ",", Any ".",
+        }
+        words {
+            #[regex(r"\r\n|\n|\r")]
+            LineEnd "the end of the line",
+            #[regex("[A-Za-z0-9_-]+")]
+            Name "a name",
+            #[regex(r#""([^"\\]|\\[\s\S])*""#)]
+            Literal "a literal",
+            #[regex(r"\[([^\]\\]|\\[\s\S])*\]")]
+            Class "a character class",
+            #[regex("!?<[^>]*>")]
+            Special "a token",
         }
     }
 }
@@ -135,10 +96,8 @@ fn parse(text: &str) -> Result<Vec<Rule>, TextFault> {
 }
 
 /// The reason why no token begins here.
-fn unreadable(text: &str, span: Range<usize>) -> TextFault {
-    let rest = &text[span.start..];
-    let first = rest.chars().next().unwrap_or_default();
-    let (what, help) = match first {
+fn unreadable(_rest: &str, first: char) -> (String, &'static str) {
+    match first {
         '"' => ("the literal has no end".to_owned(), "close it with `\"`; a quote inside is written `\\\"`"),
         '[' => (
             "the character class has no end".to_owned(),
@@ -154,8 +113,7 @@ fn unreadable(text: &str, span: Range<usize>) -> TextFault {
             (format!("`{first}` begins nothing"), "comments begin with `#`; rules end with their line")
         }
         _ => (format!("`{}` begins nothing", first.escape_debug()), "text stands in double quotes"),
-    };
-    (span.start..span.start + first.len_utf8(), Problem::syntax(what, help))
+    }
 }
 
 struct GbnfParser<'t> {
@@ -192,9 +150,7 @@ impl GbnfParser<'_> {
         }
         let (name, span) = (self.slice().to_owned(), self.span());
         self.advance();
-        if !self.take(Token::Define) {
-            return Err(self.unexpected("`::=` after the rule's name", LINES));
-        }
+        self.expect(Token::Define, "`::=` after the rule's name", LINES)?;
         self.skip_line_ends();
         let body = self.alternatives()?;
         match self.peek() {
@@ -271,7 +227,7 @@ impl GbnfParser<'_> {
             }
             Some(Token::Star | Token::Plus | Token::Question | Token::OpenCount) => {
                 let what =
-                    format!("there is nothing to repeat before {}", self.peek().map_or("", Token::describe));
+                    format!("there is nothing to repeat before {}", self.peek().map_or("", Kind::describe));
                 return Err((span, Problem::syntax(what, "write it behind a literal, class, name or group")));
             }
             _ => return Ok(None),

@@ -68,7 +68,7 @@ fn power(expr: &Expr, name: &str) -> Option<(u32, u32)> {
             let (low, high) = power(part, name)?;
             Some((least.saturating_add(low), most.saturating_add(high)))
         }),
-        Expr::Repeat { body, min, max } if min <= max => match power(body, name)? {
+        Expr::Repeat(body, min, max) if min <= max => match power(body, name)? {
             (1, 1) => Some((*min, *max)),
             (0, 0) => Some((0, 0)),
             _ => None,

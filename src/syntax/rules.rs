@@ -23,7 +23,7 @@ use super::diagnostic::{Problem, TextFault, similar};
 use super::expr::{Expr, Rule};
 use super::powers;
 use crate::automata::{LangId, UNBOUNDED};
-use crate::grammar::{Grammar, GrammarBuilder, NodeId, RuleId, line_column};
+use crate::grammar::{Grammar, GrammarBuilder, NodeId, RuleId, components, line_column};
 use hashbrown::HashMap;
 use std::ops::Range;
 
@@ -101,7 +101,7 @@ pub(super) fn compile_into(
         return Err((place, Problem::MissingStart { name: start.to_owned() }));
     };
     let mut compiler = Compiler::new(rules, &index, builder, prefix);
-    for component in components(&references, start) {
+    for component in components(&references, [start]) {
         compiler.component(&component, &references)?;
     }
     let root = compiler.reference(start);
@@ -137,45 +137,6 @@ fn resolve(rules: &[Rule], index: &HashMap<&str, usize>) -> Result<Vec<Vec<usize
     Ok(all)
 }
 
-/// The strongly connected components of the rules that `start` reaches, each after those that it
-/// refers to (Tarjan's algorithm without recursion).
-fn components(references: &[Vec<usize>], start: usize) -> Vec<Vec<usize>> {
-    const UNSEEN: usize = usize::MAX;
-    let (mut order, mut low) = (vec![UNSEEN; references.len()], vec![0; references.len()]);
-    let (mut stack, mut on_stack) = (Vec::new(), vec![false; references.len()]);
-    let mut found = Vec::new();
-    let mut work = vec![(start, 0)];
-    let mut count = 0;
-    while let Some(&mut (rule, ref mut next)) = work.last_mut() {
-        if *next == 0 {
-            (order[rule], low[rule]) = (count, count);
-            count += 1;
-            stack.push(rule);
-            on_stack[rule] = true;
-        }
-        if let Some(&target) = references[rule].get(*next) {
-            *next += 1;
-            if order[target] == UNSEEN {
-                work.push((target, 0));
-            } else if on_stack[target] {
-                low[rule] = low[rule].min(order[target]);
-            }
-            continue;
-        }
-        work.pop();
-        if let Some(&(parent, _)) = work.last() {
-            low[parent] = low[parent].min(low[rule]);
-        }
-        if low[rule] == order[rule] {
-            let first = stack.iter().rposition(|&r| r == rule).unwrap_or(0);
-            let component = stack.split_off(first);
-            component.iter().for_each(|&r| on_stack[r] = false);
-            found.push(component);
-        }
-    }
-    found
-}
-
 /// A rule without a finite text, which the error names as the reason why `start` has none. Of
 /// several such rules, it is one that depends on few others.
 fn endless(rules: &[Rule], references: &[Vec<usize>], start: usize) -> usize {
@@ -184,14 +145,14 @@ fn endless(rules: &[Rule], references: &[Vec<usize>], start: usize) -> usize {
             Expr::Rule(name, _) => index.get(name.as_str()).is_some_and(|&rule| ending[rule]),
             Expr::Seq(parts) => parts.iter().all(|part| ends(part, index, ending)),
             Expr::Alt(parts) => parts.iter().any(|part| ends(part, index, ending)),
-            Expr::Repeat { body, min, .. } => *min == 0 || ends(body, index, ending),
+            Expr::Repeat(body, min, _) => *min == 0 || ends(body, index, ending),
             // An exclusion may leave no text, but it is the reason only if no rule is.
             _ => true,
         }
     }
     let index: HashMap<&str, usize> =
         rules.iter().enumerate().map(|(i, rule)| (rule.name.as_str(), i)).collect();
-    let components = components(references, start);
+    let components = components(references, [start]);
     let mut ending = vec![false; rules.len()];
     for component in &components {
         // Rules come after those they refer to, so one round is enough outside of a component. A
@@ -410,7 +371,7 @@ impl<'r> Compiler<'r> {
                 (split.around, split.rest) = (join(split.around), join(split.rest));
                 (split.size <= TERMINAL_LIMIT).then_some(split)
             }
-            Expr::Repeat { body, min: 0, max: 1 } => {
+            Expr::Repeat(body, 0, 1) => {
                 let Some(split) = self.split(body, rule, end)? else { return Ok(None) };
                 let rest = self.builder.nodes.languages.union(&[split.rest, LangId::EMPTY]);
                 Some(Linear { rest, ..split })
@@ -489,7 +450,7 @@ impl<'r> Compiler<'r> {
             }
             Expr::Seq(parts) => self.sequence(parts)?,
             Expr::Alt(parts) => self.alternatives(parts)?,
-            Expr::Repeat { body, min, max } => match self.build(body)? {
+            Expr::Repeat(body, min, max) => match self.build(body)? {
                 Built::Regular(regular) => Built::Regular(Regular {
                     language: self.builder.nodes.languages.repeat(regular.language, *min, *max),
                     long: regular.long || (regular.broad && *max > LONG),

@@ -12,6 +12,37 @@ pub(super) trait Kind: Copy + PartialEq {
     fn describe(self) -> &'static str;
 }
 
+/// Declares the kinds of tokens of a notation. A symbol has its spellings, and errors name it by
+/// the first: `Or "|" / "!"`. A word has the attributes by which `logos` finds it, and its name in
+/// errors: `#[regex("[a-z]+")] Name "a name"`.
+macro_rules! token_kinds {
+    ($(#[$($skipped:tt)+])* enum $kind:ident {
+        symbols { $($symbol:ident $first:tt $(/ $other:tt)*),+ $(,)? }
+        words { $($(#[$($found:tt)+])+ $word:ident $name:literal,)+ }
+    }) => {
+        #[derive(logos::Logos, Clone, Copy, PartialEq, Eq, Debug)]
+        $(#[$($skipped)+])*
+        enum $kind {
+            $(#[token($first)] $(#[token($other)])* $symbol,)+
+            $($(#[$($found)+])+ $word,)+
+        }
+
+        impl $crate::syntax::tokens::Kind for $kind {
+            fn describe(self) -> &'static str {
+                match self {
+                    $($kind::$symbol => concat!("`", $first, "`"),)+
+                    $($kind::$word => $name,)+
+                }
+            }
+        }
+    };
+}
+pub(super) use token_kinds;
+
+/// The fault of a place where no token begins, and the remedy. The place is given by the rest of
+/// the text and its first character.
+pub(super) type Unreadable = fn(rest: &str, first: char) -> (String, &'static str);
+
 /// A walk over the tokens of a text.
 pub(super) struct Tokens<'t, T> {
     pub text: &'t str,
@@ -22,9 +53,8 @@ pub(super) struct Tokens<'t, T> {
 }
 
 impl<'t, T: Kind> Tokens<'t, T> {
-    /// Reads the tokens of `text`. `unreadable` describes the fault of a place where no token
-    /// begins.
-    pub fn read(text: &'t str, unreadable: fn(&str, Range<usize>) -> TextFault) -> Result<Self, TextFault>
+    /// Reads the tokens of `text`.
+    pub fn read(text: &'t str, unreadable: Unreadable) -> Result<Self, TextFault>
     where
         T: Logos<'t, Source = str, Error = (), Extras = ()>,
     {
@@ -33,7 +63,13 @@ impl<'t, T: Kind> Tokens<'t, T> {
         }
         let mut tokens = Vec::new();
         for (token, span) in T::lexer(text).spanned() {
-            tokens.push((token.map_err(|()| unreadable(text, span.clone()))?, span));
+            let Ok(token) = token else {
+                let rest = &text[span.start..];
+                let first = rest.chars().next().unwrap_or_default();
+                let (what, help) = unreadable(rest, first);
+                return Err((span.start..span.start + first.len_utf8(), Problem::syntax(what, help)));
+            };
+            tokens.push((token, span));
         }
         Ok(Tokens { text, tokens, at: 0, depth: 0 })
     }
@@ -85,6 +121,12 @@ impl<'t, T: Kind> Tokens<'t, T> {
             self.advance();
         }
         found
+    }
+
+    /// Goes past the next token, which must be this one. The error says what was expected, with
+    /// this help.
+    pub fn expect(&mut self, token: T, expected: &str, help: &str) -> Result<(), TextFault> {
+        if self.take(token) { Ok(()) } else { Err(self.unexpected(expected, help)) }
     }
 
     /// The current position, for a later return with [`back`](Self::back).

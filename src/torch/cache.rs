@@ -13,6 +13,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::device::upload;
 use super::error::{Doing, TorchError};
+use crate::decode::ModelError;
 
 /// The properties that all caches of one model share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +64,7 @@ impl KvCache {
 
     pub(crate) fn truncate(&mut self, len: usize) -> Result<(), TorchError> {
         if len > self.len {
-            return Err(TorchError::Truncate { wanted: len, held: self.len });
+            return Err(ModelError::Truncate { wanted: len, held: self.len }.into());
         }
         self.len = len;
         Ok(())
@@ -73,7 +74,7 @@ impl KvCache {
     pub(crate) fn keep(&mut self, start: usize, path: &[usize]) -> Result<(), TorchError> {
         let wanted = path.iter().map(|offset| start + offset + 1).chain([start]).max().unwrap_or(start);
         if wanted > self.len {
-            return Err(TorchError::Truncate { wanted, held: self.len });
+            return Err(ModelError::Truncate { wanted, held: self.len }.into());
         }
         if path.iter().enumerate().any(|(at, &offset)| at != offset) {
             let places: Vec<i64> = path.iter().map(|&offset| (start + offset) as i64).collect();
@@ -103,7 +104,7 @@ impl KvCache {
     pub(crate) fn reserve(&mut self, extra: usize) -> Result<(), TorchError> {
         let needed = self.len.saturating_add(extra);
         if needed > self.shape.limit {
-            return Err(TorchError::ContextFull { given: needed, limit: self.shape.limit });
+            return Err(ModelError::ContextFull { given: needed, limit: self.shape.limit }.into());
         }
         if needed > self.capacity {
             let mut grown = Self::new(self.shape);
@@ -239,10 +240,16 @@ mod tests {
     #[test]
     fn limits_are_errors() {
         let mut cache = KvCache::new(SHAPE);
-        assert!(matches!(cache.reserve(101), Err(TorchError::ContextFull { given: 101, limit: 100 })));
+        assert!(matches!(
+            cache.reserve(101),
+            Err(TorchError::Model(ModelError::ContextFull { given: 101, limit: 100 }))
+        ));
         assert!(cache.reserve(usize::MAX).is_err());
         push(&mut cache, 100, 1.0);
-        assert!(matches!(cache.reserve(1), Err(TorchError::ContextFull { given: 101, limit: 100 })));
+        assert!(matches!(
+            cache.reserve(1),
+            Err(TorchError::Model(ModelError::ContextFull { given: 101, limit: 100 }))
+        ));
         assert!(cache.truncate(101).is_err());
         cache.truncate(0).unwrap();
         assert!(cache.is_empty());

@@ -18,6 +18,7 @@ use super::error::{Doing, TorchError};
 use super::layer::{Layer, Reach, View, norm};
 use super::rope::{Rope, Scaling};
 use super::weights::{Loader, Member, Role};
+use crate::decode::ModelError;
 use crate::decode::TreeInput;
 
 /// The weights and sizes of a loaded model.
@@ -187,11 +188,11 @@ impl Decoder {
         let window = self.config.local.as_ref().map(|local| local.window);
         for sequence in sequences.iter_mut() {
             if sequence.cache.shape() != self.cache_shape() {
-                return Err(TorchError::ForeignCache);
+                return Err(ModelError::ForeignCache.into());
             }
             for &token in sequence.tokens {
                 if token.index() >= self.vocab_size {
-                    return Err(TorchError::TokenOutOfRange { token, vocab_size: self.vocab_size });
+                    return Err(ModelError::TokenOutOfRange { token, vocab_size: self.vocab_size }.into());
                 }
                 ids.push(i64::from(token.0));
             }

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::decode::ModelError;
 use crate::gguf::GgufError;
-use crate::vocab::TokenId;
 
 /// An error of a model on libtorch: the operation, the fault, and the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -137,30 +137,9 @@ pub enum TorchError {
         /// The fault.
         reason: String,
     },
-    /// A token for which the model has no embedding.
-    #[error("token {} is outside the model's vocabulary of {vocab_size} tokens", token.0)]
-    TokenOutOfRange {
-        /// The token.
-        token: TokenId,
-        /// Number of rows of the embedding.
-        vocab_size: usize,
-    },
-    /// A sequence longer than the model's context.
-    #[error("the sequence would have {given} tokens, and the model's context holds {limit}")]
-    ContextFull {
-        /// Number of tokens in the cache and in the input together.
-        given: usize,
-        /// The model's context length.
-        limit: usize,
-    },
-    /// A cache that holds fewer tokens than it was to be cut to.
-    #[error("the cache cannot be cut to {wanted} tokens: it holds {held}")]
-    Truncate {
-        /// Length requested.
-        wanted: usize,
-        /// Length of the cache.
-        held: usize,
-    },
+    /// An error that every kind of model may have, such as a sequence longer than the context.
+    #[error(transparent)]
+    Model(#[from] ModelError),
     /// A layer to skip that does not exist.
     #[error("layer {layer} cannot be skipped: the model has {layers} layers, numbered from 0")]
     SkippedLayer {
@@ -185,9 +164,6 @@ pub enum TorchError {
         /// Its parent's index.
         parent: usize,
     },
-    /// A cache that another model made.
-    #[error("the cache was made by another model")]
-    ForeignCache,
     /// An operation that libtorch refused.
     #[error("libtorch failed while {doing}: {source}")]
     Libtorch {

@@ -116,10 +116,7 @@ impl Model {
 impl From<TorchError> for ModelError {
     fn from(error: TorchError) -> Self {
         match error {
-            TorchError::TokenOutOfRange { token, vocab_size } => Self::TokenOutOfRange { token, vocab_size },
-            TorchError::ContextFull { given, limit } => Self::ContextFull { given, limit },
-            TorchError::Truncate { wanted, held } => Self::Truncate { wanted, held },
-            TorchError::ForeignCache => Self::ForeignCache,
+            TorchError::Model(error) => error,
             other => Self::backend(other),
         }
     }

@@ -256,7 +256,7 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// [`TorchError::TokenOutOfRange`], [`TorchError::ContextFull`], or [`TorchError::Libtorch`].
+    /// [`TorchError::Model`] or [`TorchError::Libtorch`].
     pub fn logits(&self, tokens: &[TokenId]) -> Result<Vec<Vec<f32>>, TorchError> {
         if tokens.is_empty() {
             return Ok(Vec::new());

@@ -49,20 +49,16 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 
 /// One step of the file's `decoder`, with the fields of all kinds of step.
 #[derive(serde::Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
 pub(super) struct DecoderJson<'a> {
-    #[serde(rename = "type", borrow)]
+    #[serde(rename = "type")]
     kind: Text<'a>,
-    #[serde(borrow, default)]
+    #[serde(default)]
     decoders: Vec<DecoderJson<'a>>,
-    #[serde(borrow, default)]
     pattern: Option<PatternJson<'a>>,
-    #[serde(borrow, default)]
     content: Option<Text<'a>>,
-    #[serde(borrow, default)]
     replacement: Option<Text<'a>>,
-    #[serde(borrow, default)]
     prefix: Option<Text<'a>>,
-    #[serde(borrow, default)]
     suffix: Option<Text<'a>>,
     #[serde(default)]
     cleanup: bool,

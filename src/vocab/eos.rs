@@ -1,6 +1,6 @@
 //! The tokens that end a sequence: by well-known names, and by the model's configuration files.
 
-use super::{TokenId, Vocabulary, VocabularyError};
+use super::{TokenId, Vocabulary, VocabularyError, VocabularyParts};
 use serde_json::Value;
 
 impl Vocabulary {
@@ -28,6 +28,15 @@ impl Vocabulary {
         "<|call|>",
         "<|end|>",
     ];
+
+    /// The vocabulary of these tokens. Special ones with well-known names end a sequence.
+    pub(super) fn with_well_known_eos(
+        tokens: Vec<Vec<u8>>,
+        special: Vec<(String, TokenId)>,
+    ) -> Result<Self, VocabularyError> {
+        let eos = well_known(&special);
+        Self::from_tokens(VocabularyParts { tokens, special, eos, model_size: None })
+    }
 
     /// The same tokens with the end-of-sequence tokens that the model's own files name.
     ///

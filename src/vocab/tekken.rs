@@ -8,7 +8,7 @@
 //!
 //! Source: `tokens/tokenizers/tekken.py` of the mistral-common project.
 
-use super::{TokenId, Vocabulary, VocabularyError, VocabularyParts, eos};
+use super::{TokenId, Vocabulary, VocabularyError};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -140,8 +140,7 @@ impl Vocabulary {
         let named: Vec<(String, TokenId)> = named
             .map(|(id, name)| (name.unwrap_or_else(|| format!("<SPECIAL_{id}>")), TokenId(id as u32)))
             .collect();
-        let eos = eos::well_known(&named);
-        Self::from_tokens(VocabularyParts { tokens, special: named, eos, model_size: None })
+        Self::with_well_known_eos(tokens, named)
     }
 }
 

@@ -5,7 +5,7 @@
 //!
 //! Source: `tiktoken/load.py` of the tiktoken project.
 
-use super::{TokenId, TokenSet, Vocabulary, VocabularyError, VocabularyParts, eos};
+use super::{TokenId, TokenSet, Vocabulary, VocabularyError};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -78,8 +78,7 @@ impl Vocabulary {
             special_ids.insert(id);
             named.push((name.to_owned(), id));
         }
-        let eos = eos::well_known(&named);
-        Self::from_tokens(VocabularyParts { tokens, special: named, eos, model_size: None })
+        Self::with_well_known_eos(tokens, named)
     }
 }
 

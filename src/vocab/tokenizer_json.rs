@@ -11,33 +11,31 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 use std::fmt;
 
 #[derive(serde::Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
 struct TokenizerJson<'a> {
-    #[serde(borrow, default)]
+    #[serde(default)]
     added_tokens: Vec<AddedToken<'a>>,
-    #[serde(borrow, default)]
     pre_tokenizer: Option<PreTokenizerJson<'a>>,
-    #[serde(borrow, default)]
     decoder: Option<DecoderJson<'a>>,
-    #[serde(borrow)]
     model: ModelJson<'a>,
 }
 
 #[derive(serde::Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
 struct AddedToken<'a> {
     id: u32,
-    #[serde(borrow)]
     content: Text<'a>,
     #[serde(default)]
     special: bool,
 }
 
 #[derive(serde::Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
 struct PreTokenizerJson<'a> {
-    #[serde(rename = "type", borrow)]
+    #[serde(rename = "type")]
     kind: Text<'a>,
-    #[serde(borrow, default)]
+    #[serde(default)]
     pretokenizers: Vec<PreTokenizerJson<'a>>,
-    #[serde(borrow, default)]
     replacement: Option<Text<'a>>,
 }
 
@@ -51,19 +49,16 @@ impl PreTokenizerJson<'_> {
 }
 
 #[derive(serde::Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
 struct ModelJson<'a> {
     /// Absent in old files.
-    #[serde(rename = "type", borrow, default)]
+    #[serde(rename = "type", default)]
     kind: Option<Text<'a>>,
-    #[serde(borrow)]
     vocab: VocabJson<'a>,
-    #[serde(borrow, default)]
     unk_token: Option<Text<'a>>,
-    #[serde(default)]
     unk_id: Option<u32>,
     #[serde(default)]
     byte_fallback: bool,
-    #[serde(borrow, default)]
     continuing_subword_prefix: Option<Text<'a>>,
 }
 

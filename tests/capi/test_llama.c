@@ -6,17 +6,7 @@
  */
 #include <hedgerow_llama.h>
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define CHECK(condition)                                                                 \
-    do {                                                                                 \
-        if (!(condition)) {                                                              \
-            fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition);    \
-            exit(1);                                                                    \
-        }                                                                                \
-    } while (0)
+#include "check.h"
 
 static const struct llama_vocab *their_vocab;
 static hr_vocab *vocab;

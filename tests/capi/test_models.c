@@ -1,31 +1,6 @@
 /* Language models through the C interface: errors of every kind, a cancelled generation,
    conversations, an end that the budget writes, and borrowed results. */
-#include <hedgerow.h>
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define CHECK(condition)                                                                                     \
-    do {                                                                                                     \
-        if (!(condition)) {                                                                                  \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                                  \
-            exit(1);                                                                                         \
-        }                                                                                                    \
-    } while (0)
-
-/* Checks that a call failed with a status and a message that holds `part`. The error is passed by
-   its address, because arguments are evaluated in any order. */
-static void failed(hr_status status, hr_status expected, hr_error **error, const char *part) {
-    CHECK(status == expected);
-    CHECK(*error != NULL);
-    if (strstr(hr_error_message(*error), part) == NULL) {
-        fprintf(stderr, "message: %s\n", hr_error_message(*error));
-        CHECK(0);
-    }
-    hr_error_free(*error);
-    *error = NULL;
-}
+#include "check.h"
 
 static int32_t stop_at_once(void *user_data, const char *text, size_t len) {
     int *calls = user_data;
@@ -39,21 +14,17 @@ static void loading(const char *path) {
     hr_model *model = NULL;
     hr_error *error = NULL;
     hr_model_options options;
-    failed(hr_model_load("nowhere.gguf", 12, NULL, &model, &error), HR_ERROR_IO, &error, "nowhere.gguf");
-    error = NULL;
-    failed(hr_model_load(NULL, 3, NULL, &model, &error), HR_ERROR_INVALID_ARGUMENT, &error, "path is NULL");
-    error = NULL;
-    failed(hr_model_load(path, strlen(path), NULL, NULL, &error), HR_ERROR_INVALID_ARGUMENT, &error, "out is NULL");
-    error = NULL;
+    FAILS(hr_model_load("nowhere.gguf", 12, NULL, &model, &error), HR_ERROR_IO, "nowhere.gguf");
+    FAILS(hr_model_load(NULL, 3, NULL, &model, &error), HR_ERROR_INVALID_ARGUMENT, "path is NULL");
+    FAILS(hr_model_load(path, strlen(path), NULL, NULL, &error), HR_ERROR_INVALID_ARGUMENT, "out is NULL");
     hr_model_options_init(&options);
     options.device.data = "abacus";
     options.device.len = 6;
-    failed(hr_model_load(path, strlen(path), &options, &model, &error), HR_ERROR_INVALID_ARGUMENT, &error, "abacus");
-    error = NULL;
+    FAILS(hr_model_load(path, strlen(path), &options, &model, &error), HR_ERROR_INVALID_ARGUMENT, "abacus");
     hr_model_options_init(&options);
     options.dtype.data = "f7";
     options.dtype.len = 2;
-    failed(hr_model_load(path, strlen(path), &options, &model, &error), HR_ERROR_INVALID_ARGUMENT, &error, "f7");
+    FAILS(hr_model_load(path, strlen(path), &options, &model, &error), HR_ERROR_INVALID_ARGUMENT, "f7");
     CHECK(model == NULL);
     hr_model_free(NULL);
     hr_generation_free(NULL);
@@ -78,22 +49,22 @@ static void beams(const hr_model *model) {
     CHECK(hr_generation_score(generation, 0, &first) && hr_generation_score(generation, 1, &second));
     CHECK(first >= second && first < 0);
     CHECK(!hr_generation_score(generation, 2, &first) && hr_generation_text(generation, 2, &len) == NULL);
-    failed(hr_generation_tokens(generation, 2, &token, 1, &len, &error), HR_ERROR_INVALID_ARGUMENT, &error, "index is 2");
+    FAILS(hr_generation_tokens(generation, 2, &token, 1, &len, &error), HR_ERROR_INVALID_ARGUMENT, "index is 2");
     hr_generation_free(generation);
     generation = NULL;
 
     options.beam_groups = 2;
-    failed(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, &error, "does not divide");
+    FAILS(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, "does not divide");
     options.strategy = 9;
-    failed(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, &error, "strategy is 9");
+    FAILS(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, "strategy is 9");
     hr_generation_options_init(&options);
     options.guidance = 2;
     options.amateur = model;
-    failed(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, &error, "do not go together");
+    FAILS(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, "do not go together");
     hr_generation_options_init(&options);
     options.guidance = 2;
     options.heal_prompt = 1;
-    failed(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, &error, "heal_prompt");
+    FAILS(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, "heal_prompt");
     CHECK(generation == NULL);
 }
 
@@ -148,10 +119,10 @@ static void drafts(const hr_model *model) {
     generation = NULL;
 
     options.drafter = HR_DRAFTER_MODEL;
-    failed(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, &error, "draft_model is NULL");
+    FAILS(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, "draft_model is NULL");
     options.drafter = HR_DRAFTER_HEADS;
-    failed(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, &error, "draft_heads is NULL");
-    failed(hr_draft_heads_load(model, "nowhere", 7, &heads, &error), HR_ERROR_IO, &error, "nowhere");
+    FAILS(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, "draft_heads is NULL");
+    FAILS(hr_draft_heads_load(model, "nowhere", 7, &heads, &error), HR_ERROR_IO, "nowhere");
     CHECK(generation == NULL && heads == NULL);
     hr_draft_heads_free(NULL);
 }
@@ -225,25 +196,36 @@ static void conversations(const hr_model *model) {
     free(text);
 
     set(&options.template_variables, "[1]");
-    failed(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, &error, "not a JSON object");
+    FAILS(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, "not a JSON object");
     set(&options.template_variables, "{");
-    failed(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, &error, "template_variables is not JSON");
+    FAILS(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, "template_variables is not JSON");
     hr_generation_options_init(&options);
     set(&options.messages, "[]");
-    failed(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, &error, "does not go with a prompt");
-    failed(hr_generate(model, "", 0, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, &error, "no messages");
+    FAILS(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, "does not go with a prompt");
+    FAILS(hr_generate(model, "", 0, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, "no messages");
     set(&options.messages, "{\"messages\": [], \"temperature\": 1}");
-    failed(hr_generate(model, "", 0, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, &error, "`temperature`");
+    FAILS(hr_generate(model, "", 0, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, "`temperature`");
     CHECK(generation == NULL);
+}
+
+/* The constraint of a schema over the vocabulary of a model. */
+static hr_constraint *constraint_of(const hr_model *model, const char *schema) {
+    hr_vocab *vocab = NULL;
+    hr_grammar *grammar = NULL;
+    hr_constraint *constraint = NULL;
+    CHECK(hr_model_vocab(model, &vocab, NULL) == HR_OK);
+    CHECK(hr_grammar_from_json_schema(schema, strlen(schema), NULL, NULL, &grammar, NULL) == HR_OK);
+    CHECK(hr_constraint_new(grammar, vocab, NULL, NULL, &constraint, NULL) == HR_OK);
+    hr_grammar_free(grammar);
+    hr_vocab_free(vocab);
+    return constraint;
 }
 
 /* An output that reaches its limit is completed without the model, which is told, or cut. */
 static void budget(const hr_model *model) {
     const char *schema = "{\"type\": \"object\", \"properties\": {\"story\": {\"type\": \"string\"}, \"n\": "
                          "{\"type\": \"integer\"}}, \"required\": [\"story\", \"n\"], \"additionalProperties\": false}";
-    hr_vocab *vocab = NULL;
-    hr_grammar *grammar = NULL;
-    hr_constraint *constraint = NULL;
+    hr_constraint *constraint = constraint_of(model, schema);
     hr_generation *generation = NULL;
     hr_error *error = NULL;
     hr_generation_options options;
@@ -254,9 +236,6 @@ static void budget(const hr_model *model) {
     size_t first_token = 99;
     size_t written = 99;
     size_t first_byte = 99;
-    CHECK(hr_model_vocab(model, &vocab, NULL) == HR_OK);
-    CHECK(hr_grammar_from_json_schema(schema, strlen(schema), NULL, NULL, &grammar, NULL) == HR_OK);
-    CHECK(hr_constraint_new(grammar, vocab, NULL, NULL, &constraint, NULL) == HR_OK);
     hr_sampler_options_init(&sampler);
     sampler.temperature = 0;
     hr_generation_options_init(&options);
@@ -291,8 +270,6 @@ static void budget(const hr_model *model) {
     CHECK(strstr(hr_error_message(error), "tokens") != NULL);
     hr_error_free(error);
     hr_constraint_free(constraint);
-    hr_grammar_free(grammar);
-    hr_vocab_free(vocab);
 }
 
 int main(int argc, char **argv) {
@@ -310,18 +287,15 @@ int main(int argc, char **argv) {
     loading(argv[1]);
     CHECK(hr_model_load(argv[1], strlen(argv[1]), NULL, &model, NULL) == HR_OK);
     CHECK(hr_model_encode(model, "hello", 5, tokens, 64, &len, NULL) == HR_OK && len >= 1);
-    failed(hr_model_encode(model, "\xff", 1, tokens, 64, &len, &error), HR_ERROR_INVALID_ARGUMENT, &error, "UTF-8");
-    error = NULL;
+    FAILS(hr_model_encode(model, "\xff", 1, tokens, 64, &len, &error), HR_ERROR_INVALID_ARGUMENT, "UTF-8");
 
     hr_generation_options_init(&options);
     options.raw_prompt = 7;
-    failed(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, &error, "raw_prompt is 7");
-    error = NULL;
+    FAILS(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, "raw_prompt is 7");
     hr_generation_options_init(&options);
     options.struct_size = 3;
-    failed(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, &error, "struct_size");
-    error = NULL;
-    failed(hr_generate(NULL, "x", 1, NULL, &generation, &error), HR_ERROR_INVALID_ARGUMENT, &error, "model is NULL");
+    FAILS(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, "struct_size");
+    FAILS(hr_generate(NULL, "x", 1, NULL, &generation, &error), HR_ERROR_INVALID_ARGUMENT, "model is NULL");
     CHECK(generation == NULL);
 
     hr_generation_options_init(&options);

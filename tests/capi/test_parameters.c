@@ -2,22 +2,11 @@
  * The parameters of other APIs, log-probabilities, and errors that a caller makes. Part of the
  * program of test_api.c.
  */
-#include <hedgerow.h>
+#include "check.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 void test_parameters(void);
-
-#define CHECK(condition)                                                              \
-    do {                                                                              \
-        if (!(condition)) {                                                           \
-            fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition); \
-            exit(1);                                                                  \
-        }                                                                             \
-    } while (0)
 
 static hr_parameters *read_parameters(hr_parameter_api api, const char *json) {
     hr_parameters *parameters = NULL;

@@ -6,7 +6,8 @@
 
 use crate::support::bytes::byte_vocabulary;
 use crate::support::random_rules;
-use hedgerow::automata::{ByteSet, Escapes, LangId, UNBOUNDED, UNLABELLED};
+use crate::support::stepping::plain_object;
+use hedgerow::automata::{ByteSet, Escapes, UNBOUNDED, UNLABELLED};
 use hedgerow::engine::{Constraint, EngineError, Interrupt, Interrupted, Limits, Matcher};
 use hedgerow::grammar::{
     ArraySpec, Choice, CompileError, CompileErrorKind, Expand, Grammar, GrammarBuilder, GrammarError,
@@ -42,24 +43,8 @@ fn build(make: impl FnOnce(&mut GrammarBuilder) -> NodeId) -> Grammar {
 }
 
 fn punctuated(pool: &mut NodePool) -> ObjectSpec {
-    ObjectSpec {
-        open: pool.languages.bytes(b"{"),
-        close: pool.languages.bytes(b"}"),
-        comma: pool.languages.bytes(b","),
-        colon: pool.languages.bytes(b":"),
-        before_key: LangId::EMPTY,
-        key_escapes: Escapes::Minimal,
-        rest_escapes: Escapes::Any,
-        bare_keys: false,
-        declared: vec![],
-        rest: vec![],
-        order: KeyOrder::Declared,
-        unique_rest: true,
-        min: 0,
-        max: UNBOUNDED,
-        counters: vec![],
-        must_go_on: false,
-    }
+    let punctuation = ["{", "}", ",", ":"].map(|text| pool.languages.bytes(text.as_bytes()));
+    plain_object(punctuation, Vec::new(), Vec::new(), KeyOrder::Declared)
 }
 
 fn list(pool: &mut NodePool, item: NodeId) -> NodeId {

@@ -36,29 +36,22 @@ fn run_cases(number_of_run: u8, name: &str, check: impl Fn(&[u8]) -> Result<(), 
     }
 }
 
-#[test]
-fn regular_languages_agree() {
-    run(Family::Regular);
+/// A test for each family of grammars.
+macro_rules! families {
+    ($($test:ident: $family:ident,)+) => {$(
+        #[test]
+        fn $test() {
+            run(Family::$family);
+        }
+    )+};
 }
 
-#[test]
-fn context_free_grammars_agree() {
-    run(Family::ContextFree);
-}
-
-#[test]
-fn json_strings_agree() {
-    run(Family::Strings);
-}
-
-#[test]
-fn objects_and_arrays_agree() {
-    run(Family::Containers);
-}
-
-#[test]
-fn mixed_grammars_agree() {
-    run(Family::Mixed);
+families! {
+    regular_languages_agree: Regular,
+    context_free_grammars_agree: ContextFree,
+    json_strings_agree: Strings,
+    objects_and_arrays_agree: Containers,
+    mixed_grammars_agree: Mixed,
 }
 
 #[test]
@@ -70,6 +63,14 @@ fn grammars_written_as_gbnf_agree() {
 fn grammars_written_as_ebnf_agree() {
     run_cases(101, "the W3C's EBNF", |bytes| check_written(Style::W3c, bytes));
     run_cases(102, "ISO's EBNF", |bytes| check_written(Style::Iso, bytes));
+}
+
+/// A rule of objects that must hold such an object again, and so never end.
+fn endless(g: &mut reference::Grammar) -> usize {
+    let itself = g.add(Node::Rule(0));
+    let object = object(g, &[("a", itself, true)], |_| {});
+    g.rules.push(object);
+    itself
 }
 
 /// Cases in which the engine was once wrong, each with the feature that it needs.
@@ -101,18 +102,12 @@ fn cases_once_wrong_agree() {
             g.add(Node::Alt(vec![optional, required]))
         }),
         ("a value that never ends, where it is required", |g| {
-            let itself = g.add(Node::Rule(0));
-            let endless = object(g, &[("a", itself, true)], |_| {});
-            g.rules.push(endless);
-            let one = g.literal(b"1");
-            g.add(Node::Alt(vec![one, itself]))
+            let (endless, one) = (endless(g), g.literal(b"1"));
+            g.add(Node::Alt(vec![one, endless]))
         }),
         ("a value that never ends, where it may be left out", |g| {
-            let itself = g.add(Node::Rule(0));
-            let endless = object(g, &[("a", itself, true)], |_| {});
-            g.rules.push(endless);
-            let one = g.literal(b"1");
-            object(g, &[("a", itself, false), ("b", one, false)], |_| {})
+            let (endless, one) = (endless(g), g.literal(b"1"));
+            object(g, &[("a", endless, false), ("b", one, false)], |_| {})
         }),
         ("fewer keys allowed than needed", |g| {
             let one = g.literal(b"1");

@@ -1,24 +1,17 @@
 //! Events of structural tags: what each part of an output is, for every way to cut the output.
 
+use crate::support::bytes::special_vocabulary;
 use crate::support::walk::Random;
 use hedgerow::engine::{Constraint, EventReader};
 use hedgerow::tags::{Event, Reply};
-use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
+use hedgerow::vocab::{TokenId, Vocabulary};
 
 /// The special tokens; their ids follow those of the bytes.
 const SPECIAL: [&str; 3] = ["<|s|>", "<|e|>", "<|call|>"];
 
 /// All bytes and the special tokens.
 fn vocabulary() -> Vocabulary {
-    let mut tokens: Vec<Vec<u8>> = (0..=255u8).map(|byte| vec![byte]).collect();
-    let mut special = Vec::new();
-    for name in SPECIAL {
-        special.push((name.to_owned(), TokenId(tokens.len() as u32)));
-        tokens.push(Vec::new());
-    }
-    let eos = TokenId(tokens.len() as u32);
-    tokens.push(Vec::new());
-    Vocabulary::from_tokens(VocabularyParts { tokens, special, eos: vec![eos], model_size: None }).unwrap()
+    special_vocabulary(&[], &SPECIAL, &[])
 }
 
 fn constraint(format: &str) -> Constraint {

@@ -1,8 +1,9 @@
 //! Free text up to triggers, and markers with special tokens in them, against a naive search.
 
+use crate::support::bytes::special_vocabulary;
 use hedgerow::engine::Constraint;
 use hedgerow::grammar::{GrammarBuilder, NodeId, UntilSpec};
-use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
+use hedgerow::vocab::{TokenId, Vocabulary};
 
 /// The names of the special tokens, one the beginning of another; their ids follow those of the
 /// bytes.
@@ -12,19 +13,7 @@ const SPECIAL: [&str; 3] = ["<s>", "<s>b", "ba"];
 const PIECES: [&str; 8] = ["ab", "a<", "s>", "aé", "!a", "ab!", "bb<s", "<<"];
 
 fn vocabulary(with_special: bool) -> Vocabulary {
-    let mut tokens: Vec<Vec<u8>> = (0..=255u8).map(|byte| vec![byte]).collect();
-    let mut special = Vec::new();
-    if with_special {
-        for name in SPECIAL {
-            special.push((name.to_owned(), TokenId(tokens.len() as u32)));
-            tokens.push(Vec::new());
-        }
-    }
-    tokens.extend(PIECES.map(|piece| piece.as_bytes().to_vec()));
-    let eos = TokenId(tokens.len() as u32);
-    tokens.push(Vec::new());
-    let parts = VocabularyParts { tokens, special, eos: vec![eos], model_size: None };
-    Vocabulary::from_tokens(parts).unwrap()
+    special_vocabulary(&[], if with_special { &SPECIAL } else { &[] }, &PIECES)
 }
 
 /// A byte, or a special token by its number.

@@ -375,6 +375,14 @@ pub fn tiktoken(data: &[u8]) {
 
 /// A GGUF file: its table of contents, its tensors' positions, and its vocabulary.
 pub fn gguf(data: &[u8]) {
+    let Ok(file) = GgufFile::parse(data) else { return };
+    if let Some(vocabulary) = gguf_parts(&file) {
+        inspect(&vocabulary);
+    }
+}
+
+/// Calls every accessor of a file that parsed. The result is its vocabulary, if it has one.
+pub fn gguf_parts(file: &GgufFile<'_>) -> Option<Vocabulary> {
     fn count(value: &GgufValue<'_>) -> usize {
         match value {
             GgufValue::Array(array) => {
@@ -384,7 +392,6 @@ pub fn gguf(data: &[u8]) {
             _ => 1,
         }
     }
-    let Ok(file) = GgufFile::parse(data) else { return };
     for (key, value) in file.metadata() {
         count(value);
         assert!(file.get(key).is_some());
@@ -394,9 +401,7 @@ pub fn gguf(data: &[u8]) {
             assert_eq!(Some(bytes.len()), tensor.byte_range().map(|range| range.len()));
         }
     }
-    if let Ok(vocabulary) = Vocabulary::from_gguf(&file) {
-        inspect(&vocabulary);
-    }
+    Vocabulary::from_gguf(file).ok()
 }
 
 /// Checks that a vocabulary's tokens are in its trie and that the vocabulary can be used.

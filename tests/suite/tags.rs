@@ -1,22 +1,14 @@
 //! Structural tags: the texts that each format accepts and refuses, and the messages of errors.
 
+use crate::support::bytes::special_vocabulary;
 use hedgerow::engine::Constraint;
-use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
+use hedgerow::vocab::{TokenId, Vocabulary};
 
 const PIECES: [&str; 10] = ["<a>", "</a>", "<f=", ">{\"", "x<", "</", "12", "\":", "b>1</b>", "ab"];
 
 /// All bytes, some longer tokens, and the special tokens `<|s|>` and `<|e|>`.
 fn vocabulary() -> Vocabulary {
-    let mut tokens: Vec<Vec<u8>> = (0..=255u8).map(|byte| vec![byte]).collect();
-    tokens.extend(PIECES.map(|piece| piece.as_bytes().to_vec()));
-    let mut special = Vec::new();
-    for name in ["<|s|>", "<|e|>"] {
-        special.push((name.to_owned(), TokenId(tokens.len() as u32)));
-        tokens.push(Vec::new());
-    }
-    let eos = TokenId(tokens.len() as u32);
-    tokens.push(Vec::new());
-    Vocabulary::from_tokens(VocabularyParts { tokens, special, eos: vec![eos], model_size: None }).unwrap()
+    special_vocabulary(&PIECES, &["<|s|>", "<|e|>"], &[])
 }
 
 fn constraint(format: &str) -> Constraint {

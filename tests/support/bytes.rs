@@ -2,7 +2,7 @@
 
 use hedgerow::Constraint;
 use hedgerow::schema::{SchemaOptions, compile};
-use hedgerow::vocab::{TokenId, Vocabulary};
+use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
 
 /// A vocabulary of all 256 bytes, then `longer` tokens, then the end of sequence `</s>`.
 pub fn byte_vocabulary(longer: &[&str]) -> Vocabulary {
@@ -11,6 +11,21 @@ pub fn byte_vocabulary(longer: &[&str]) -> Vocabulary {
     tokens.push(b"</s>".to_vec());
     let end = TokenId(tokens.len() as u32 - 1);
     Vocabulary::from_byte_list(tokens).unwrap().with_eos(&[end]).unwrap()
+}
+
+/// A vocabulary of all 256 bytes, the tokens `first`, `special` tokens, the tokens `last`, and a
+/// token that ends the sequence.
+pub fn special_vocabulary(first: &[&str], special: &[&str], last: &[&str]) -> Vocabulary {
+    let bytes_of = |texts: &[&str]| texts.iter().map(|text| text.as_bytes().to_vec()).collect::<Vec<_>>();
+    let mut tokens: Vec<Vec<u8>> = (0..=255).map(|byte| vec![byte]).collect();
+    tokens.extend(bytes_of(first));
+    let ids = (tokens.len() as u32..).map(TokenId);
+    let special: Vec<(String, TokenId)> = special.iter().map(|name| (*name).to_owned()).zip(ids).collect();
+    tokens.extend(special.iter().map(|_| Vec::new()));
+    tokens.extend(bytes_of(last));
+    let eos = vec![TokenId(tokens.len() as u32)];
+    tokens.push(Vec::new());
+    Vocabulary::from_tokens(VocabularyParts { tokens, special, eos, model_size: None }).unwrap()
 }
 
 /// True if `text` is a whole output of the constraint.

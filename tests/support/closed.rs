@@ -108,10 +108,25 @@ impl Judge {
         if found.is_empty() {
             found.extend(schema.get("additionalProperties").cloned());
         }
-        if let (true, Some(rest)) = (found.is_empty(), schema.get("unevaluatedProperties")) {
+        self.with_unevaluated(found, schema, value, "unevaluatedProperties", |other| {
+            !self.property(other, value, key).is_empty()
+        })
+    }
+
+    /// The schemas found, or the one under `keyword` if none was found here or by schemas that
+    /// apply to the same value.
+    fn with_unevaluated(
+        &self,
+        mut found: Vec<Value>,
+        schema: &Value,
+        value: &Value,
+        keyword: &str,
+        finds: impl Fn(&Value) -> bool,
+    ) -> Vec<Value> {
+        if let (true, Some(rest)) = (found.is_empty(), schema.get(keyword)) {
             let mut others = Applied::new();
             self.expand(schema, value, &mut others);
-            if !others.iter().skip(1).any(|other| !self.property(other, value, key).is_empty()) {
+            if !others.iter().skip(1).any(finds) {
                 found.push(rest.clone());
             }
         }
@@ -128,14 +143,9 @@ impl Judge {
         if let Some(contained) = schema.get("contains") {
             found.extend(self.holds(contained, &value[index]).then(|| contained.clone()));
         }
-        if let (true, Some(rest)) = (found.is_empty(), schema.get("unevaluatedItems")) {
-            let mut others = Applied::new();
-            self.expand(schema, value, &mut others);
-            if !others.iter().skip(1).any(|other| !self.item(other, value, index).is_empty()) {
-                found.push(rest.clone());
-            }
-        }
-        found
+        self.with_unevaluated(found, schema, value, "unevaluatedItems", |other| {
+            !self.item(other, value, index).is_empty()
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Masks compared with stepping: a vocabulary with tokens for every shortcut that masks take,
 //! objects of JSON strings, and the comparison token by token.
 
-use hedgerow::automata::{Escapes, LangId, UNBOUNDED, UNLABELLED};
+use hedgerow::automata::{Escapes, LangId, UNLABELLED};
 use hedgerow::engine::Constraint;
 use hedgerow::grammar::{Choice, GrammarBuilder, KeyOrder, NodeId, NodePool, ObjectSpec, Property, RestKeys};
 use hedgerow::vocab::{TokenId, Vocabulary};
@@ -40,6 +40,17 @@ pub fn vocabulary() -> Vocabulary {
     Vocabulary::from_byte_list(tokens).unwrap()
 }
 
+/// An object with this punctuation, in which no key comes twice.
+pub fn plain_object(
+    punctuation: [LangId; 4],
+    declared: Vec<Property>,
+    rest: Vec<RestKeys>,
+    order: KeyOrder,
+) -> ObjectSpec {
+    let plain = ObjectSpec::new(punctuation);
+    ObjectSpec { rest_escapes: Escapes::Any, declared, rest, order, unique_rest: true, ..plain }
+}
+
 /// Builds nodes for JSON with whitespace before each terminal.
 pub struct Json<'a> {
     pub pool: &'a mut NodePool,
@@ -76,33 +87,16 @@ impl<'a> Json<'a> {
         let other = l.not(keys);
         let text = l.any_text();
         let keys = l.inter(&[text, other]);
-        let spec = ObjectSpec {
-            open: self.punctuation("{"),
-            close: self.punctuation("}"),
-            comma: self.punctuation(","),
-            colon: self.punctuation(":"),
-            before_key: self.space,
-            key_escapes: Escapes::Minimal,
-            rest_escapes: Escapes::Any,
-            bare_keys: false,
-            declared: declared
-                .iter()
-                .enumerate()
-                .map(|(i, d)| Property {
-                    key: d.0.to_owned(),
-                    required: i == 0,
-                    requires: Box::new([]),
-                    values: Box::new([Choice::plain(d.1)]),
-                })
-                .collect(),
-            rest: vec![RestKeys { keys, capacity: None, values: Box::new([Choice::plain(rest)]) }],
-            order,
-            unique_rest: true,
-            min: 0,
-            max: UNBOUNDED,
-            counters: vec![],
-            must_go_on: false,
+        let property = |(i, d): (usize, &(&str, NodeId))| Property {
+            key: d.0.to_owned(),
+            required: i == 0,
+            requires: Box::new([]),
+            values: Box::new([Choice::plain(d.1)]),
         };
+        let declared = declared.iter().enumerate().map(property).collect();
+        let rest = vec![RestKeys { keys, capacity: None, values: Box::new([Choice::plain(rest)]) }];
+        let punctuation = ["{", "}", ",", ":"].map(|text| self.punctuation(text));
+        let spec = ObjectSpec { before_key: self.space, ..plain_object(punctuation, declared, rest, order) };
         self.pool.object(spec)
     }
 }

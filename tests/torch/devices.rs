@@ -57,10 +57,7 @@ fn run(model: &Model, requests: &[Request]) -> Vec<Vec<Vec<TokenId>>> {
 
 #[test]
 fn outputs_are_the_same_wherever_logits_are_cut() {
-    let scratch = Scratch::new("devices");
-    let reference = reference();
-    let case = tiny(&reference, "llama linear");
-    write_folder(&scratch.0, case, 1);
+    let (scratch, case) = tiny_folder("devices", "llama linear");
     for device in [DeviceName::Cpu, DeviceName::Cuda(0)] {
         if let Err(error) = device.resolve() {
             eprintln!("{device}: skipped: {error}");

@@ -65,15 +65,12 @@ fn small_models_give_the_logits_of_transformers() {
 
 #[test]
 fn checkpoints_without_the_outer_module_load() {
-    let scratch = Scratch::new("bare");
-    let reference = reference();
-    let case = tiny(&reference, "gpt2");
-    write_folder(&scratch.0, case, 1);
+    let (scratch, case) = tiny_folder("bare", "gpt2");
     let bare = |(name, shape, numbers): (String, _, _)| (name.replace("transformer.", ""), shape, numbers);
     let tensors: Vec<_> = weights(&case["weights"]).into_iter().map(bare).collect();
     std::fs::write(scratch.0.join("model.safetensors"), safetensors(&tensors)).unwrap();
     let model = Model::load(&scratch.0, LoadOptions::default()).unwrap();
-    assert!(largest_difference(case, &model.logits(&ids(&case["tokens"])).unwrap()) <= TINY_TOLERANCE);
+    assert!(largest_difference(&case, &model.logits(&ids(&case["tokens"])).unwrap()) <= TINY_TOLERANCE);
 }
 
 #[test]
@@ -285,10 +282,7 @@ fn check_cache(name: &str, case: &Value) {
 
 #[test]
 fn threads_share_a_model() {
-    let scratch = Scratch::new("threads");
-    let reference = reference();
-    let case = &reference["tiny"][0];
-    write_folder(&scratch.0, case, 1);
+    let (scratch, case) = tiny_folder("threads", "llama");
     let model = Model::load(&scratch.0, LoadOptions::default()).unwrap();
     let tokens = ids(&case["tokens"]);
     let expected = model.logits(&tokens).unwrap();

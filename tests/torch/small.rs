@@ -14,6 +14,14 @@ pub fn reference() -> Value {
     serde_json::from_str(include_str!("../data/torch/reference.json")).unwrap()
 }
 
+/// The folder of a small model, with the case of the reference from which it was made.
+pub fn tiny_folder(scratch: &str, name: &str) -> (Scratch, Value) {
+    let scratch = Scratch::new(scratch);
+    let case = tiny(&reference(), name).clone();
+    write_folder(&scratch.0, &case, 1);
+    (scratch, case)
+}
+
 pub fn ids(value: &Value) -> Vec<TokenId> {
     value.as_array().unwrap().iter().map(|id| TokenId(id.as_u64().unwrap() as u32)).collect()
 }

@@ -6,7 +6,7 @@ use crate::clock::Stopwatch;
 use crate::driver::{Run, drive};
 use crate::engine::{self, Hedgerow, XGRAMMAR, accepts};
 use crate::slowest;
-use crate::statistics::{PERCENTILES, Summary, Table, rounded, shown};
+use crate::statistics::{PERCENTILES, Summary, Table, counts, rounded, shown};
 use crate::worker::{Followed, Outcome, Wrong};
 use crate::{Processes, Selection};
 use anyhow::{Context, Result};
@@ -168,30 +168,16 @@ impl Run {
     }
 }
 
-#[derive(Default)]
-struct Counts {
-    schemas: usize,
-    passing: usize,
-    policy_difference: usize,
-    compile_error: usize,
-    validation_error: usize,
-    invalidation_error: usize,
-    crash: usize,
-    timeout: usize,
-}
-
-impl Counts {
-    fn named(&self) -> [(&'static str, usize); 8] {
-        [
-            ("schemas", self.schemas),
-            ("passing", self.passing),
-            ("policy_difference", self.policy_difference),
-            ("compile_error", self.compile_error),
-            ("validation_error", self.validation_error),
-            ("invalidation_error", self.invalidation_error),
-            ("crash", self.crash),
-            ("timeout", self.timeout),
-        ]
+counts! {
+    Counts {
+        schemas,
+        passing,
+        policy_difference,
+        compile_error,
+        validation_error,
+        invalidation_error,
+        crash,
+        timeout,
     }
 }
 

@@ -12,7 +12,7 @@
 
 use crate::engine::{Engine, Hedgerow, LlGuidance, allows};
 use crate::options::Options;
-use crate::statistics::Table;
+use crate::statistics::{Table, counts};
 use anyhow::{Context, Result, bail};
 use hedgerow::schema::{ContentEncoding, Draft, FormatPolicy};
 use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
@@ -52,30 +52,19 @@ struct SuiteTest {
     valid: bool,
 }
 
-#[derive(Default, Clone)]
-struct Score {
-    groups: usize,
-    groups_right: usize,
-    tests: usize,
-    pass: usize,
-    refused: usize,
-    false_positive: usize,
-    false_negative: usize,
+counts! {
+    Score {
+        groups,
+        groups_right,
+        tests,
+        pass,
+        refused,
+        false_positive,
+        false_negative,
+    }
 }
 
 impl Score {
-    fn named(&self) -> [(&'static str, usize); 7] {
-        [
-            ("groups", self.groups),
-            ("groups_right", self.groups_right),
-            ("tests", self.tests),
-            ("pass", self.pass),
-            ("refused", self.refused),
-            ("false_positive", self.false_positive),
-            ("false_negative", self.false_negative),
-        ]
-    }
-
     fn add(&mut self, other: &Score) {
         self.groups += other.groups;
         self.groups_right += other.groups_right;

@@ -2,6 +2,23 @@
 
 use serde_json::{Map, Value, json};
 
+/// Declares counters that are reported by name.
+macro_rules! counts {
+    ($name:ident { $($count:ident,)+ }) => {
+        #[derive(Default, Clone)]
+        struct $name {
+            $($count: usize,)+
+        }
+
+        impl $name {
+            fn named(&self) -> [(&'static str, usize); [$(stringify!($count)),+].len()] {
+                [$((stringify!($count), self.$count)),+]
+            }
+        }
+    };
+}
+pub(crate) use counts;
+
 /// The percentiles that MaskBench prints, with their names in the JSON output.
 pub const PERCENTILES: [(&str, f64); 8] = [
     ("p25", 0.25),

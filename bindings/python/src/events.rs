@@ -21,6 +21,9 @@ pub struct Events {
     constraint: Py<Constraint>,
 }
 
+/// Events as dicts, or None for what may not come.
+type Found<'py> = Option<Bound<'py, PyList>>;
+
 impl Events {
     /// A reader of the library, and the constraint that it is of.
     pub fn new(reader: EventReader, constraint: Py<Constraint>) -> Self {
@@ -32,7 +35,7 @@ impl Events {
         &self,
         py: Python<'py>,
         read: impl FnOnce(&mut EventReader, &mut Vec<Event>) -> Result<bool, EngineError> + Send,
-    ) -> PyResult<Option<Bound<'py, PyList>>> {
+    ) -> PyResult<Found<'py>> {
         let found = outside(py, || {
             let mut events = Vec::new();
             let accepted = read(&mut *lock(&self.reader)?, &mut events)?;
@@ -46,21 +49,13 @@ impl Events {
 impl Events {
     /// Reads a token. The events that it decides; None if it may not come, and then nothing has
     /// changed.
-    fn advance<'py>(
-        &self,
-        py: Python<'py>,
-        token: &Bound<'_, PyAny>,
-    ) -> PyResult<Option<Bound<'py, PyList>>> {
+    fn advance<'py>(&self, py: Python<'py>, token: &Bound<'_, PyAny>) -> PyResult<Found<'py>> {
         let token = self::token(token)?;
         self.step(py, |reader, events| reader.advance(token, events))
     }
 
     /// Reads text as one step. See `advance`.
-    fn advance_bytes<'py>(
-        &self,
-        py: Python<'py>,
-        text: &Bound<'_, PyAny>,
-    ) -> PyResult<Option<Bound<'py, PyList>>> {
+    fn advance_bytes<'py>(&self, py: Python<'py>, text: &Bound<'_, PyAny>) -> PyResult<Found<'py>> {
         let bytes = self::text(text)?;
         self.step(py, |reader, events| reader.advance_bytes(&bytes, events))
     }

@@ -5,11 +5,7 @@
 
 use super::error::CallError;
 use super::token::Whole;
-use hedgerow::grammar::KeyOrder;
-use hedgerow::schema::{
-    AdditionalProperties, ContentEncoding, Draft, EscapePolicy, FormatPolicy, Numbers, Strictness,
-    UniqueKeys, UnknownFormat, Whitespace,
-};
+use hedgerow::schema::Whitespace;
 use hedgerow::{SchemaOptions, UnknownName};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -43,7 +39,7 @@ pub fn choose<T: Clone>(option: &str, given: &str, names: &[(&str, T)]) -> Resul
 }
 
 macro_rules! policies {
-    ($($name:ident: $policy:ident),* $(,)?) => {
+    ($($name:ident),* $(,)?) => {
         /// The options as they were given.
         #[derive(Clone, PartialEq, Eq, Hash, Debug)]
         pub struct SchemaArguments {
@@ -63,7 +59,7 @@ macro_rules! policies {
         impl Default for SchemaArguments {
             fn default() -> Self {
                 SchemaArguments {
-                    $($name: $policy::default().name().to_owned(),)*
+                    $($name: SchemaOptions::default().$name.name().to_owned(),)*
                     whitespace: WHITESPACE[0].0.to_owned(),
                     separators: None,
                     indent: None,
@@ -150,7 +146,7 @@ macro_rules! policies {
                 options.max_string_length = self.max_string_length;
                 options.max_items = self.max_items;
                 options.max_digits = self.max_digits;
-                $(options = options.$name(policy::<$policy>(stringify!($name), &self.$name)?);)*
+                $(options = options.$name(policy(stringify!($name), &self.$name)?);)*
                 for (uri, text) in &self.documents {
                     options = options.document(uri, text);
                 }
@@ -161,16 +157,16 @@ macro_rules! policies {
 }
 
 policies! {
-    key_order: KeyOrder,
-    additional_properties: AdditionalProperties,
-    escapes: EscapePolicy,
-    unique_keys: UniqueKeys,
-    numbers: Numbers,
-    format: FormatPolicy,
-    content_encoding: ContentEncoding,
-    unknown_format: UnknownFormat,
-    strictness: Strictness,
-    draft: Draft,
+    key_order,
+    additional_properties,
+    escapes,
+    unique_keys,
+    numbers,
+    format,
+    content_encoding,
+    unknown_format,
+    strictness,
+    draft,
 }
 
 impl SchemaArguments {

@@ -154,7 +154,7 @@ impl<'p> Scope<'p> {
                 }
                 any
             }
-            Node::Repeat { body, .. } => self.survey(body, lookahead, languages)?,
+            Node::Repeat(body, ..) => self.survey(body, lookahead, languages)?,
             Node::Start => {
                 self.ask(node, LangId::EMPTY, languages);
                 true
@@ -309,17 +309,13 @@ impl<'p> Scope<'p> {
         self.spend(k.len())?;
         Ok(match node {
             Node::Concat(parts) => {
-                let mut row = k.clone();
-                for part in parts.iter().rev() {
-                    row = self.follow(part, &row)?;
-                }
-                row
+                parts.iter().rev().try_fold(k.clone(), |row, part| self.follow(part, &row))?
             }
             Node::Alt(parts) => {
                 let rows = parts.iter().map(|p| self.follow(p, k)).collect::<Result<Vec<_>, _>>()?;
                 self.union_rows(k.len(), &rows)
             }
-            Node::Repeat { body, min, max } => {
+            Node::Repeat(body, min, max) => {
                 let mut row = self.optional(body, max_left(*min, *max), k)?;
                 for _ in 0..*min {
                     row = self.follow(body, &row)?;
@@ -389,7 +385,7 @@ impl<'p> Scope<'p> {
                 let rows = parts.iter().map(|p| self.follow_some(p, k)).collect::<Result<Vec<_>, _>>()?;
                 Ok(self.union_rows(k.len(), &rows))
             }
-            Node::Repeat { body, min, max } => {
+            Node::Repeat(body, min, max) => {
                 let left = max_left(*min, *max);
                 let mut all = self.optional(body, left, k)?;
                 // One of the optional rounds reads something. Rounds before it that read nothing
@@ -447,9 +443,9 @@ impl<'p> Scope<'p> {
                 let rows = parts.iter().map(|p| self.follow_nothing(p, k)).collect::<Result<Vec<_>, _>>()?;
                 Ok(self.union_rows(k.len(), &rows))
             }
-            Node::Repeat { min: 0, .. } => Ok(k.clone()),
+            Node::Repeat(_, 0, _) => Ok(k.clone()),
             // An assertion that is made twice at one position is made once.
-            Node::Repeat { body, .. } => self.follow_nothing(body, k),
+            Node::Repeat(body, ..) => self.follow_nothing(body, k),
             assertion => self.follow(assertion, k),
         }
     }
@@ -544,11 +540,7 @@ impl<'p> Scope<'p> {
             }
             Node::Class(class) => (0..k.len()).map(|context| self.follow_class(context, class, k)).collect(),
             Node::Concat(parts) => {
-                let mut row = k.clone();
-                for part in parts.iter().rev() {
-                    row = self.follow_plain(part, &row)?;
-                }
-                row
+                parts.iter().rev().try_fold(k.clone(), |row, part| self.follow_plain(part, &row))?
             }
             Node::Alt(parts) => {
                 let rows = parts.iter().map(|p| self.follow_plain(p, k)).collect::<Result<Vec<_>, _>>()?;
@@ -633,8 +625,8 @@ impl<'p> Scope<'p> {
                 }
                 self.pool.union(&others)
             }
-            Node::Repeat { max: 0, .. } => LangId::NEVER,
-            Node::Repeat { body, min, max } => {
+            Node::Repeat(_, _, 0) => LangId::NEVER,
+            Node::Repeat(body, min, max) => {
                 let last = self.follow_ending(body, k)?;
                 let body = self.plain(body);
                 let max = if *max == UNBOUNDED { UNBOUNDED } else { max - 1 };
@@ -754,7 +746,7 @@ impl<'p> Scope<'p> {
             Node::Empty | Node::Start | Node::End | Node::Look { .. } => LangId::EMPTY,
             Node::Literal(text) => self.pool.bytes(text.as_bytes()),
             Node::Class(class) => class_language(self.pool, class),
-            Node::Concat(_) | Node::Alt(_) | Node::Repeat { .. } => {
+            Node::Concat(_) | Node::Alt(_) | Node::Repeat(..) => {
                 let key = std::ptr::from_ref(node);
                 if let Some(&known) = self.plain.get(&key) {
                     return known;
@@ -787,7 +779,7 @@ impl<'p> Scope<'p> {
                 }
                 self.pool.union(&others)
             }
-            Node::Repeat { body, min, max } => {
+            Node::Repeat(body, min, max) => {
                 let body = self.plain(body);
                 self.pool.repeat(body, *min, *max)
             }

@@ -30,11 +30,8 @@ pub(super) enum Node {
     Class(ClassUnicode),
     Concat(Vec<Node>),
     Alt(Vec<Node>),
-    Repeat {
-        body: Box<Node>,
-        min: u32,
-        max: u32,
-    },
+    /// The body, at least and at most so many times.
+    Repeat(Box<Node>, u32, u32),
     /// An assertion that nothing precedes: `^`.
     Start,
     /// An assertion that nothing follows: `$`.
@@ -103,7 +100,7 @@ impl Node {
             Node::Alt(parts) => {
                 parts.iter().fold(f.word(5).word(parts.len() as u64), |f, p| p.fingerprint(f))
             }
-            Node::Repeat { body, min, max } => {
+            Node::Repeat(body, min, max) => {
                 body.fingerprint(f.word(6).word(u64::from(*min) << 32 | u64::from(*max)))
             }
             Node::Start => f.word(7),

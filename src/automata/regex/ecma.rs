@@ -10,7 +10,7 @@ use super::ast::{Node, Side, Sign};
 use super::ecma_class::{Escape, any, line_terminators, word};
 use super::error::RegexErrorKind;
 use super::parser::{EcmaParser, Flags};
-use super::{NEST_LIMIT, PatternFault};
+use super::{NEST_LIMIT, PatternFault, operator_counts};
 use crate::automata::UNBOUNDED;
 use std::ops::Range;
 
@@ -230,16 +230,11 @@ impl EcmaParser<'_> {
 
     fn quantified(&mut self, atom: Node, repeatable: bool) -> Result<Node, PatternFault> {
         let start = self.at;
-        let (min, max) = match self.rest().chars().next() {
-            Some('*') => (0, UNBOUNDED),
-            Some('+') => (1, UNBOUNDED),
-            Some('?') => (0, 1),
-            Some('{') => match self.counts()? {
-                Some(counts) => counts,
-                None => return Ok(atom),
-            },
-            _ => return Ok(atom),
+        let counts = match self.rest().chars().next() {
+            Some('{') => self.counts()?,
+            next => next.and_then(operator_counts),
         };
+        let Some((min, max)) = counts else { return Ok(atom) };
         if !repeatable {
             return Err(self.nothing_to_repeat(start));
         }
@@ -248,7 +243,7 @@ impl EcmaParser<'_> {
         }
         // A lazy quantifier prefers shorter matches, but has the same words.
         self.eat('?');
-        Ok(Node::Repeat { body: Box::new(atom), min, max })
+        Ok(Node::Repeat(Box::new(atom), min, max))
     }
 
     /// Reads `{n}`, `{n,}` or `{n,m}`. Reads nothing if the brace stands for itself.

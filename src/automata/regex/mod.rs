@@ -23,7 +23,7 @@ mod rust_syntax;
 
 pub use error::{RegexError, RegexErrorKind};
 
-use super::{ExprPool, LangId};
+use super::{ExprPool, LangId, UNBOUNDED};
 
 /// The depth to which groups may nest.
 pub const NEST_LIMIT: u32 = 250;
@@ -32,17 +32,25 @@ pub const LENGTH_LIMIT: usize = 1 << 20;
 
 policy! {
     /// The syntax that a pattern is written in.
-    #[derive(Default)]
     enum Dialect {
         /// ECMA-262 (JavaScript) with the flag `u`, as JSON Schema prescribes: `\d` and `\w` are
         /// ASCII, `\s` is Unicode, `.` is any character but a line terminator, and `$` is the end
         /// of the text. Harmless parts of the older grammar in annex B are read as well: `\-` and
         /// other escaped punctuation, a lone `]` or `{`.
-        #[default]
         Ecma262 = "ecma",
         /// The Rust `regex` crate: `\d`, `\w`, `\s` and `\b` are Unicode, and there are inline
         /// flags and operations on classes.
         Rust = "rust",
+    }
+}
+
+/// The counts of the repetition that `*`, `+` or `?` stands for.
+pub(crate) fn operator_counts(operator: char) -> Option<(u32, u32)> {
+    match operator {
+        '*' => Some((0, UNBOUNDED)),
+        '+' => Some((1, UNBOUNDED)),
+        '?' => Some((0, 1)),
+        _ => None,
     }
 }
 

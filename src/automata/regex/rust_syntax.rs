@@ -47,11 +47,11 @@ fn node(hir: &Hir, span: &Span) -> Node {
             &class.ranges().iter().map(|r| (u32::from(r.start()), u32::from(r.end()))).collect::<Vec<_>>(),
         )),
         HirKind::Look(look) => assertion(*look, span),
-        HirKind::Repetition(repetition) => Node::Repeat {
-            body: Box::new(node(&repetition.sub, span)),
-            min: repetition.min,
-            max: repetition.max.unwrap_or(UNBOUNDED),
-        },
+        HirKind::Repetition(repetition) => Node::Repeat(
+            Box::new(node(&repetition.sub, span)),
+            repetition.min,
+            repetition.max.unwrap_or(UNBOUNDED),
+        ),
         HirKind::Capture(capture) => node(&capture.sub, span),
         HirKind::Concat(parts) => Node::Concat(parts.iter().map(|part| node(part, span)).collect()),
         HirKind::Alternation(parts) => Node::Alt(parts.iter().map(|part| node(part, span)).collect()),

@@ -2,10 +2,10 @@
 //!
 //! Source: Anthropic's API reference, "Messages".
 
-use super::{Fields, ParameterSet};
+use super::{Fields, ParameterSet, PassedOver};
 use crate::sampling::SamplingError;
 
-const PASSED_OVER: &[&str] = &[
+const PASSED_OVER: PassedOver = &[
     "model",
     "messages",
     "system",
@@ -22,10 +22,7 @@ const PASSED_OVER: &[&str] = &[
     "output_format",
 ];
 
-pub(super) fn read(
-    fields: &mut Fields<'_>,
-    set: &mut ParameterSet,
-) -> Result<&'static [&'static str], SamplingError> {
+pub(super) fn read(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<PassedOver, SamplingError> {
     let p = &mut set.sampling;
     p.max_tokens = fields.integer("max_tokens", 1, u64::MAX)?;
     if p.max_tokens.is_none() {

@@ -6,12 +6,12 @@
 //!
 //! Source: documentation of `transformers.GenerationConfig`.
 
-use super::{Beams, EarlyStopping, Fields, ParameterSet};
+use super::{Beams, EarlyStopping, Fields, ParameterSet, PassedOver};
 use crate::sampling::{ExponentialDecay, SamplingError, Watermark, WatermarkSeeding};
 use crate::vocab::TokenId;
 use serde_json::Value;
 
-const PASSED_OVER: &[&str] = &[
+const PASSED_OVER: PassedOver = &[
     "_from_model_config",
     "_commit_hash",
     "transformers_version",
@@ -61,10 +61,7 @@ const UNSUPPORTED: &[(&str, f64)] = &[
     ("dola_layers", f64::NAN),
 ];
 
-pub(super) fn read(
-    fields: &mut Fields<'_>,
-    set: &mut ParameterSet,
-) -> Result<&'static [&'static str], SamplingError> {
+pub(super) fn read(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<PassedOver, SamplingError> {
     for &(name, neutral) in UNSUPPORTED {
         match fields.take(name) {
             Some(value) if value.as_f64() != Some(neutral) => {

@@ -75,11 +75,9 @@ pub struct Beams {
 
 policy! {
     /// The rule that ends beam search, once there are as many ended outputs as beams.
-    #[derive(Default)]
     enum EarlyStopping {
         /// Stops when the best beam, at its present length, scores no more than the worst ended
         /// output.
-        #[default]
         Heuristic = "heuristic",
         /// Stops at once.
         Full = "full",
@@ -194,6 +192,9 @@ impl Api {
         }
     }
 }
+
+/// The fields of an API that do not concern sampling.
+type PassedOver = &'static [&'static str];
 
 /// A JSON object whose fields are taken one by one. Fields that are left over are unknown.
 struct Fields<'a> {

@@ -2,10 +2,10 @@
 //!
 //! Source: OpenAI's API reference, "Create chat completion".
 
-use super::{Fields, ParameterSet};
+use super::{Fields, ParameterSet, PassedOver};
 use crate::sampling::SamplingError;
 
-const PASSED_OVER: &[&str] = &[
+const PASSED_OVER: PassedOver = &[
     "model",
     "messages",
     "stream",
@@ -30,10 +30,7 @@ const PASSED_OVER: &[&str] = &[
     "prompt_cache_retention",
 ];
 
-pub(super) fn read(
-    fields: &mut Fields<'_>,
-    set: &mut ParameterSet,
-) -> Result<&'static [&'static str], SamplingError> {
+pub(super) fn read(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<PassedOver, SamplingError> {
     let p = &mut set.sampling;
     p.temperature = fields.number("temperature", 0.0, 2.0)?.unwrap_or(1.0);
     p.top_p = fields.number("top_p", 0.0, 1.0)?.unwrap_or(1.0);

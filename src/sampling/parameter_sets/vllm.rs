@@ -2,10 +2,10 @@
 //!
 //! Source: vLLM's documentation of `vllm.SamplingParams`.
 
-use super::{Fields, ParameterSet};
+use super::{Fields, ParameterSet, PassedOver};
 use crate::sampling::SamplingError;
 
-const PASSED_OVER: &[&str] = &[
+const PASSED_OVER: PassedOver = &[
     "detokenize",
     "skip_special_tokens",
     "spaces_between_special_tokens",
@@ -19,10 +19,7 @@ const PASSED_OVER: &[&str] = &[
     "flat_logprobs",
 ];
 
-pub(super) fn read(
-    fields: &mut Fields<'_>,
-    set: &mut ParameterSet,
-) -> Result<&'static [&'static str], SamplingError> {
+pub(super) fn read(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<PassedOver, SamplingError> {
     let p = &mut set.sampling;
     p.temperature = fields.number("temperature", 0.0, f64::INFINITY)?.unwrap_or(1.0);
     p.top_p = fields.number("top_p", 0.0, 1.0)?.unwrap_or(1.0);

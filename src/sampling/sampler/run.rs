@@ -233,6 +233,25 @@ impl Sampler {
         (t == 0.0 || t.recip().is_finite()).then_some(t)
     }
 
+    /// The edits of a row of so many logits.
+    pub(super) fn edit_all(
+        &self,
+        steps: &[Step],
+        min_tokens: MinTokens,
+        logits: usize,
+        row: &mut impl EditLogits,
+    ) -> Result<(), SamplingError> {
+        let ignored = |step| step == Step::MinTokens && min_tokens == MinTokens::Yield;
+        for &step in steps.iter().filter(|step| !ignored(**step)) {
+            self.edit(step, row).map_err(|(name, token)| SamplingError::TokenOutOfRange {
+                name,
+                token,
+                logits,
+            })?;
+        }
+        Ok(())
+    }
+
     /// Puts the logits that the edits change into `changed`, by ascending id.
     pub(super) fn edit_row(
         &self,
@@ -242,16 +261,7 @@ impl Sampler {
         changed: &mut Vec<(u32, f32)>,
     ) -> Result<(), SamplingError> {
         let mut edits = RowEdits { values, changed: HashMap::new() };
-        for &step in steps {
-            if step == Step::MinTokens && min_tokens == MinTokens::Yield {
-                continue;
-            }
-            self.edit(step, &mut edits).map_err(|(name, token)| SamplingError::TokenOutOfRange {
-                name,
-                token,
-                logits: values.len(),
-            })?;
-        }
+        self.edit_all(steps, min_tokens, values.len(), &mut edits)?;
         changed.clear();
         changed.extend(edits.changed);
         changed.sort_unstable_by_key(|e| e.0);

@@ -128,13 +128,7 @@ impl Sampler {
         }
         let (edits, filters) = edits_and_filters(&self.steps);
         let mut record = Record { vocab, touched: Vec::new() };
-        for &step in edits {
-            self.edit(step, &mut record).map_err(|(name, token)| SamplingError::TokenOutOfRange {
-                name,
-                token,
-                logits: vocab,
-            })?;
-        }
+        self.edit_all(edits, MinTokens::Hold, vocab, &mut record)?;
         let mut touched = record.touched;
         touched.sort_unstable();
         touched.dedup();
@@ -196,16 +190,7 @@ impl Sampler {
             check_logit(id, logit)?;
         }
         let mut row = ShortRow { vocab, ids: &top_logits.ids, logits: gathered };
-        for &step in edits {
-            if step == Step::MinTokens && min_tokens == MinTokens::Yield {
-                continue;
-            }
-            self.edit(step, &mut row).map_err(|(name, token)| SamplingError::TokenOutOfRange {
-                name,
-                token,
-                logits: vocab,
-            })?;
-        }
+        self.edit_all(edits, min_tokens, vocab, &mut row)?;
         let Some(top_p) = self.share(top_logits, gathered, filters) else { return Ok(None) };
         let row = MaskedRow { logits: gathered, mask: None, edits: &[] };
         let support = Support { row, names: Some(&top_logits.ids), vocab, top_p };

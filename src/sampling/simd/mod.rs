@@ -128,14 +128,8 @@ pub(crate) fn distances(x: &[f32], max: f32, scale: f32, offset: f32, out: &mut 
 }
 
 /// Appends the indices (plus `base`) and values of the entries ≥ `threshold`, in order.
-pub(crate) fn collect_at_least(
-    x: &[f32],
-    threshold: f32,
-    base: u32,
-    ids: &mut Vec<u32>,
-    values: &mut Vec<f32>,
-) {
-    dispatch!(collect_at_least(x, threshold, base, ids, values))
+pub(crate) fn collect_at_least(x: &[f32], threshold: f32, base: u32, kept: (&mut Vec<u32>, &mut Vec<f32>)) {
+    dispatch!(collect_at_least(x, threshold, base, kept))
 }
 
 /// Appends the indices (plus `base`), values and weights of the entries whose key is ≥ `threshold`,
@@ -152,18 +146,16 @@ pub(crate) fn collect_by_key(
     dispatch!(collect_by_key(keys, threshold, base, (x, weights), (ids, values, kept_weights)))
 }
 
-/// Moves the entries of `ids`, `values` and, if given, `weights` whose key is ≥ `threshold` to the
+/// The ids, the values and, if given, the weights of entries.
+pub(crate) type Entries<'a> = (&'a mut [u32], &'a mut [f32], Option<&'a mut [f32]>);
+
+/// Moves the entries whose key is ≥ `threshold` to the
 /// front, in order; gives their number.
-pub(crate) fn keep_at_least(
-    keys: &[f32],
-    threshold: f32,
-    ids: &mut [u32],
-    values: &mut [f32],
-    weights: Option<&mut [f32]>,
-) -> usize {
+pub(crate) fn keep_at_least(keys: &[f32], threshold: f32, entries: Entries<'_>) -> usize {
+    let (ids, values, weights) = &entries;
     assert!(keys.len() == ids.len() && keys.len() == values.len());
     assert!(weights.as_ref().is_none_or(|weights| keys.len() == weights.len()));
-    dispatch!(keep_at_least(keys, threshold, ids, values, weights))
+    dispatch!(keep_at_least(keys, threshold, entries))
 }
 
 /// The smallest and the largest entry; +∞ and −∞ of nothing.
@@ -176,17 +168,11 @@ pub(crate) fn sum(x: &[f32]) -> f64 {
     dispatch!(sum(x))
 }
 
-/// Appends the places of the keys in [low, high) to `places`, in order, and gives the sum of the
-/// weights (1 each if there are none) of the keys ≥ `high`.
-pub(crate) fn split(
-    keys: &[f32],
-    weights: Option<&[f32]>,
-    low: f32,
-    high: f32,
-    places: &mut Vec<u32>,
-) -> f64 {
+/// Appends the places of the keys in the band to `places`, in order, and gives the sum of the
+/// weights (1 each if there are none) of the keys above it.
+pub(crate) fn split(keys: &[f32], weights: Option<&[f32]>, band: Range<f32>, places: &mut Vec<u32>) -> f64 {
     assert!(weights.is_none_or(|w| w.len() == keys.len()));
-    dispatch!(split(keys, weights, low, high, places))
+    dispatch!(split(keys, weights, band, places))
 }
 
 /// Σ (x − max)·scale · weight, for weights from [`exp_into`]. Distances below [`UNDERFLOW`], as
@@ -272,6 +258,8 @@ fn bound_lane(x: f32, max: f32, scale: f32) -> f32 {
     f32::from_bits((y + 127.0 * OCTAVE) as i32 as u32)
 }
 
+use std::ops::Range;
+
 mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -325,16 +313,16 @@ mod tests {
             scalar::collect_by_key(&x, 3.0, 10, (&x, &a), (&mut j, &mut w, &mut q));
             assert_eq!((i, v, r), (j, w, q));
             let (mut i, mut v, mut j, mut w) = (vec![], vec![], vec![], vec![]);
-            collect_at_least(&x, 3.0, 10, &mut i, &mut v);
-            scalar::collect_at_least(&x, 3.0, 10, &mut j, &mut w);
+            collect_at_least(&x, 3.0, 10, (&mut i, &mut v));
+            scalar::collect_at_least(&x, 3.0, 10, (&mut j, &mut w));
             assert_eq!((&i, &v), (&j, &w));
             let (mut r, mut q) = (v.clone(), v.clone());
             let keys = v.clone();
-            let n = keep_at_least(&keys, 9.0, &mut i, &mut v, Some(&mut r));
-            let m = scalar::keep_at_least(&keys, 9.0, &mut j, &mut w, Some(&mut q));
+            let n = keep_at_least(&keys, 9.0, (&mut i, &mut v, Some(&mut r)));
+            let m = scalar::keep_at_least(&keys, 9.0, (&mut j, &mut w, Some(&mut q)));
             assert_eq!((n, &i[..n], &v[..n], &r[..n]), (m, &j[..m], &w[..m], &q[..m]));
-            let n = keep_at_least(&keys[..n], 12.0, &mut i[..n], &mut v[..n], None);
-            let m = scalar::keep_at_least(&keys[..m], 12.0, &mut j[..m], &mut w[..m], None);
+            let n = keep_at_least(&keys[..n], 12.0, (&mut i[..n], &mut v[..n], None));
+            let m = scalar::keep_at_least(&keys[..m], 12.0, (&mut j[..m], &mut w[..m], None));
             assert_eq!((n, &i[..n], &v[..n]), (m, &j[..m], &w[..m]));
             let (mut c, mut d) = (vec![], vec![]);
             distances(&x, max, 1.5, 3.25, &mut c);

@@ -1,6 +1,7 @@
 //! The inner loops in plain Rust: eight lanes, added in the order of the vector code.
 
-use super::{BLOCK, RUN, bound_lane, distance_lane, exp_lane, f16_to_f32};
+use super::{BLOCK, Entries, RUN, bound_lane, distance_lane, exp_lane, f16_to_f32};
+use std::ops::Range;
 
 pub(super) fn block_maxima(x: &[f32], out: &mut [f32]) {
     for (block, out) in x.chunks(BLOCK).zip(out) {
@@ -22,13 +23,15 @@ pub(super) fn masked_maxima(x: &[f32], words: &[u32], out: &mut [f32]) {
     }
 }
 
-pub(super) fn sum_exp(x: &[f32], max: f32, scale: f32) -> f64 {
+/// Σ of a term of each entry, in the order of lanes and runs that all versions have.
+#[inline(always)]
+fn sum_of(x: &[f32], term: impl Fn(f32) -> f32) -> f64 {
     let mut total = [0f64; 8];
     for run in x.chunks(RUN) {
         let mut lanes = [0f32; 8];
         for v in run.chunks(8) {
             for (lane, &v) in lanes.iter_mut().zip(v) {
-                *lane += exp_lane((v - max) * scale);
+                *lane += term(v);
             }
         }
         add_lanes(&mut total, lanes);
@@ -36,18 +39,12 @@ pub(super) fn sum_exp(x: &[f32], max: f32, scale: f32) -> f64 {
     sum_lanes(total)
 }
 
+pub(super) fn sum_exp(x: &[f32], max: f32, scale: f32) -> f64 {
+    sum_of(x, |v| exp_lane((v - max) * scale))
+}
+
 pub(super) fn bound_exp(x: &[f32], max: f32, scale: f32) -> f64 {
-    let mut total = [0f64; 8];
-    for run in x.chunks(RUN) {
-        let mut lanes = [0f32; 8];
-        for v in run.chunks(8) {
-            for (lane, &v) in lanes.iter_mut().zip(v) {
-                *lane += bound_lane(v, max, scale);
-            }
-        }
-        add_lanes(&mut total, lanes);
-    }
-    sum_lanes(total)
+    sum_of(x, |v| bound_lane(v, max, scale))
 }
 
 pub(super) fn exp_into(x: &[f32], max: f32, scale: f32, out: &mut Vec<f32>) -> f64 {
@@ -60,13 +57,8 @@ pub(super) fn distances(x: &[f32], max: f32, scale: f32, offset: f32, out: &mut 
     out.extend(x.iter().map(|&v| -((max - v) * scale + offset).abs()));
 }
 
-pub(super) fn collect_at_least(
-    x: &[f32],
-    threshold: f32,
-    base: u32,
-    ids: &mut Vec<u32>,
-    values: &mut Vec<f32>,
-) {
+pub(super) fn collect_at_least(x: &[f32], threshold: f32, base: u32, kept: (&mut Vec<u32>, &mut Vec<f32>)) {
+    let (ids, values) = kept;
     for (i, &v) in x.iter().enumerate() {
         if v >= threshold {
             ids.push(base + i as u32);
@@ -91,14 +83,8 @@ pub(super) fn collect_by_key(
     }
 }
 
-pub(super) fn keep_at_least(
-    keys: &[f32],
-    threshold: f32,
-    ids: &mut [u32],
-    values: &mut [f32],
-    weights: Option<&mut [f32]>,
-) -> usize {
-    keep_from(0, 0, keys, threshold, ids, values, weights)
+pub(super) fn keep_at_least(keys: &[f32], threshold: f32, entries: Entries<'_>) -> usize {
+    keep_from(0, 0, keys, threshold, entries)
 }
 
 /// [`keep_at_least`] from place `start` on, with `kept` entries kept already.
@@ -107,9 +93,7 @@ pub(super) fn keep_from(
     mut kept: usize,
     keys: &[f32],
     threshold: f32,
-    ids: &mut [u32],
-    values: &mut [f32],
-    mut weights: Option<&mut [f32]>,
+    (ids, values, mut weights): Entries<'_>,
 ) -> usize {
     for i in start..keys.len() {
         if keys[i] >= threshold {
@@ -123,20 +107,14 @@ pub(super) fn keep_from(
     kept
 }
 
-pub(super) fn split(
-    keys: &[f32],
-    weights: Option<&[f32]>,
-    low: f32,
-    high: f32,
-    places: &mut Vec<u32>,
-) -> f64 {
+pub(super) fn split(keys: &[f32], weights: Option<&[f32]>, band: Range<f32>, places: &mut Vec<u32>) -> f64 {
     let mut total = [0f64; 8];
     for start in (0..keys.len()).step_by(RUN) {
         let mut lanes = [0f32; 8];
         for i in start..keys.len().min(start + RUN) {
-            if keys[i] >= high {
+            if keys[i] >= band.end {
                 lanes[i % 8] += weights.map_or(1.0, |w| w[i]);
-            } else if keys[i] >= low {
+            } else if keys[i] >= band.start {
                 places.push(i as u32);
             }
         }
@@ -164,17 +142,7 @@ pub(super) fn extent(x: &[f32]) -> (f32, f32) {
 }
 
 pub(super) fn sum(x: &[f32]) -> f64 {
-    let mut total = [0f64; 8];
-    for run in x.chunks(RUN) {
-        let mut lanes = [0f32; 8];
-        for v in run.chunks(8) {
-            for (lane, &v) in lanes.iter_mut().zip(v) {
-                *lane += v;
-            }
-        }
-        add_lanes(&mut total, lanes);
-    }
-    sum_lanes(total)
+    sum_of(x, |v| v)
 }
 
 pub(super) fn select(x: &[f32], words: &[u32], out: &mut [f32]) {

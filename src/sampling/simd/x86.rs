@@ -124,58 +124,52 @@ unsafe fn wide_lanes(total: [__m256d; 2]) -> [f64; 8] {
     out
 }
 
+/// Σ of a term of each entry: the term of eight entries `v`, and that of one entry for the rest. It
+/// is a macro, because the terms must be compiled with the features of the function around them.
+macro_rules! sum_of {
+    ($x:ident, |$v:ident| $eight:expr, $one:expr) => {{
+        let mut total = [_mm256_setzero_pd(); 2];
+        let mut runs = $x.chunks_exact(RUN);
+        for run in &mut runs {
+            let mut sum = _mm256_setzero_ps();
+            for i in (0..RUN).step_by(8) {
+                // SAFETY: i + 8 ≤ RUN = run.len().
+                let $v = _mm256_loadu_ps(run.as_ptr().add(i));
+                sum = _mm256_add_ps(sum, $eight);
+            }
+            add_lanes(&mut total, sum);
+        }
+        let mut total = wide_lanes(total);
+        let mut lanes = [0f32; 8];
+        for v in runs.remainder().chunks(8) {
+            for (lane, &$v) in lanes.iter_mut().zip(v) {
+                *lane += $one;
+            }
+        }
+        scalar::add_lanes(&mut total, lanes);
+        scalar::sum_lanes(total)
+    }};
+}
+
 #[target_feature(enable = "avx2")]
 pub(super) unsafe fn sum_exp(x: &[f32], max: f32, scale: f32) -> f64 {
     let (m, s) = (_mm256_set1_ps(max), _mm256_set1_ps(scale));
-    let mut total = [_mm256_setzero_pd(); 2];
-    let mut runs = x.chunks_exact(RUN);
-    for run in &mut runs {
-        let mut sum = _mm256_setzero_ps();
-        for i in (0..RUN).step_by(8) {
-            // SAFETY: i + 8 ≤ RUN = run.len().
-            let v = _mm256_loadu_ps(run.as_ptr().add(i));
-            sum = _mm256_add_ps(sum, exp8(_mm256_mul_ps(_mm256_sub_ps(v, m), s)));
-        }
-        add_lanes(&mut total, sum);
-    }
-    let mut total = wide_lanes(total);
-    let mut lanes = [0f32; 8];
-    for v in runs.remainder().chunks(8) {
-        for (lane, &v) in lanes.iter_mut().zip(v) {
-            *lane += exp_lane((v - max) * scale);
-        }
-    }
-    scalar::add_lanes(&mut total, lanes);
-    scalar::sum_lanes(total)
+    sum_of!(x, |v| exp8(_mm256_mul_ps(_mm256_sub_ps(v, m), s)), exp_lane((v - max) * scale))
 }
 
 #[target_feature(enable = "avx2")]
 pub(super) unsafe fn bound_exp(x: &[f32], max: f32, scale: f32) -> f64 {
     let (m, s) = (_mm256_set1_ps(max), _mm256_set1_ps(scale));
     let (least, one) = (_mm256_set1_ps(-125.0 * OCTAVE), _mm256_set1_ps(127.0 * OCTAVE));
-    let mut total = [_mm256_setzero_pd(); 2];
-    let mut runs = x.chunks_exact(RUN);
-    for run in &mut runs {
-        let mut sum = _mm256_setzero_ps();
-        for i in (0..RUN).step_by(8) {
-            // SAFETY: i + 8 ≤ RUN = run.len().
-            let v = _mm256_loadu_ps(run.as_ptr().add(i));
+    sum_of!(
+        x,
+        |v| {
             // The second operand is the result where the first is NaN.
             let y = _mm256_max_ps(_mm256_mul_ps(_mm256_sub_ps(v, m), s), least);
-            let bits = _mm256_cvttps_epi32(_mm256_add_ps(y, one));
-            sum = _mm256_add_ps(sum, _mm256_castsi256_ps(bits));
-        }
-        add_lanes(&mut total, sum);
-    }
-    let mut total = wide_lanes(total);
-    let mut lanes = [0f32; 8];
-    for v in runs.remainder().chunks(8) {
-        for (lane, &v) in lanes.iter_mut().zip(v) {
-            *lane += bound_lane(v, max, scale);
-        }
-    }
-    scalar::add_lanes(&mut total, lanes);
-    scalar::sum_lanes(total)
+            _mm256_castsi256_ps(_mm256_cvttps_epi32(_mm256_add_ps(y, one)))
+        },
+        bound_lane(v, max, scale)
+    )
 }
 
 #[target_feature(enable = "avx2")]
@@ -254,8 +248,7 @@ pub(super) unsafe fn collect_at_least(
     x: &[f32],
     threshold: f32,
     base: u32,
-    ids: &mut Vec<u32>,
-    values: &mut Vec<f32>,
+    (ids, values): (&mut Vec<u32>, &mut Vec<f32>),
 ) {
     let t = _mm256_set1_ps(threshold);
     let whole = x.len() / 8 * 8;
@@ -299,7 +292,7 @@ pub(super) unsafe fn collect_at_least(
     // SAFETY: the first `kept` places of both are written, within the reserved capacity.
     ids.set_len(kept);
     values.set_len(kept);
-    scalar::collect_at_least(&x[whole..], threshold, base + whole as u32, ids, values);
+    scalar::collect_at_least(&x[whole..], threshold, base + whole as u32, (ids, values));
 }
 
 #[target_feature(enable = "avx2,popcnt")]
@@ -346,13 +339,8 @@ pub(super) unsafe fn collect_by_key(
 }
 
 #[target_feature(enable = "avx2,popcnt")]
-pub(super) unsafe fn keep_at_least(
-    keys: &[f32],
-    threshold: f32,
-    ids: &mut [u32],
-    values: &mut [f32],
-    mut weights: Option<&mut [f32]>,
-) -> usize {
+pub(super) unsafe fn keep_at_least(keys: &[f32], threshold: f32, entries: Entries<'_>) -> usize {
+    let (ids, values, mut weights) = entries;
     let t = _mm256_set1_ps(threshold);
     let whole = keys.len() / 8 * 8;
     let mut kept = 0;
@@ -375,18 +363,17 @@ pub(super) unsafe fn keep_at_least(
             kept += (hits as u32).count_ones() as usize;
         }
     }
-    scalar::keep_from(whole, kept, keys, threshold, ids, values, weights)
+    scalar::keep_from(whole, kept, keys, threshold, (ids, values, weights))
 }
 
 #[target_feature(enable = "avx2,popcnt")]
 pub(super) unsafe fn split(
     keys: &[f32],
     weights: Option<&[f32]>,
-    low: f32,
-    high: f32,
+    band: Range<f32>,
     places: &mut Vec<u32>,
 ) -> f64 {
-    let (l, h) = (_mm256_set1_ps(low), _mm256_set1_ps(high));
+    let (l, h) = (_mm256_set1_ps(band.start), _mm256_set1_ps(band.end));
     let one = _mm256_set1_ps(1.0);
     let mut total = [_mm256_setzero_pd(); 2];
     let whole = keys.len() / RUN * RUN;
@@ -423,9 +410,9 @@ pub(super) unsafe fn split(
     let mut total = wide_lanes(total);
     let mut lanes = [0f32; 8];
     for i in whole..keys.len() {
-        if keys[i] >= high {
+        if keys[i] >= band.end {
             lanes[i % 8] += weights.map_or(1.0, |w| w[i]);
-        } else if keys[i] >= low {
+        } else if keys[i] >= band.start {
             places.push(i as u32);
         }
     }
@@ -498,25 +485,7 @@ pub(super) unsafe fn extent(x: &[f32]) -> (f32, f32) {
 
 #[target_feature(enable = "avx2")]
 pub(super) unsafe fn sum(x: &[f32]) -> f64 {
-    let mut total = [_mm256_setzero_pd(); 2];
-    let mut runs = x.chunks_exact(RUN);
-    for run in &mut runs {
-        let mut sum = _mm256_setzero_ps();
-        for i in (0..RUN).step_by(8) {
-            // SAFETY: i + 8 ≤ RUN = run.len().
-            sum = _mm256_add_ps(sum, _mm256_loadu_ps(run.as_ptr().add(i)));
-        }
-        add_lanes(&mut total, sum);
-    }
-    let mut total = wide_lanes(total);
-    let mut lanes = [0f32; 8];
-    for v in runs.remainder().chunks(8) {
-        for (lane, &v) in lanes.iter_mut().zip(v) {
-            *lane += v;
-        }
-    }
-    scalar::add_lanes(&mut total, lanes);
-    scalar::sum_lanes(total)
+    sum_of!(x, |v| v, v)
 }
 
 #[target_feature(enable = "popcnt")]

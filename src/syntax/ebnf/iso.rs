@@ -18,56 +18,33 @@ use crate::automata::UNBOUNDED;
 use crate::syntax::diagnostic::{Problem, TextFault};
 use crate::syntax::expr::{Expr, Rule};
 use crate::syntax::rules::COUNT_LIMIT;
-use crate::syntax::tokens::{Kind, Tokens};
+use crate::syntax::tokens::{Tokens, token_kinds};
 use hashbrown::HashSet;
-use logos::{Lexer, Logos, Skip};
+use logos::{Lexer, Skip};
 use std::ops::Range;
 
-#[derive(Logos, Clone, Copy, PartialEq, Eq, Debug)]
-#[logos(skip r"[ \t\r\n\f\x0b]+")]
-enum Token {
-    #[token("=")]
-    Define,
-    #[token("|")]
-    #[token("/")]
-    #[token("!")]
-    Or,
-    #[token(",")]
-    Comma,
-    #[token(";")]
-    #[token(".")]
-    End,
-    #[token("(")]
-    Open,
-    #[token(")")]
-    Close,
-    #[token("[")]
-    #[token("(/")]
-    OpenOption,
-    #[token("]")]
-    #[token("/)")]
-    CloseOption,
-    #[token("{")]
-    #[token("(:")]
-    OpenRepetition,
-    #[token("}")]
-    #[token(":)")]
-    CloseRepetition,
-    #[token("*")]
-    Times,
-    #[token("-")]
-    Minus,
-    #[regex("[A-Za-z_][A-Za-z0-9_]*")]
-    Word,
-    #[regex("[0-9]+")]
-    Number,
-    #[regex(r#""[^"]*""#)]
-    #[regex(r"'[^']*'")]
-    Literal,
-    #[regex(r"\?[^?]*\?")]
-    Special,
-    #[token("(*", comment)]
-    Comment,
+token_kinds! {
+    #[logos(skip r"[ \t\r\n\f\x0b]+")]
+    enum Token {
+        symbols {
+            Define "=", Or "|" / "/" / "!", Comma ",", End ";" / ".", Open "(", Close ")",
+            OpenOption "[" / "(/", CloseOption "]" / "/)", OpenRepetition "{" / "(:",
+            CloseRepetition "}" / ":)", Times "*", Minus "-",
+        }
+        words {
+            #[regex("[A-Za-z_][A-Za-z0-9_]*")]
+            Word "a name",
+            #[regex("[0-9]+")]
+            Number "a number",
+            #[regex(r#""[^"]*""#)]
+            #[regex(r"'[^']*'")]
+            Literal "a literal",
+            #[regex(r"\?[^?]*\?")]
+            Special "a special sequence",
+            #[token("(*", comment)]
+            Comment "a comment",
+        }
+    }
 }
 
 /// Reads the rest of a comment, which may hold other comments.
@@ -91,34 +68,8 @@ fn comment(lexer: &mut Lexer<'_, Token>) -> Result<Skip, ()> {
     Ok(Skip)
 }
 
-impl Kind for Token {
-    fn describe(self) -> &'static str {
-        match self {
-            Token::Define => "`=`",
-            Token::Or => "`|`",
-            Token::Comma => "`,`",
-            Token::End => "`;`",
-            Token::Open => "`(`",
-            Token::Close => "`)`",
-            Token::OpenOption => "`[`",
-            Token::CloseOption => "`]`",
-            Token::OpenRepetition => "`{`",
-            Token::CloseRepetition => "`}`",
-            Token::Times => "`*`",
-            Token::Minus => "`-`",
-            Token::Word => "a name",
-            Token::Number => "a number",
-            Token::Literal => "a literal",
-            Token::Special => "a special sequence",
-            Token::Comment => "a comment",
-        }
-    }
-}
-
-fn unreadable(text: &str, span: Range<usize>) -> TextFault {
-    let rest = &text[span.start..];
-    let first = rest.chars().next().unwrap_or_default();
-    let (what, help) = match first {
+fn unreadable(_rest: &str, first: char) -> (String, &'static str) {
+    match first {
         '"' | '\'' => ("the literal has no end".to_owned(), "close it with the quote it begins with"),
         '?' => (
             "the special sequence has no end".to_owned(),
@@ -130,18 +81,13 @@ fn unreadable(text: &str, span: Range<usize>) -> TextFault {
             ("`:` begins nothing".to_owned(), "a rule is written `name = … ;`, or `name ::= …` throughout")
         }
         _ => (format!("`{}` begins nothing", first.escape_debug()), "text stands in quotes"),
-    };
-    (span.start..span.start + first.len_utf8(), Problem::syntax(what, help))
+    }
 }
 
 pub(super) fn parse(text: &str) -> Result<Vec<Rule>, TextFault> {
     let mut parser = IsoParser { tokens: Tokens::read(text, unreadable)?, names: HashSet::new() };
     parser.find_names();
-    let mut rules = Vec::new();
-    while parser.tokens.peek().is_some() {
-        rules.push(parser.rule()?);
-    }
-    Ok(rules)
+    std::iter::from_fn(|| parser.tokens.peek().map(|_| parser.rule())).collect()
 }
 
 struct IsoParser<'t> {
@@ -194,22 +140,14 @@ impl IsoParser<'_> {
             return Err(self.tokens.unexpected("a rule", HELP));
         }
         let (name, span) = self.name();
-        if !self.tokens.take(Token::Define) {
-            return Err(self.tokens.unexpected("`=` after the rule's name", HELP));
-        }
+        self.tokens.expect(Token::Define, "`=` after the rule's name", HELP)?;
         let body = self.alternatives()?;
-        if !self.tokens.take(Token::End) {
-            return Err(self.tokens.unexpected("`;` behind the rule, or more of it", HELP));
-        }
+        self.tokens.expect(Token::End, "`;` behind the rule, or more of it", HELP)?;
         Ok(Rule { name, span, body })
     }
 
     fn alternatives(&mut self) -> Result<Expr, TextFault> {
-        let mut parts = vec![self.sequence()?];
-        while self.tokens.take(Token::Or) {
-            parts.push(self.sequence()?);
-        }
-        Ok(Expr::alt(parts))
+        Expr::alternatives(self, Self::sequence, |parser| parser.tokens.take(Token::Or))
     }
 
     fn sequence(&mut self) -> Result<Expr, TextFault> {
@@ -245,9 +183,7 @@ impl IsoParser<'_> {
         let count = count.ok_or((span, Problem::Count { limit: COUNT_LIMIT }))?;
         self.tokens.advance();
         const HELP: &str = "a count is written `3 * x`";
-        if !self.tokens.take(Token::Times) {
-            return Err(self.tokens.unexpected("`*` behind the count", HELP));
-        }
+        self.tokens.expect(Token::Times, "`*` behind the count", HELP)?;
         match self.primary()? {
             Some(primary) => Ok(Some(primary.repeat(count, count))),
             None => Err(self.tokens.unexpected("what is repeated", HELP)),

@@ -12,63 +12,31 @@ use crate::automata::UNBOUNDED;
 use crate::syntax::diagnostic::{Problem, TextFault};
 use crate::syntax::expr::{Expr, Rule};
 use crate::syntax::rules::{LAST, normalised};
-use crate::syntax::tokens::{Kind, Tokens};
-use logos::Logos;
+use crate::syntax::tokens::{Tokens, token_kinds};
 use std::ops::Range;
 
-#[derive(Logos, Clone, Copy, PartialEq, Eq, Debug)]
-#[logos(skip r"[ \t\r\n]+", skip r"/\*([^*]|\*+[^*/])*\*+/", skip r"\[[ \t]*(wfc|vc|WFC|VC)[ \t]*:[^\]]*\]")]
-enum Token {
-    #[token("::=")]
-    Define,
-    #[token("|")]
-    Or,
-    #[token("(")]
-    Open,
-    #[token(")")]
-    Close,
-    #[token("*")]
-    Star,
-    #[token("+")]
-    Plus,
-    #[token("?")]
-    Question,
-    #[token("-")]
-    Minus,
-    #[regex(r"[A-Za-z_][A-Za-z0-9_.]*(-[A-Za-z0-9_.]+)*")]
-    Name,
-    #[regex(r#""[^"]*""#)]
-    #[regex(r"'[^']*'")]
-    Literal,
-    #[regex(r"#x[0-9A-Fa-f]+")]
-    Character,
-    #[regex(r"\[[^\]]*\]")]
-    Class,
-}
-
-impl Kind for Token {
-    fn describe(self) -> &'static str {
-        match self {
-            Token::Define => "`::=`",
-            Token::Or => "`|`",
-            Token::Open => "`(`",
-            Token::Close => "`)`",
-            Token::Star => "`*`",
-            Token::Plus => "`+`",
-            Token::Question => "`?`",
-            Token::Minus => "`-`",
-            Token::Name => "a name",
-            Token::Literal => "a literal",
-            Token::Character => "a character",
-            Token::Class => "a character class",
+token_kinds! {
+    #[logos(skip r"[ \t\r\n]+", skip r"/\*([^*]|\*+[^*/])*\*+/", skip r"\[[ \t]*(wfc|vc|WFC|VC)[ \t]*:[^\]]*\]")]
+    enum Token {
+        symbols {
+            Define "::=", Or "|", Open "(", Close ")", Star "*", Plus "+", Question "?", Minus "-",
+        }
+        words {
+            #[regex(r"[A-Za-z_][A-Za-z0-9_.]*(-[A-Za-z0-9_.]+)*")]
+            Name "a name",
+            #[regex(r#""[^"]*""#)]
+            #[regex(r"'[^']*'")]
+            Literal "a literal",
+            #[regex(r"#x[0-9A-Fa-f]+")]
+            Character "a character",
+            #[regex(r"\[[^\]]*\]")]
+            Class "a character class",
         }
     }
 }
 
-fn unreadable(text: &str, span: Range<usize>) -> TextFault {
-    let rest = &text[span.start..];
-    let first = rest.chars().next().unwrap_or_default();
-    let (what, help) = match first {
+fn unreadable(rest: &str, first: char) -> (String, &'static str) {
+    match first {
         '"' | '\'' => ("the literal has no end".to_owned(), "close it with the quote it begins with"),
         '[' => (
             "the character class has no end".to_owned(),
@@ -84,17 +52,12 @@ fn unreadable(text: &str, span: Range<usize>) -> TextFault {
             (format!("`{first}` begins nothing"), "that is ISO's style, where a rule is written `name = … ;`")
         }
         _ => (format!("`{}` begins nothing", first.escape_debug()), "text stands in quotes"),
-    };
-    (span.start..span.start + first.len_utf8(), Problem::syntax(what, help))
+    }
 }
 
 pub(super) fn parse(text: &str) -> Result<Vec<Rule>, TextFault> {
     let mut parser = W3cParser { tokens: Tokens::read(text, unreadable)? };
-    let mut rules = Vec::new();
-    while parser.tokens.peek().is_some() {
-        rules.push(parser.rule()?);
-    }
-    Ok(rules)
+    std::iter::from_fn(|| parser.tokens.peek().map(|_| parser.rule())).collect()
 }
 
 struct W3cParser<'t> {
@@ -122,9 +85,7 @@ impl W3cParser<'_> {
         }
         let (name, span) = (self.tokens.slice().to_owned(), self.tokens.span());
         self.tokens.advance();
-        if !self.tokens.take(Token::Define) {
-            return Err(self.tokens.unexpected("`::=` after the rule's name", HELP));
-        }
+        self.tokens.expect(Token::Define, "`::=` after the rule's name", HELP)?;
         let body = self.alternatives()?;
         if self.tokens.peek().is_some() && !self.at_rule() {
             return Err(self.tokens.unexpected("the end of the rule, or more of it", HELP));
@@ -133,11 +94,7 @@ impl W3cParser<'_> {
     }
 
     fn alternatives(&mut self) -> Result<Expr, TextFault> {
-        let mut parts = vec![self.sequence()?];
-        while self.tokens.take(Token::Or) {
-            parts.push(self.sequence()?);
-        }
-        Ok(Expr::alt(parts))
+        Expr::alternatives(self, Self::sequence, |parser| parser.tokens.take(Token::Or))
     }
 
     fn sequence(&mut self) -> Result<Expr, TextFault> {

@@ -319,9 +319,7 @@ fn inlined(inner: &Definitions, expr: &Expr, depth: u32) -> Result<Expr, TextFau
         },
         Expr::Seq(parts) => Expr::Seq(all(parts)?),
         Expr::Alt(parts) => Expr::Alt(all(parts)?),
-        Expr::Repeat { body, min, max } => {
-            Expr::Repeat { body: Box::new(inlined(inner, body, depth + 1)?), min: *min, max: *max }
-        }
+        Expr::Repeat(body, min, max) => Expr::Repeat(Box::new(inlined(inner, body, depth + 1)?), *min, *max),
         other => other.clone(),
     })
 }

@@ -4,8 +4,7 @@ use super::common_terminals::Common;
 use crate::automata::UNBOUNDED;
 use crate::syntax::diagnostic::{Problem, TextFault};
 use crate::syntax::rules::COUNT_LIMIT;
-use crate::syntax::tokens::{Kind, Tokens};
-use logos::Logos;
+use crate::syntax::tokens::{Tokens, token_kinds};
 use std::ops::Range;
 
 /// The expression that a rule or terminal stands for.
@@ -36,11 +35,8 @@ pub(super) enum Expr {
     },
     Seq(Vec<Expr>),
     Alt(Vec<Expr>),
-    Repeat {
-        body: Box<Expr>,
-        min: u32,
-        max: u32,
-    },
+    /// The body, at least and at most so many times.
+    Repeat(Box<Expr>, u32, u32),
 }
 
 impl Expr {
@@ -57,9 +53,7 @@ impl Expr {
             }
             Expr::Seq(parts) => Expr::Seq(all(parts)),
             Expr::Alt(parts) => Expr::Alt(all(parts)),
-            Expr::Repeat { body, min, max } => {
-                Expr::Repeat { body: Box::new(body.moved_to(place, rename)), min: *min, max: *max }
-            }
+            Expr::Repeat(body, min, max) => Expr::Repeat(Box::new(body.moved_to(place, rename)), *min, *max),
             Expr::Text { .. } | Expr::Characters(..) | Expr::Common(_) => self.clone(),
         }
     }
@@ -82,7 +76,7 @@ impl Expr {
         match self {
             Expr::Seq(parts) | Expr::Alt(parts) => parts,
             Expr::Instance { arguments, .. } => arguments,
-            Expr::Repeat { body, .. } => std::slice::from_ref(body),
+            Expr::Repeat(body, ..) => std::slice::from_ref(body),
             _ => &[],
         }
     }
@@ -134,105 +128,36 @@ pub(super) fn is_terminal(name: &str) -> bool {
     name.chars().rev().find(char::is_ascii_alphabetic).is_some_and(|letter| letter.is_ascii_uppercase())
 }
 
-#[derive(Logos, Clone, Copy, PartialEq, Eq, Debug)]
-#[logos(skip r"[ \t]+", skip(r"(//|#)[^\r\n]*", allow_greedy = true))]
-enum Token {
-    #[regex(r"\r\n|\n|\r")]
-    LineEnd,
-    #[regex("!?[_?]?[a-z][_a-z0-9]*")]
-    Rule,
-    #[regex("_?[A-Z][_A-Z0-9]*")]
-    Terminal,
-    #[regex(r#""([^"\\\r\n]|\\[^\r\n])*"i?"#)]
-    Text,
-    #[regex(r"/([^/\\\r\n]|\\[^\r\n])+/[imslux]*")]
-    Regex,
-    #[regex("[+-]?[0-9]+")]
-    Number,
-    #[token(":")]
-    Define,
-    #[token("|")]
-    Or,
-    #[token("->")]
-    Arrow,
-    #[token("(")]
-    Open,
-    #[token(")")]
-    Close,
-    #[token("[")]
-    OpenOption,
-    #[token("]")]
-    CloseOption,
-    #[token("{")]
-    OpenArguments,
-    #[token("}")]
-    CloseArguments,
-    #[token(",")]
-    Comma,
-    #[token("*")]
-    Star,
-    #[token("+")]
-    Plus,
-    #[token("?")]
-    Question,
-    #[token("~")]
-    Tilde,
-    #[token("..")]
-    To,
-    #[token(".")]
-    Dot,
-    #[token("%ignore")]
-    Ignore,
-    #[token("%import")]
-    Import,
-    #[token("%declare")]
-    Declare,
-    #[token("%override")]
-    Override,
-    #[token("%extend")]
-    Extend,
-    #[regex("%[a-z]+", priority = 1)]
-    OtherStatement,
-}
-
-impl Kind for Token {
-    fn describe(self) -> &'static str {
-        match self {
-            Token::LineEnd => "the end of the line",
-            Token::Rule => "the name of a rule",
-            Token::Terminal => "the name of a terminal",
-            Token::Text => "a string",
-            Token::Regex => "a regular expression",
-            Token::Number => "a number",
-            Token::Define => "`:`",
-            Token::Or => "`|`",
-            Token::Arrow => "`->`",
-            Token::Open => "`(`",
-            Token::Close => "`)`",
-            Token::OpenOption => "`[`",
-            Token::CloseOption => "`]`",
-            Token::OpenArguments => "`{`",
-            Token::CloseArguments => "`}`",
-            Token::Comma => "`,`",
-            Token::Star => "`*`",
-            Token::Plus => "`+`",
-            Token::Question => "`?`",
-            Token::Tilde => "`~`",
-            Token::To => "`..`",
-            Token::Dot => "`.`",
-            Token::Ignore => "`%ignore`",
-            Token::Import => "`%import`",
-            Token::Override => "`%override`",
-            Token::Extend => "`%extend`",
-            Token::Declare => "`%declare`",
-            Token::OtherStatement => "a statement",
+token_kinds! {
+    #[logos(skip r"[ \t]+", skip(r"(//|#)[^\r\n]*", allow_greedy = true))]
+    enum Token {
+        symbols {
+            Define ":", Or "|", Arrow "->", Open "(", Close ")", OpenOption "[", CloseOption "]",
+            OpenArguments "{", CloseArguments "}", Comma ",", Star "*", Plus "+", Question "?",
+            Tilde "~", To "..", Dot ".", Ignore "%ignore", Import "%import", Declare "%declare",
+            Override "%override", Extend "%extend",
+        }
+        words {
+            #[regex(r"\r\n|\n|\r")]
+            LineEnd "the end of the line",
+            #[regex("!?[_?]?[a-z][_a-z0-9]*")]
+            Rule "the name of a rule",
+            #[regex("_?[A-Z][_A-Z0-9]*")]
+            Terminal "the name of a terminal",
+            #[regex(r#""([^"\\\r\n]|\\[^\r\n])*"i?"#)]
+            Text "a string",
+            #[regex(r"/([^/\\\r\n]|\\[^\r\n])+/[imslux]*")]
+            Regex "a regular expression",
+            #[regex("[+-]?[0-9]+")]
+            Number "a number",
+            #[regex("%[a-z]+", priority = 1)]
+            OtherStatement "a statement",
         }
     }
 }
 
-fn unreadable(text: &str, span: Range<usize>) -> TextFault {
-    let first = text[span.start..].chars().next().unwrap_or_default();
-    let (what, help) = match first {
+fn unreadable(_rest: &str, first: char) -> (String, &'static str) {
+    match first {
         '"' => ("the string has no end".to_owned(), "close it with `\"` on the same line"),
         '/' => (
             "the regular expression has no end".to_owned(),
@@ -246,8 +171,7 @@ fn unreadable(text: &str, span: Range<usize>) -> TextFault {
             format!("`{}` begins nothing", first.escape_debug()),
             "rules have lower-case names, terminals upper-case ones; text stands in double quotes",
         ),
-    };
-    (span.start..span.start + first.len_utf8(), Problem::syntax(what, help))
+    }
 }
 
 pub(super) fn parse(text: &str) -> Result<Vec<Statement>, TextFault> {
@@ -398,9 +322,7 @@ impl LarkParser<'_> {
             };
             self.tokens.advance();
         }
-        if !self.tokens.take(Token::Define) {
-            return Err(self.tokens.unexpected("`:` after the name", RULE));
-        }
+        self.tokens.expect(Token::Define, "`:` after the name", RULE)?;
         let body = self.expansions()?;
         Ok(Definition { name, span, parameters, priority, body })
     }
@@ -453,7 +375,7 @@ impl LarkParser<'_> {
                 let body = self.expansions()?;
                 self.tokens.close(if option { Token::CloseOption } else { Token::Close }, &span)?;
                 self.tokens.depth -= 1;
-                Ok(Some(if option { Expr::Repeat { body: Box::new(body), min: 0, max: 1 } } else { body }))
+                Ok(Some(if option { Expr::Repeat(Box::new(body), 0, 1) } else { body }))
             }
             Some(Token::Star | Token::Plus | Token::Question | Token::Tilde) => {
                 let what = format!("there is nothing to repeat before `{slice}`");
@@ -511,9 +433,7 @@ impl LarkParser<'_> {
     fn range(&mut self, first: &str, first_span: Range<usize>) -> Result<Expr, TextFault> {
         const HELP: &str = "a range is written `\"a\"..\"z\"`";
         let (last, last_span) = (self.tokens.slice(), self.tokens.span());
-        if !self.tokens.take(Token::Text) {
-            return Err(self.tokens.unexpected("the last character", HELP));
-        }
+        self.tokens.expect(Token::Text, "the last character", HELP)?;
         let whole = first_span.start..last_span.end;
         let ends = (text(first, first_span)?, text(last, last_span)?);
         let mut characters = (ends.0.chars(), ends.1.chars());
@@ -544,7 +464,7 @@ impl LarkParser<'_> {
             if !counted {
                 self.tokens.advance();
             }
-            expr = Expr::Repeat { body: Box::new(expr), min, max };
+            expr = Expr::Repeat(Box::new(expr), min, max);
         }
         self.tokens.depth = depth;
         Ok(expr)
@@ -573,6 +493,27 @@ impl LarkParser<'_> {
     }
 }
 
+/// The control character that `\n`, `\t`, `\r` or `\f` stands for.
+pub(super) fn control_character(escape: char) -> Option<char> {
+    match escape {
+        'n' => Some('\n'),
+        't' => Some('\t'),
+        'r' => Some('\r'),
+        'f' => Some('\u{c}'),
+        _ => None,
+    }
+}
+
+/// The number of hexadecimal digits behind `\x`, `\u` or `\U`; 0 for other escapes.
+pub(super) fn escape_digits(escape: char) -> usize {
+    match escape {
+        'x' => 2,
+        'u' => 4,
+        'U' => 8,
+        _ => 0,
+    }
+}
+
 /// The text of a string in its quotes, flag included.
 fn text(slice: &str, span: Range<usize>) -> Result<String, TextFault> {
     let inner = slice.trim_end_matches('i');
@@ -585,18 +526,10 @@ fn text(slice: &str, span: Range<usize>) -> Result<String, TextFault> {
             continue;
         }
         let escape = characters.next().unwrap_or('\\');
-        let digits = match escape {
-            'x' => 2,
-            'u' => 4,
-            'U' => 8,
-            _ => 0,
-        };
+        let digits = escape_digits(escape);
         let read = match escape {
-            'n' => Some('\n'),
-            't' => Some('\t'),
-            'r' => Some('\r'),
-            'f' => Some('\u{c}'),
             'v' => Some('\u{b}'),
+            _ if control_character(escape).is_some() => control_character(escape),
             _ if digits > 0 => {
                 let number =
                     characters.as_str().get(..digits).filter(|n| n.bytes().all(|b| b.is_ascii_hexdigit()));

@@ -286,7 +286,7 @@ impl<'d> Productions<'d> {
                 }
                 distinct(all)
             }
-            Expr::Repeat { body, min, max } => {
+            Expr::Repeat(body, min, max) => {
                 let body = self.ways(body, depth + 1)?;
                 self.repeated(body, *min, *max)?
             }
@@ -592,9 +592,7 @@ fn substituted(expr: &Expr, arguments: &HashMap<&str, &Expr>) -> Expr {
         }
         Expr::Seq(parts) => Expr::Seq(all(parts)),
         Expr::Alt(parts) => Expr::Alt(all(parts)),
-        Expr::Repeat { body, min, max } => {
-            Expr::Repeat { body: Box::new(substituted(body, arguments)), min: *min, max: *max }
-        }
+        Expr::Repeat(body, min, max) => Expr::Repeat(Box::new(substituted(body, arguments)), *min, *max),
         other => other.clone(),
     }
 }
@@ -630,7 +628,7 @@ fn write_key(expr: &Expr, key: &mut String) {
         }
         Expr::Seq(parts) => write_keys(parts, ["(", " ", ")"], key),
         Expr::Alt(parts) => write_keys(parts, ["(", " | ", ")"], key),
-        Expr::Repeat { body, min, max } => {
+        Expr::Repeat(body, min, max) => {
             write_key(body, key);
             key.push_str(&format!("~{min}..{max}"));
         }

@@ -7,7 +7,7 @@
 //! and the order are the same here.
 
 use super::common_terminals::Common;
-use super::parse::{Expr, is_terminal};
+use super::parse::{Expr, control_character, escape_digits, is_terminal};
 use super::pattern::Re;
 use crate::syntax::diagnostic::{Problem, TextFault, similar};
 use crate::syntax::rules::NEST_LIMIT;
@@ -92,17 +92,12 @@ fn resolved(pattern: &str, span: &Range<usize>) -> Result<String, TextFault> {
             continue;
         }
         let escape = characters.next().unwrap_or('\\');
-        let count = match escape {
-            'x' => 2,
-            'u' => 4,
-            'U' => 8,
-            _ => 0,
-        };
+        let count = escape_digits(escape);
+        if let Some(control) = control_character(escape) {
+            text.push(control);
+            continue;
+        }
         match escape {
-            'n' => text.push('\n'),
-            't' => text.push('\t'),
-            'r' => text.push('\r'),
-            'f' => text.push('\u{c}'),
             '"' => text.push('"'),
             _ if count > 0 => {
                 let digits: String = characters.by_ref().take(count).collect();
@@ -219,7 +214,7 @@ impl<'p> Terminals<'p> {
                 let longer = sorted.iter().map(|part| part.1.longer).sum();
                 Pattern::expression(format!("(?:{})", texts.join("|")), "", longer)
             }
-            Expr::Repeat { body, min, max } => {
+            Expr::Repeat(body, min, max) => {
                 let body = self.pattern(body, span)?;
                 let count = match (*min, *max) {
                     (0, 1) => "?".to_owned(),

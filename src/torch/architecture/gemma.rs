@@ -14,24 +14,20 @@
 use serde_json::{Map, Value};
 
 use super::{
-    Architecture, DecoderConfig, FeedForwardKind, LLAMA_LAYERS, LLAMA_ROOTS, LocalAttention, MatrixLayout,
-    NormKind, PositionKind, Presence, RowOrder, Settings, json_number,
+    Architecture, DecoderConfig, FeedForwardKind, LLAMA_NAMES, LocalAttention, MatrixLayout, NormKind,
+    PositionKind, Presence, RowOrder, Settings, json_number,
 };
 use crate::torch::error::TorchError;
 use crate::torch::weights::{Names, Part};
 
 const NAMES: Names = Names {
-    roots: LLAMA_ROOTS,
-    embedding: "embed_tokens",
-    positions: None,
-    output_norm: "norm",
-    layers: LLAMA_LAYERS,
     part: |part| match part {
         Part::AttentionPostNorm => Some("post_attention_layernorm"),
         Part::FeedForwardNorm => Some("pre_feedforward_layernorm"),
         Part::FeedForwardPostNorm => Some("post_feedforward_layernorm"),
-        other => (super::LLAMA_NAMES.part)(other),
+        other => (LLAMA_NAMES.part)(other),
     },
+    ..LLAMA_NAMES
 };
 
 pub(super) const GEMMA3: Architecture = Architecture {

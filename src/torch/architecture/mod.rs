@@ -52,16 +52,12 @@ pub(crate) struct Architecture {
     pub(crate) refine: fn(&Settings<'_>, &mut DecoderConfig) -> Result<(), TorchError>,
 }
 
-/// The module in Llama's checkpoints that holds everything but the output matrix.
-const LLAMA_ROOTS: &[&str] = &["model."];
-const LLAMA_LAYERS: &str = "layers";
-
 const LLAMA_NAMES: Names = Names {
-    roots: LLAMA_ROOTS,
+    roots: &["model."],
     embedding: "embed_tokens",
     positions: None,
     output_norm: "norm",
-    layers: LLAMA_LAYERS,
+    layers: "layers",
     part: |part| match part {
         Part::AttentionNorm => Some("input_layernorm"),
         Part::Query => Some("self_attn.q_proj"),
@@ -453,7 +449,8 @@ fn gguf_rope(
 ) -> Result<(f64, Scaling), TorchError> {
     let theta = settings.number(("rope.freq_base", ""))?.unwrap_or(10_000.0);
     let key = format!("{architecture}.rope.scaling.type");
-    let factor = |default: f64| Ok(settings.number(("rope.scaling.factor", ""))?.unwrap_or(default));
+    let factor =
+        |default: f64| Ok::<_, TorchError>(settings.number(("rope.scaling.factor", ""))?.unwrap_or(default));
     let scaling = match file.get(&key).map(|value| value.as_str().unwrap_or("?")) {
         None | Some("none") => Scaling::None,
         Some("linear") => Scaling::Linear { factor: factor(1.0)? },
@@ -494,7 +491,8 @@ fn hugging_face_rope(json: &Map<String, Value>, context: usize) -> Result<(f64, 
     let required = |key: &str| {
         optional(key)?.ok_or_else(|| TorchError::config(format!("rope_scaling.{key}"), "is missing"))
     };
-    let original = || Ok(optional("original_max_position_embeddings")?.unwrap_or(context as f64));
+    let original =
+        || Ok::<_, TorchError>(optional("original_max_position_embeddings")?.unwrap_or(context as f64));
     let scaling = match name.map(|name| name.as_str().unwrap_or("?")) {
         None | Some("default") => Scaling::None,
         Some("linear") => Scaling::Linear { factor: required("factor")? },

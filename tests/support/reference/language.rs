@@ -430,30 +430,40 @@ impl Dfa {
     }
 
     fn product(parts: &[Dfa]) -> Self {
-        let start: Vec<u32> = vec![0; parts.len()];
-        let mut index = HashMap::from([(start.clone(), 0u32)]);
-        let mut states = vec![start];
-        let mut next = Vec::new();
-        let mut at = 0;
-        while at < states.len() {
-            let mut row = Box::new([0u32; 256]);
-            for b in 0..256 {
-                let target: Vec<u32> =
-                    states[at].iter().zip(parts).map(|(&s, part)| part.next[s as usize][b]).collect();
-                row[b] = *index.entry(target.clone()).or_insert_with(|| {
-                    states.push(target);
-                    states.len() as u32 - 1
-                });
-            }
-            next.push(row);
-            at += 1;
-        }
+        let targets = |state: &Vec<u32>| {
+            let target =
+                |b: usize| state.iter().zip(parts).map(|(&s, part)| part.next[s as usize][b]).collect();
+            (0..256).map(|b| (b..b + 1, target(b))).collect()
+        };
+        let (states, next) = explore(vec![0; parts.len()], targets);
         let accepting = states
             .iter()
             .map(|state| state.iter().zip(parts).all(|(&s, part)| part.accepting[s as usize]))
             .collect();
         Dfa::with(accepting, next)
     }
+}
+
+/// The states that `start` leads to, and the number of the next state for each of them and each
+/// byte. `targets` gives the states that follow one, each with the bytes that lead there.
+fn explore<S: Clone + Eq + std::hash::Hash>(
+    start: S,
+    targets: impl Fn(&S) -> Vec<(std::ops::Range<usize>, S)>,
+) -> (Vec<S>, Vec<Box<[u32; 256]>>) {
+    let mut index = HashMap::from([(start.clone(), 0u32)]);
+    let (mut states, mut next) = (vec![start], Vec::new());
+    while next.len() < states.len() {
+        let mut row = Box::new([0u32; 256]);
+        for (bytes, target) in targets(&states[next.len()]) {
+            let id = *index.entry(target.clone()).or_insert_with(|| {
+                states.push(target);
+                states.len() as u32 - 1
+            });
+            row[bytes].fill(id);
+        }
+        next.push(row);
+    }
+    (states, next)
 }
 
 /// A nondeterministic automaton under construction.
@@ -598,30 +608,14 @@ impl Nfa {
             .chain([0, 256])
             .collect();
         let borders: Vec<usize> = borders.into_iter().collect();
-        let first = self.closure(vec![start]);
-        let mut index = HashMap::from([(first.clone(), 0u32)]);
-        let mut states = vec![first];
-        let mut next = Vec::new();
-        let mut at = 0;
-        while at < states.len() {
-            let mut row = Box::new([0u32; 256]);
-            for window in borders.windows(2) {
-                let reached: Vec<usize> = states[at]
-                    .iter()
-                    .flat_map(|&s| &self.edges[s])
-                    .filter(|e| (usize::from(e.0)..=usize::from(e.1)).contains(&window[0]))
-                    .map(|e| e.2)
-                    .collect();
-                let target = self.closure(reached);
-                let id = *index.entry(target.clone()).or_insert_with(|| {
-                    states.push(target);
-                    states.len() as u32 - 1
-                });
-                row[window[0]..window[1]].fill(id);
-            }
-            next.push(row);
-            at += 1;
-        }
+        let target = |state: &BTreeSet<usize>, byte: usize| {
+            let leads = |e: &&(u8, u8, usize)| (usize::from(e.0)..=usize::from(e.1)).contains(&byte);
+            self.closure(state.iter().flat_map(|&s| &self.edges[s]).filter(leads).map(|e| e.2).collect())
+        };
+        let targets = |state: &BTreeSet<usize>| {
+            borders.windows(2).map(|window| (window[0]..window[1], target(state, window[0]))).collect()
+        };
+        let (states, next) = explore(self.closure(vec![start]), targets);
         Dfa::with(states.iter().map(|s| s.contains(&end)).collect(), next)
     }
 }

@@ -11,6 +11,7 @@ use super::super::super::diagnostic::Problem;
 use super::super::super::rules::{LAST, NEST_LIMIT, normalised};
 use super::{Ranges, Re};
 use crate::automata::UNBOUNDED;
+use crate::automata::regex::operator_counts;
 use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, HirKind};
 use std::sync::OnceLock;
 
@@ -131,16 +132,11 @@ impl Reader {
     fn quantified(&mut self, atom: Re) -> Result<Re, Problem> {
         self.skip_comments();
         let start = self.at;
-        let (min, max) = match self.peek() {
-            Some('*') => (0, UNBOUNDED),
-            Some('+') => (1, UNBOUNDED),
-            Some('?') => (0, 1),
-            Some('{') => match self.counts()? {
-                Some(counts) => counts,
-                None => return Ok(atom),
-            },
-            _ => return Ok(atom),
+        let counts = match self.peek() {
+            Some('{') => self.counts()?,
+            next => next.and_then(operator_counts),
         };
+        let Some((min, max)) = counts else { return Ok(atom) };
         if self.at == start {
             self.at += 1;
         }
