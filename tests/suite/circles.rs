@@ -249,7 +249,8 @@ pub fn files_on_circles(sources: &BTreeMap<String, String>) -> BTreeSet<String> 
 
 #[test]
 fn circles_are_found() {
-    let cases: [(&[(&str, &str)], &[&str]); 7] = [
+    type Case<'c> = (&'c [(&'c str, &'c str)], &'c [&'c str]);
+    let cases: [Case<'_>; 7] = [
         (
             &[("a/b", "use super::c::C;"), ("a/c", "use super::d;"), ("a/d", "use super::b;")],
             &["b", "c", "d"],
