@@ -191,9 +191,9 @@ fn the_unbroken_file_loads() {
     assert_eq!(model.logits(&tokens).unwrap().len(), 4);
     assert!(model.logits(&[]).unwrap().is_empty());
     let error = model.logits(&[TokenId(40)]).unwrap_err().to_string();
-    assert_eq!(error, "token 40 is outside the model's vocabulary of 40 tokens");
+    assert_eq!(error, "token 40 is out of range: the model has 40 tokens, numbered from 0");
     let error = model.logits(&[TokenId(0); 65]).unwrap_err().to_string();
-    assert_eq!(error, "the sequence would have 65 tokens, and the model's context holds 64");
+    assert_eq!(error, "the sequence would be 65 tokens long, but the model's context holds 64");
 }
 
 #[test]
