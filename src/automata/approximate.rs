@@ -359,8 +359,8 @@ impl ExprPool {
         let text = self.any_text();
         let mut seen = Vec::new();
         // Within a terminal most characters lead back to the same state. The others may end it.
-        let read = match self.loop_groups(id, TEXT) {
-            0 => self.search_self_loops(id, text, TEXT & !LEADS, &mut seen).unwrap_or(0),
+        let read = match self.loop_groups(id, TEXT_GROUPS) {
+            0 => self.search_self_loops(id, text, TEXT_GROUPS & !LEADS, &mut seen).unwrap_or(0),
             repeated => repeated,
         };
         let read = [LEADS, LEADS & !SPACE_LEADS]
@@ -556,11 +556,11 @@ const SPACE_LEADS: u64 =
     byte_group(0xc2) | byte_group(0xe1) | byte_group(0xe2) | byte_group(0xe3) | byte_group(0xef);
 
 /// All groups but that of the bytes within a character.
-const TEXT: u64 = ((1 << GROUPS) - 1) & !(1 << 4);
+pub const TEXT_GROUPS: u64 = ((1 << GROUPS) - 1) & !(1 << 4);
 
 /// The groups that any string reads in any order: all but control characters, the bytes within a
 /// character, the quote and the backslash.
-const FREE_OF_ANY_TEXT: u64 = TEXT & !(1 | byte_group(b'"') | byte_group(b'\\'));
+const FREE_OF_ANY_TEXT: u64 = TEXT_GROUPS & !(1 | byte_group(b'"') | byte_group(b'\\'));
 
 const GROUPS: u32 = 48;
 

@@ -212,8 +212,12 @@ impl Search<'_> {
     /// The segments that lead from `state` to an accepting state.
     fn shortest_ending(&mut self, state: StateId) -> Result<Option<Vec<Segment>>, EngineError> {
         for (weight, more) in WEIGHTS.into_iter().zip(MORE_STATES) {
-            if let Some(ending) = self.attempt(state, weight, more)? {
-                return Ok(Some(ending));
+            self.finder.recogniser.machine.begin_call();
+            match self.attempt(state, weight, more) {
+                Ok(None) => {}
+                // This search was too long. The next one goes more directly.
+                Err(EngineError::Limit { .. }) if self.finder.recogniser.machine.is_worked_out() => {}
+                found => return found,
             }
         }
         Ok(None)

@@ -98,6 +98,7 @@ impl Graph {
     fn lock_for_work(&self) -> Result<MutexGuard<'_, Core>, EngineError> {
         let mut core = interrupt::lock(&self.core)?;
         core.recogniser.machine.pool.languages.refill();
+        core.recogniser.machine.begin_call();
         Ok(core)
     }
 
@@ -117,6 +118,7 @@ impl Graph {
                 None => {
                     let mut core = self.lock_for_work()?;
                     for &byte in &bytes[i..] {
+                        core.recogniser.machine.begin_call();
                         state = self.states.step(&mut core.recogniser, state, byte)?;
                     }
                     self.check_budget(&core);

@@ -24,12 +24,6 @@ use hedgerow::syntax::regex::{self, Dialect};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-/// Cases that take minutes, by kind and number, with `HEDGEROW_SEED=1`. They are left out.
-///
-/// Their grammars have a count over a rule that contains itself in several places, which has very
-/// many different readings: `root ::= "é"{2,2} ([^a-z] root{1,64} ([ab] root+ [a-zA-Z_]?)*)?`.
-const SLOW: &[(&str, u64)] = &[("GBNF", 6)];
-
 /// The number of masks compared in each case.
 const STEPS: usize = 5;
 
@@ -44,10 +38,6 @@ fn run(kind: &str, hints: &[&str], usual: usize, make: Make) {
     let mut refused: BTreeMap<String, u64> = BTreeMap::new();
     let mut failures = Vec::new();
     for case in number("HEDGEROW_FROM", 0) as u64..cases {
-        if seed == 1 && SLOW.contains(&(kind, case)) {
-            println!("{kind} {case} is left out: too slow");
-            continue;
-        }
         let random = &mut Random(seed << 40 | case);
         let bytes: Vec<u8> = (0..2048).map(|_| random.below(256) as u8).collect();
         let source = &mut Source::new(&bytes);

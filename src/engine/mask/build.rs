@@ -7,6 +7,13 @@
 //! Here `q` is the state of a thread's terminal; [`summary`](super::summary) explains inside and
 //! exits.
 //!
+//! # Walks beside states
+//!
+//! A terminal may end after every byte, and anything may follow, as in `x ::= .+ x | "="`. Then
+//! every part of every token is a suffix. The sum over the threads takes longer than one walk over
+//! the trie of all tokens, beside the states that their bytes lead to. So the mask is found by such
+//! a walk. It skips all tokens of characters that a state reads in any order ([`AlwaysRead`]).
+//!
 //! # Canonical masks
 //!
 //! If an object must not repeat a key, its state depends on the keys so far, so nearly every output
@@ -39,13 +46,15 @@
 //! A new state costs a lookup for each of its threads, and a step for each byte of the suffixes
 //! that its continuations read. A new terminal state costs a summary.
 
+use super::always_read::AlwaysRead;
 use super::data::{MaskData, PartialMask, UnionCache, merged};
 use super::dense_rows::DenseRows;
 use super::lexeme_summary::LexemeSummaries;
 use super::suffix_trie::{Branch, PreorderTrie, Suffixes, VocabularyTrie};
 use super::summaries::{SharedSummaries, TerminalSummary};
 use super::summary::{Base, BasePart, Inside, Summary};
-use super::vocabulary_index::{IndexedTrie, MAX_SLICED_LEN};
+use super::vocabulary_index::{IndexedTrie, MAX_SLICED_LEN, SubtreeInfo};
+use crate::automata::approximate::byte_group;
 use crate::automata::{ByteSet, LangId, interrupt};
 use crate::engine::ablation::{Optimisation, enabled};
 use crate::engine::chunked_slots::ChunkedSlots;
@@ -60,6 +69,16 @@ use crate::vocab::{TokenId, TokenSet, Vocabulary};
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 use std::sync::{Arc, OnceLock};
+
+/// A walk beside states is considered if more suffixes than one in so many of the trie's nodes may
+/// follow.
+const FEW_SUFFIXES: usize = 8;
+
+/// Subtrees of fewer nodes are walked rather than asked about.
+const WORTH_SKIPPING: u32 = 8;
+
+/// The largest subtrees whose long tokens are looked at one by one.
+const LONG_SUBTREE: u32 = 512;
 
 /// The largest number of trie nodes for which suffixes are stepped through without looking up first
 /// bytes.
@@ -85,6 +104,7 @@ pub(in crate::engine) struct MaskMemo {
     pub(super) rows: DenseRows,
     /// For lexed grammars, in place of `summaries`.
     pub(super) lexemes: LexemeSummaries,
+    always_read: AlwaysRead,
     /// Bytes of all masks.
     mask_bytes: usize,
 }
@@ -97,6 +117,7 @@ impl MaskMemo {
             canonical_masks: HashMap::new(),
             rows: DenseRows::new(),
             lexemes: LexemeSummaries::new(),
+            always_read: AlwaysRead::default(),
             mask_bytes: 0,
         }
     }
@@ -108,7 +129,8 @@ impl MaskMemo {
 
     /// Bytes held, approximately, for a vocabulary of `size` tokens.
     pub fn memory(&self, size: usize) -> usize {
-        self.mask_bytes + self.unions.len() * size / 8 + self.rows.memory() + self.lexemes.memory()
+        let sets = self.mask_bytes + self.unions.len() * size / 8;
+        sets + self.rows.memory() + self.lexemes.memory() + self.always_read.memory()
     }
 }
 
@@ -248,16 +270,17 @@ impl MaskBuilder<'_> {
         if self.recogniser.is_accepting(state) {
             parts.extra.extend_from_slice(self.vocabulary.eos());
         }
-        let has_summaries = !self.recogniser.is_lexed() && enabled(Optimisation::Summaries);
-        if !enabled(Optimisation::Summaries) {
+        let has_summaries = enabled(Optimisation::Summaries) && !self.has_many_suffixes(state)?;
+        let is_lexed = self.recogniser.is_lexed();
+        if !has_summaries {
             self.walk_states(state, &mut parts)?;
-        } else if self.recogniser.is_lexed() {
+        } else if is_lexed {
             self.add_lexemes(state, &mut parts)?;
         }
         for i in 0..self.recogniser.threads(state).len() {
             let thread = self.recogniser.threads(state)[i];
             match thread.awaits() {
-                Awaits::Language(language) if has_summaries => {
+                Awaits::Language(language) if has_summaries && !is_lexed => {
                     self.add_thread(thread, language, &mut parts, &mut recheck)?;
                 }
                 Awaits::Language(_) => {}
@@ -280,49 +303,119 @@ impl MaskBuilder<'_> {
         Ok(CanonicalMask { mask: Arc::new(mask), recheck: recheck.into() })
     }
 
+    /// True if a walk beside states is likely to be shorter than reading the suffixes of the tokens
+    /// that leave the terminals of `state`.
+    fn has_many_suffixes(&mut self, state: StateId) -> Result<bool, EngineError> {
+        if !self.truncates() || !enabled(Optimisation::Slices) {
+            return Ok(false);
+        }
+        let all = self.vocabulary.trie().node_count();
+        let mut nodes = 0;
+        for i in 0..self.recogniser.threads(state).len() {
+            let thread = self.recogniser.threads(state)[i];
+            let Awaits::Language(language) = thread.awaits() else { continue };
+            interrupt::check()?;
+            let found = self.terminal_summary(language)?;
+            let trie = self.shared.trie_of(self.vocabulary, &found).trie(self.vocabulary);
+            let mut summary: Option<&Summary> = Some(&found.summary);
+            while let Some(Summary { exits, base, .. }) = summary {
+                for (label, suffixes) in exits.iter() {
+                    if suffixes.nodes() > all / (4 * FEW_SUFFIXES) {
+                        let after = self.recogniser.after_terminal(thread.cont, thread.capture, *label)?;
+                        self.states.publish(self.recogniser, after);
+                        nodes += suffixes.nodes_from(trie, &self.recogniser.first_bytes(after));
+                    }
+                }
+                summary = base.as_ref().map(|base| &*base.summary);
+            }
+        }
+        Ok(nodes > all
+            || (nodes > all / FEW_SUFFIXES && self.always_read(state, MAX_SLICED_LEN.into())? != 0))
+    }
+
+    fn always_read(&mut self, state: StateId, longest: u32) -> Result<u64, EngineError> {
+        self.memo.always_read.groups(self.recogniser, state, longest)
+    }
+
+    /// True if all tokens below `node` go on with nothing but characters of `groups`, though some
+    /// are too long to be in a slice.
+    fn are_long(&self, node: u32, info: SubtreeInfo, groups: u64) -> bool {
+        let trie = self.vocabulary.trie();
+        let is_small = trie.end(node) - node <= LONG_SUBTREE;
+        if !is_small || !info.is_boundary() || !info.has_only_long(groups) {
+            return false;
+        }
+        let depth = usize::from(trie.depth(node));
+        let groups = groups | byte_group(0x80);
+        trie.subtree_tokens(node).iter().all(|&id| {
+            let rest = &self.vocabulary.bytes(id)[depth..];
+            std::str::from_utf8(rest).is_ok() && rest.iter().all(|&byte| byte_group(byte) & groups != 0)
+        })
+    }
+
     /// The tokens with text that a walk over the trie of all tokens finds, beside the states that
-    /// their bytes lead to. For lexemes that have no summary.
+    /// their bytes lead to.
     ///
     /// Subtrees are skipped where the state above them reads all their characters in any order:
     /// then all their tokens are allowed.
     pub(super) fn walk_states(&mut self, start: StateId, parts: &mut PartialMask) -> Result<(), EngineError> {
         let (trie, indexed) = (self.vocabulary.trie(), &self.shared.index.plain);
         let subtrees = indexed.subtrees(self.vocabulary);
-        let skips = self.recogniser.is_lexed() && enabled(Optimisation::Slices);
-        let mut known: HashMap<StateId, u64> = HashMap::new();
-        let mut read_groups = |recogniser: &mut Recogniser, state: StateId| {
-            if !skips {
-                return 0;
-            }
-            let find = || recogniser.always_read_groups(state, MAX_SLICED_LEN.into());
-            *known.entry(state).or_insert_with(find)
-        };
-        let groups = read_groups(&mut *self.recogniser, start);
+        let is_lexed = self.recogniser.is_lexed();
+        let has_summaries = enabled(Optimisation::Summaries);
+        let skips = enabled(Optimisation::Slices) && (is_lexed || has_summaries);
+        let truncates = has_summaries && self.truncates();
+        let worth_skipping = if is_lexed { 2 } else { WORTH_SKIPPING };
+        let longest = if is_lexed { MAX_SLICED_LEN } else { subtrees[0].height }.into();
+        let groups = if skips { self.always_read(start, longest)? } else { 0 };
         if groups != 0 {
             parts.add_set(indexed.slice(self.vocabulary, groups));
         }
-        // The states on the path to the current node, each with true if the path is in the slice.
-        let mut path = vec![(start, groups != 0)];
+        // The states on the path to the current node, each with the bytes that can come next, and
+        // with true if the path is in the slice.
+        let next_bytes = |recogniser: &mut Recogniser, state: StateId| match truncates {
+            true => recogniser.first_bytes(state),
+            false => ByteSet::FULL,
+        };
+        let first = next_bytes(&mut *self.recogniser, start);
+        let mut path = vec![(start, first, groups != 0)];
         let mut node = 1;
         while (node as usize) < trie.node_count() {
             path.truncate(trie.depth(node).into());
-            let (from, from_sliced) = path[path.len() - 1];
+            let (from, ref next, from_sliced) = path[path.len() - 1];
             let info = subtrees[node as usize];
             let is_sliced = from_sliced && info.is_in(groups);
             let after = trie.end(node);
-            if is_sliced && info.all_in(groups) {
+            let byte = trie.byte(node);
+            if !next.contains(byte) || (is_sliced && info.all_in(groups)) {
                 node = after;
                 continue;
             }
-            let next = self.states.step(self.recogniser, from, trie.byte(node))?;
+            if is_sliced && !is_lexed && self.are_long(node, info, groups) {
+                parts.extra.extend_from_slice(trie.subtree_tokens(node));
+                node = after;
+                continue;
+            }
+            if truncates && info.height == 0 && self.truncates() {
+                if !is_sliced {
+                    parts.extra.extend_from_slice(trie.tokens(node));
+                }
+                node += 1;
+                continue;
+            }
+            let mut next = self.states.step(self.recogniser, from, byte)?;
             if next == StateId::DEAD {
                 node = after;
                 continue;
             }
+            if truncates {
+                next = self.recogniser.truncate(next, info.height.into())?;
+            }
             if !is_sliced {
-                if after > node + 1 && info.is_boundary() {
-                    let groups = read_groups(&mut *self.recogniser, next);
-                    if groups != 0 && info.all_in(groups) {
+                if after - node >= worth_skipping && info.is_boundary() {
+                    let groups = if skips { self.always_read(next, longest)? } else { 0 };
+                    let are_long = |node| !is_lexed && self.are_long(node, info, groups);
+                    if groups != 0 && (info.all_in(groups) || are_long(node)) {
                         parts.extra.extend_from_slice(trie.subtree_tokens(node));
                         node = after;
                         continue;
@@ -330,7 +423,7 @@ impl MaskBuilder<'_> {
                 }
                 parts.extra.extend_from_slice(trie.tokens(node));
             }
-            path.push((next, is_sliced));
+            path.push((next, next_bytes(&mut *self.recogniser, next), is_sliced));
             node += 1;
         }
         Ok(())

@@ -17,11 +17,13 @@
 //! - [`dense_rows`], [`trie_walk`]: finding a summary by a walk over the trie.
 //! - [`difference`]: finding a summary by its difference to another one.
 //! - [`summaries`]: choosing between the two, and sharing among grammars.
+//! - [`always_read`]: the characters that a state reads in any order.
 //! - [`build`]: from summaries to the mask of a state.
 //! - [`lexeme_summary`], [`lexemes`]: the same for grammars with a lexer and a parser.
 //!
 //! Each file argues why its part is exact.
 
+mod always_read;
 pub(super) mod build;
 pub(super) mod data;
 mod dense_rows;

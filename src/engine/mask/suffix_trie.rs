@@ -13,6 +13,7 @@
 //! summary.
 
 use super::vocabulary_index::SubtreeInfo;
+use crate::automata::ByteSet;
 use crate::vocab::{TokenId, TokenTrie};
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -80,6 +81,12 @@ impl Suffixes {
     /// The number of nodes there would be if none were merged.
     pub fn nodes(&self) -> usize {
         self.nodes
+    }
+
+    /// The number of nodes, if none were merged, of the suffixes that begin with one of `bytes`.
+    pub fn nodes_from(&self, trie: &TokenTrie, bytes: &ByteSet) -> usize {
+        let groups = (0..self.len()).filter(|&at| bytes.contains(self.byte(at)));
+        groups.flat_map(|at| self.roots_of(at)).map(|&root| (trie.end(root) - root) as usize).sum()
     }
 
     /// The number of different first bytes.

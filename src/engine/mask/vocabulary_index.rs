@@ -76,6 +76,12 @@ impl SubtreeInfo {
         self.groups & !(groups | 1 << CONTINUATION_BIT) == 0
     }
 
+    /// True if everything below the node belongs to `groups`, but for bytes that are not UTF-8 or
+    /// belong to a long token.
+    pub fn has_only_long(&self, groups: u64) -> bool {
+        self.all_in(groups | 1 << INVALID_BIT)
+    }
+
     /// The facts about a child's own byte.
     fn of_child(parent: &SubtreeInfo, parent_byte: u8, byte: u8) -> Self {
         let (own, missing) = match (parent.missing, byte) {

@@ -14,7 +14,7 @@
 //! # The normal form
 //!
 //! Two different sets of links can allow the same texts. [`Continuations::of`] therefore applies
-//! three rules, each of which keeps the language:
+//! four rules, each of which keeps the language:
 //!
 //! - The numbers of rounds left of one repetition, over one continuation, are joined to an
 //!   interval. Let `x` in `x{1,200}` match texts of several lengths. After some bytes, from 10 to
@@ -22,17 +22,26 @@
 //!   links.
 //! - One frame over several continuations is that frame over their union: `f·a ∪ f·b = f·(a ∪ b)`.
 //! - A link is dropped if another link allows all its texts, as "at most 5 more rounds" does beside
-//!   "at most 3".
+//!   "at most 3". So is a continuation of a union if another one allows all its texts.
+//! - A repetition right above the same repetition is one repetition. Let `x+` stand above `x+` and
+//!   above what follows that. Together they are `x+` above what follows. So `y ::= [a-z] y y*` has
+//!   one such frame on its stack, and not one for every letter.
 //!
 //! With these rules the number of states does not grow with the number of ways in which an output
 //! can be read. They only keep states small and decide nothing, so they are applied only to the top
 //! [`MAX_DEPTH`] levels of the stack. Unions are made of two continuations at a time and
 //! remembered, because most unions after a byte are made of unions after the byte before.
 //!
+//! Merging makes the stacks of a state deterministic: from each level, a frame leads to one level
+//! below. As with automata, the deterministic form can be far larger than the form it is made from.
+//! So a step merges at most [`MAX_UNIONS`] times. Beyond that, unions are sets of links whose
+//! levels below stay as they are, as in Tomita's stack. Their number grows no faster than that of
+//! the places in the output at which a frame was pushed.
+//!
 //! Source: M. Tomita's graph-structured stack, here immutable and hash-consed.
 
 use super::interner::SliceInterner;
-use crate::automata::UNBOUNDED;
+use crate::automata::{UNBOUNDED, interrupt};
 use crate::grammar::NodeId;
 use hashbrown::HashMap;
 
@@ -96,23 +105,52 @@ pub(in crate::engine) type Link = (Frame, ContId);
 /// Levels of the stack that are merged for one link.
 const MAX_DEPTH: u32 = 200;
 
-/// Levels of the stack that are compared to find a link that includes another.
-const MAX_COMPARED: u32 = 3;
-
-/// Pairs of links that are compared on each level.
+/// Pairs of links of two continuations that are compared.
 const MAX_PAIRS: usize = 1024;
+
+/// Pairs of continuations that one step compares.
+const MAX_COMPARISONS: u32 = 1 << 12;
+
+/// Unions that one step merges on all levels.
+const MAX_UNIONS: u32 = 1 << 11;
 
 /// All continuations of a graph.
 pub(in crate::engine) struct Continuations {
     links: SliceInterner<Link>,
     unions: HashMap<(ContId, ContId), ContId>,
+    /// True for the pairs of which the first includes the second.
+    inclusions: HashMap<(ContId, ContId), bool>,
+    /// The unions that the present step may still merge on all levels.
+    unions_left: u32,
+    /// The pairs that the present step may still compare.
+    comparisons_left: u32,
+    /// The links that were looked at since the work was last counted.
+    work: u64,
 }
 
 impl Continuations {
     pub fn new() -> Self {
         let mut links = SliceInterner::new();
         links.intern(&[(Frame::End, ContId::END)]);
-        Continuations { links, unions: HashMap::new() }
+        Continuations {
+            links,
+            unions: HashMap::new(),
+            inclusions: HashMap::new(),
+            unions_left: MAX_UNIONS,
+            comparisons_left: MAX_COMPARISONS,
+            work: 0,
+        }
+    }
+
+    /// Begins another step.
+    pub fn begin_step(&mut self) {
+        self.unions_left = MAX_UNIONS;
+        self.comparisons_left = MAX_COMPARISONS;
+    }
+
+    /// The number of links that were looked at since this was last asked.
+    pub fn take_work(&mut self) -> u64 {
+        std::mem::take(&mut self.work)
     }
 
     /// The links of a continuation.
@@ -142,12 +180,18 @@ impl Continuations {
         self.union_many(conts, MAX_DEPTH)
     }
 
+    /// Bytes of all that was added so far.
+    pub fn used(&self) -> usize {
+        self.links.used() + (self.unions.len() + self.inclusions.len()) * 16
+    }
+
     /// Bytes held, approximately.
     pub fn memory(&self) -> usize {
-        self.links.memory() + self.unions.capacity() * 16
+        self.links.memory() + (self.unions.capacity() + self.inclusions.capacity()) * 16
     }
 
     fn normalised(&mut self, links: &mut Vec<Link>, depth: u32) -> ContId {
+        self.work += links.len() as u64;
         links.sort_unstable();
         links.dedup();
         // Each merge may make other links equal, so this goes on until nothing merges.
@@ -155,9 +199,12 @@ impl Continuations {
             let before = links.len();
             self.merge_frames(links, depth);
             self.merge_rounds(links);
-            if links.len() == before {
+            if !self.join_repetitions(links) && links.len() == before {
                 break;
             }
+        }
+        if depth == 0 || links.len() == 1 {
+            self.join_repetitions(links);
         }
         self.drop_included(links);
         ContId(self.links.intern(links))
@@ -209,8 +256,50 @@ impl Continuations {
         links.sort_unstable();
     }
 
+    /// Joins each repetition with the same repetition right below it, if this is the same language.
+    /// True if the links changed.
+    ///
+    /// A link `(x{l,m}, below)` whose `below` is `rest` and a link `(x{l',m'}, lower)` stands for
+    /// `x{l,m}·rest ∪ x{l+l',m+m'}·lower`. If `m` is unbounded and `lower` a part of `rest`, then
+    /// the second part is within the first. If `lower` is all of `rest` and the two intervals
+    /// touch, they are one interval. In both cases one link remains.
+    fn join_repetitions(&mut self, links: &mut Vec<Link>) -> bool {
+        let mut changed = false;
+        for link in links.iter_mut() {
+            let (Frame::Loop { node, least, most }, below) = *link else { continue };
+            let stack = self.links(below);
+            let Some(at) = stack.iter().position(|lower| match lower.0 {
+                Frame::Loop { node: other, least: more, .. } => {
+                    other == node
+                        && (most == UNBOUNDED
+                            || least.max(1).saturating_add(more.max(1)) <= most.saturating_add(1))
+                }
+                _ => false,
+            }) else {
+                continue;
+            };
+            let (lower_frame, lower) = stack[at];
+            let mut rest = stack.to_vec();
+            rest.remove(at);
+            let lower = self.links(lower);
+            let is_all = lower.len() == rest.len();
+            if !(most == UNBOUNDED || is_all) || !lower.iter().all(|link| rest.contains(link)) {
+                continue;
+            }
+            let Frame::Loop { most: more, .. } = lower_frame else { continue };
+            let most = if more == UNBOUNDED { UNBOUNDED } else { most.saturating_add(more) };
+            *link = (Frame::Loop { node, least, most }, ContId(self.links.intern(&rest)));
+            changed = true;
+        }
+        if changed {
+            links.sort_unstable();
+            links.dedup();
+        }
+        changed
+    }
+
     /// Drops loops that other loops include.
-    fn drop_included(&self, links: &mut Vec<Link>) {
+    fn drop_included(&mut self, links: &mut Vec<Link>) {
         let is_loop = |link: &Link| matches!(link.0, Frame::Loop { .. });
         let loops = links.iter().filter(|link| is_loop(link)).count();
         if loops < 2 || loops * loops > MAX_PAIRS {
@@ -221,7 +310,7 @@ impl Continuations {
         while at < links.len() {
             let link = links[at];
             let mut others = links.iter().filter(|&&other| other != link);
-            if is_loop(&link) && others.any(|&other| self.includes(other, link, MAX_COMPARED)) {
+            if is_loop(&link) && others.any(|&other| self.includes(other, link, MAX_DEPTH)) {
                 links.remove(at);
             } else {
                 at += 1;
@@ -231,22 +320,39 @@ impl Continuations {
 
     /// True if every text that link `b` allows is surely allowed by link `a`. If false, that may
     /// still be so.
-    fn includes(&self, a: Link, b: Link, depth: u32) -> bool {
+    fn includes(&mut self, a: Link, b: Link, depth: u32) -> bool {
         let frames = match (a.0, b.0) {
             (Frame::Loop { node, least, most }, Frame::Loop { node: other, least: more, most: fewer }) => {
                 node == other && least <= more && fewer <= most
             }
             (a, b) => a == b,
         };
-        frames && (a.1 == b.1 || (depth > 0 && self.includes_all(a.1, b.1, depth - 1)))
+        frames && self.includes_all(a.1, b.1, depth)
     }
 
-    fn includes_all(&self, a: ContId, b: ContId, depth: u32) -> bool {
+    /// True if everything that may follow by `b` may follow by `a`. False says nothing.
+    fn includes_all(&mut self, a: ContId, b: ContId, depth: u32) -> bool {
+        if a == b {
+            return true;
+        }
+        if let Some(&known) = self.inclusions.get(&(a, b)) {
+            return known;
+        }
         let (over, under) = (self.links(a), self.links(b));
-        over.len() * under.len() <= MAX_PAIRS
-            && under
-                .iter()
-                .all(|&link| over.iter().any(|&other| other == link || self.includes(other, link, depth)))
+        if depth == 0 || self.comparisons_left == 0 || over.len() * under.len() > MAX_PAIRS {
+            return false;
+        }
+        let (over, under) = (over.to_vec(), under.to_vec());
+        self.comparisons_left -= 1;
+        self.work += (over.len() + under.len()) as u64;
+        let included = under
+            .iter()
+            .all(|&link| over.iter().any(|&other| other == link || self.includes(other, link, depth - 1)));
+        // Without the budget, more might be included.
+        if included || self.comparisons_left > 0 {
+            self.inclusions.insert((a, b), included);
+        }
+        included
     }
 
     /// The union, made by halves: the work grows with the number of continuations and not with
@@ -274,8 +380,23 @@ impl Continuations {
         }
         let mut links = self.links(a).to_vec();
         links.extend_from_slice(self.links(b));
-        let id = self.normalised(&mut links, depth);
-        self.unions.insert(key, id);
+        interrupt::spend(1 + links.len() as u32 / 16);
+        if interrupt::is_over() {
+            // The state that is being built will not be used.
+            return a;
+        }
+        let depth = if self.unions_left == 0 { 0 } else { depth };
+        self.unions_left = self.unions_left.saturating_sub(1);
+        let id = if self.includes_all(a, b, MAX_DEPTH) {
+            a
+        } else if self.includes_all(b, a, MAX_DEPTH) {
+            b
+        } else {
+            self.normalised(&mut links, depth)
+        };
+        if !interrupt::is_over() {
+            self.unions.insert(key, id);
+        }
         id
     }
 }

@@ -62,6 +62,12 @@ impl<T: Copy + Eq + Hash> SliceInterner<T> {
         id
     }
 
+    /// Bytes of the slices and of what finds them. Unlike [`memory`](Self::memory), this grows
+    /// evenly, and not when a table doubles.
+    pub fn used(&self) -> usize {
+        self.items.len() * std::mem::size_of::<T>() + self.len() * 13
+    }
+
     /// Bytes held, approximately.
     pub fn memory(&self) -> usize {
         self.items.capacity() * std::mem::size_of::<T>()

@@ -41,7 +41,20 @@ pub(in crate::engine) struct Machine {
     pub states: StateTable,
     pub builder: StateBuilder,
     pub limits: Limits,
+    /// The threads and nodes that the present call may still come to.
+    work_left: u64,
+    /// The bytes up to which the present call may grow the tables.
+    most_bytes: usize,
 }
+
+/// Threads and nodes that one call may come to, for each of the threads that a state may have.
+const WORK_PER_THREAD: u64 = 32;
+
+/// Links of stacks that are merged or compared, for each of these threads and nodes.
+const LINKS_PER_THREAD: u64 = 4;
+
+/// Bytes by which every call may grow the tables, however small the graph is to be.
+const MIN_GROWTH: usize = 8 << 20;
 
 impl Machine {
     pub fn new(grammar: &Grammar, limits: &Limits) -> Self {
@@ -59,16 +72,52 @@ impl Machine {
             states: StateTable::new(),
             builder: StateBuilder::default(),
             limits: limits.clone(),
+            work_left: u64::MAX,
+            most_bytes: usize::MAX,
         }
     }
 
-    /// Counts work that is about to be done: a thread stepped, a node entered.
+    /// Begins a call, which may do a bounded amount of work and take [`Limits::graph_bytes`] more
+    /// than there is now.
+    pub fn begin_call(&mut self) {
+        self.work_left = (self.limits.state_threads as u64).saturating_mul(WORK_PER_THREAD);
+        self.most_bytes = self.table_bytes().saturating_add(self.limits.graph_bytes.max(MIN_GROWTH));
+    }
+
+    /// Counts work that is about to be done, such as a thread stepped or a node entered, and the
+    /// work on stacks that was done since.
     ///
     /// # Errors
-    /// The caller's interrupt.
-    pub fn meter(&self, amount: usize) -> Result<(), EngineError> {
+    /// The caller's interrupt; [`Limits::state_threads`], if the call's work is done;
+    /// [`Limits::graph_bytes`], if the call has taken too much memory.
+    pub fn meter(&mut self, amount: usize) -> Result<(), EngineError> {
         interrupt::spend(u32::try_from(amount).unwrap_or(u32::MAX));
-        Ok(interrupt::ended()?)
+        interrupt::ended()?;
+        let amount = amount as u64 + self.conts.take_work() / LINKS_PER_THREAD;
+        let left = self.work_left.checked_sub(amount);
+        self.work_left = left.unwrap_or(0);
+        if left.is_none() {
+            let limit = (self.limits.state_threads as u64).saturating_mul(WORK_PER_THREAD);
+            let what = "ways to read the output that were followed in one call";
+            return Err(EngineError::Limit { what, limit, field: "state_threads" });
+        }
+        if self.table_bytes() > self.most_bytes {
+            self.work_left = 0;
+            let limit = self.limits.graph_bytes.max(MIN_GROWTH) as u64;
+            let what = "bytes of new states in one call";
+            return Err(EngineError::Limit { what, limit, field: "graph_bytes" });
+        }
+        Ok(())
+    }
+
+    /// True if the present call has done all the work that it may do.
+    pub fn is_worked_out(&self) -> bool {
+        self.work_left == 0
+    }
+
+    /// Bytes of the tables that grow with the ways to read an output.
+    fn table_bytes(&self) -> usize {
+        self.conts.used() + self.states.used()
     }
 
     /// Reads `special` as this text from now on.

@@ -107,10 +107,17 @@ impl Recogniser {
         self.machine.pool.is_lexed()
     }
 
+    /// Begins to build the state that follows `threads` threads.
+    fn begin_step(&mut self, threads: usize) -> Result<(), EngineError> {
+        self.machine.meter(threads)?;
+        self.machine.conts.begin_step();
+        self.machine.builder.clear();
+        Ok(())
+    }
+
     /// The state after `byte`.
     pub fn step(&mut self, state: StateId, byte: u8) -> Result<StateId, EngineError> {
-        self.machine.meter(self.threads(state).len())?;
-        self.machine.builder.clear();
+        self.begin_step(self.threads(state).len())?;
         if self.is_lexed() {
             return self.lexed.step(&mut self.machine, state, byte);
         }
@@ -161,8 +168,7 @@ impl Recogniser {
 
     /// The state after a special token that has any of these names.
     pub fn step_special(&mut self, state: StateId, names: &[SpecialId]) -> Result<StateId, EngineError> {
-        self.machine.meter(self.threads(state).len())?;
-        self.machine.builder.clear();
+        self.begin_step(self.threads(state).len())?;
         for i in 0..self.threads(state).len() {
             let thread = self.threads(state)[i];
             if matches!(thread.awaits(), Awaits::Special(special) if names.contains(&special)) {
@@ -190,8 +196,7 @@ impl Recogniser {
         capture: CaptureId,
         label: Option<u32>,
     ) -> Result<StateId, EngineError> {
-        self.machine.meter(1)?;
-        self.machine.builder.clear();
+        self.begin_step(1)?;
         self.resume(cont, capture, label)?;
         self.finish()
     }

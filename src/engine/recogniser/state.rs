@@ -121,6 +121,11 @@ impl StateTable {
         StateId(self.states.intern(stored))
     }
 
+    /// Bytes of all states so far.
+    pub fn used(&self) -> usize {
+        self.states.used()
+    }
+
     /// Bytes held, approximately.
     pub fn memory(&self) -> usize {
         self.states.memory()

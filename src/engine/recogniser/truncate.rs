@@ -47,6 +47,7 @@ impl Truncations {
             return Ok(known);
         }
         let threads = machine.states.threads(state).to_vec();
+        machine.conts.begin_step();
         machine.builder.clear();
         machine.builder.accepting = machine.states.is_accepting(state);
         for thread in threads {
