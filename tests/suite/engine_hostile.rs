@@ -669,41 +669,51 @@ fn a_soak_keeps_memory_flat() {
     assert!(most < 2 * BUDGET, "{most} bytes under a budget of {BUDGET}");
 }
 
-/// Grammars in GBNF with counts and recursion that can be read in very many ways, and the largest
-/// number of states that some dozens of tokens may make.
-const AMBIGUOUS: &[(&str, usize)] = &[
-    ("root ::= root{50} | \"a\" | \"\"", 50),
-    ("root ::= root{1000} | .{2,3} | \"\"", 500),
-    ("root ::= root root{2,3} | root{7} | \"ab\"", 500),
+/// Grammars with counts and recursion that can be read in very many ways, and the largest number of
+/// states that some dozens of tokens may make.
+const AMBIGUOUS: &[(Notation, &str, usize)] = &[
+    (Notation::Gbnf, "root ::= root{50} | \"a\" | \"\"", 50),
+    (Notation::Gbnf, "root ::= root{1000} | .{2,3} | \"\"", 500),
+    (Notation::Gbnf, "root ::= root root{2,3} | root{7} | \"ab\"", 500),
     (
+        Notation::Gbnf,
         "root ::= z{1,20} [a-z]\nx ::= [^\"\\\\\\n] [^\"\\\\\\n] \"é\"* | [^\"\\\\\\n] [^\"\\\\\\n]*\n\
          y ::= [^\"\\\\\\n] \"a\"? x? | x | \"é\"\nz ::= y{1,200} x?",
         2_000,
     ),
     (
+        Notation::Gbnf,
         "root ::= y+ | [0-9]\nx ::= \"é\"? \"end\"? \"if \" | \"end\"+ [0-9] | .+ x \"=\"{0,20}\n\
          y ::= y z{2,20} \"=\" | \", \" [^a-z] | \"a\"{0,200} [0-9] x\nz ::= z z | y z \"(\"+",
         20_000,
     ),
-    ("root ::= \"(\" root{0,200} \")\" | [a-z]{1,3}\n", 5_000),
+    (Notation::Gbnf, "root ::= \"(\" root{0,200} \")\" | [a-z]{1,3}\n", 5_000),
     (
+        Notation::Gbnf,
         "root ::= [^\"\\\\\\n]? x [0-9] | [^a-z]+ y+ [ \\n]{0,20} | z \"end\"{1,3} x\nx ::= . z | [^a-z] | x\n\
          y ::= x{2,200} [^\"\\\\\\n] | \"(\" y+\nz ::= \"a\"+ | y+",
         20_000,
     ),
     (
+        Notation::Gbnf,
         "root ::= z{1,200} | [0-9]{1,3} | [^a-z]?\nz ::= \"é\" | \", \" | [a-z] y{0,3} \"é\"\n\
          y ::= [^\"\\\\\\n] y y* | [^a-z] z*",
         20_000,
     ),
-    ("root ::= \"é\"{2,2} ([^a-z] root{1,64} ([ab] root+ [a-zA-Z_]?)*)?", 5_000),
+    (Notation::Gbnf, "root ::= \"é\"{2,2} ([^a-z] root{1,64} ([ab] root+ [a-zA-Z_]?)*)?", 5_000),
+    (
+        Notation::Lark,
+        "start: [A+ two B] \"ab\"\none: (one~1..2 A A | \"b\"~1..2 one~2 two*)? A* | B*\n\
+         two: (one | one?)+ | \"a\"? A\nA.2: /[^a]bb/\nB: \"a\"i\n%ignore \" \"",
+        5_000,
+    ),
 ];
 
 #[test]
 fn counts_of_ambiguous_rules_make_few_states() {
     let vocabulary = byte_vocabulary(&["aa", "ab", "aaaaaaaa", "end", "if ", ", ", "é", "12"]);
-    for &(text, most) in AMBIGUOUS {
-        let grammar = Notation::Gbnf.compile(text).unwrap();
+    for &(notation, text, most) in AMBIGUOUS {
+        let grammar = notation.compile(text).unwrap();
         let constraint = Constraint::new(&grammar, &vocabulary).unwrap();
         for seed in 0..4 {
             let mut matcher = constraint.matcher();

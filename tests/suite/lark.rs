@@ -296,6 +296,9 @@ fn random_grammars() -> String {
             matcher.reset();
             match walk::walk(&mut matcher, &vocabulary, &mut random) {
                 Ok(output) => written.extend(output),
+                // Thousands of tokens of a very ambiguous grammar have more readings than one call
+                // may follow.
+                Err(error) if error.contains("raise `Limits::state_threads`") => limited += 1,
                 Err(error) => {
                     eprintln!("{text}\n{error}\n");
                     ends.push(error);

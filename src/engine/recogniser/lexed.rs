@@ -280,6 +280,7 @@ impl LexedReader {
         if let Some(&known) = self.shifted.get(&(stack, lexeme)) {
             return Ok(known);
         }
+        machine.conts.begin_step();
         let mut shifted: Vec<Link> = Vec::new();
         for (state, stack) in reduce(machine, &lexed, stack, Some(lexeme))? {
             if let Some(next) = lexed.parser.shift(state, lexeme) {
@@ -301,6 +302,7 @@ impl LexedReader {
         if let Some(&known) = self.ends.get(&stack) {
             return Ok(known);
         }
+        machine.conts.begin_step();
         let tops = reduce(machine, lexed, stack, None)?;
         let ends = tops.iter().any(|&(state, _)| lexed.parser.accepts(state));
         self.ends.insert(stack, ends);
@@ -449,7 +451,7 @@ impl LexedReader {
         }
         let left = self.lexing.leave(lexed, languages, state, control)?;
         for way in left.iter() {
-            for link in pop(machine, stack, way.states as usize) {
+            for link in pop(machine, stack, way.states as usize)? {
                 let Frame::Parser(below) = link.0 else { continue };
                 let Some(next) = lexed.parser.goto(below, way.rule) else { continue };
                 let below = machine.conts.of(&mut vec![link]);
@@ -502,7 +504,7 @@ fn reduce(
         let Some((rule, length)) = lexed.parser.reductions(state, lexeme).next() else {
             return Ok(vec![(state, stack)]);
         };
-        let mut below = pop(machine, stack, length);
+        let mut below = pop(machine, stack, length)?;
         let Some(&(Frame::Parser(below_state), _)) = below.first() else { return Ok(Vec::new()) };
         let Some(next) = lexed.parser.goto(below_state, rule) else { return Ok(Vec::new()) };
         let below = machine.conts.of(&mut below);
@@ -510,59 +512,89 @@ fn reduce(
     }
 }
 
-/// As [`reduce`], for a parser with conflicts, which may have several actions. Each state is found
-/// once, with all links that may be below it. No rule is empty here, so a found state is never
-/// below another found state.
+/// As [`reduce`], for a parser with conflicts, which may have several actions. Of the tops, only
+/// those are made that shift the lexeme, or accept the end of the text.
+///
+/// Each state is found once, with all links that may be below it. Each link begins the reductions
+/// of its state. Reductions pop the same links over and over, so each [`Pop`] is followed once. The
+/// work therefore grows with the number of links of the stack, and not with the number of ways
+/// through them. No rule is empty here, so a found state is never below another found state.
 fn reduce_all(
     machine: &mut Machine,
     lexed: &Lexed,
     stack: ContId,
     lexeme: Option<u32>,
 ) -> Result<Vec<(u32, ContId)>, EngineError> {
-    let mut found: BTreeMap<u32, Vec<Link>> = BTreeMap::new();
-    let mut work: Vec<(u32, Vec<Link>)> = Vec::new();
+    let mut found: BTreeMap<u32, HashSet<Link>> = BTreeMap::new();
+    let mut links: Vec<(u32, Link)> = Vec::new();
+    let mut begun: HashSet<Pop> = HashSet::new();
+    let mut pops: Vec<Pop> = Vec::new();
     for &(frame, below) in machine.conts.links(stack) {
         let Frame::Parser(state) = frame else { continue };
-        let below = machine.conts.links(below).to_vec();
-        found.entry(state).or_default().extend_from_slice(&below);
-        work.push((state, below));
+        let below = machine.conts.links(below);
+        found.entry(state).or_default().extend(below);
+        links.extend(below.iter().map(|&link| (state, link)));
     }
-    while let Some((state, below)) = work.pop() {
-        machine.meter(below.len())?;
-        for (rule, length) in lexed.parser.reductions(state, lexeme) {
-            let mut links = below.clone();
-            for _ in 1..length {
-                links = links_below(machine, &links);
-            }
-            for link in links {
-                let Frame::Parser(top) = link.0 else { continue };
-                let Some(next) = lexed.parser.goto(top, rule) else { continue };
-                let known = found.entry(next).or_default();
-                if !known.contains(&link) {
-                    known.push(link);
-                    match work.iter_mut().find(|waiting| waiting.0 == next) {
-                        Some(waiting) => waiting.1.push(link),
-                        None => work.push((next, vec![link])),
-                    }
+    loop {
+        // The rules that are complete above a link, with the states to pop from below it.
+        let mut complete: Vec<(u32, u32, Link)> = Vec::new();
+        if let Some((state, link)) = links.pop() {
+            machine.meter(1)?;
+            let reductions = lexed.parser.reductions(state, lexeme);
+            complete.extend(reductions.map(|(rule, length)| (rule, length.saturating_sub(1) as u32, link)));
+        } else if let Some(pop) = pops.pop() {
+            let below = machine.conts.links(pop.stack);
+            complete.extend(below.iter().map(|&link| (pop.rule, pop.states, link)));
+            machine.meter(complete.len())?;
+        } else {
+            break;
+        }
+        for (rule, states, link) in complete {
+            let Frame::Parser(top) = link.0 else { continue };
+            if states > 0 {
+                let pop = Pop { rule, states: states - 1, stack: link.1 };
+                if begun.insert(pop) {
+                    pops.push(pop);
                 }
+            } else if let Some(next) = lexed.parser.goto(top, rule)
+                && found.entry(next).or_default().insert(link)
+            {
+                links.push((next, link));
             }
         }
     }
-    let mut stacks = Vec::with_capacity(found.len());
-    for (state, mut below) in found {
-        let below = machine.conts.of(&mut below);
-        stacks.push((state, machine.conts.push(Frame::Parser(state), below)));
+    let mut stacks = Vec::new();
+    for (state, below) in found {
+        let goes_on = match lexeme {
+            Some(lexeme) => lexed.parser.shift(state, lexeme).is_some(),
+            None => lexed.parser.accepts(state),
+        };
+        if goes_on {
+            let below = machine.conts.of(&mut below.into_iter().collect());
+            stacks.push((state, machine.conts.push(Frame::Parser(state), below)));
+        }
     }
     Ok(stacks)
 }
 
+/// A part of a reduction to `rule`: below the links of `stack`, `states` states more are popped.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Pop {
+    rule: u32,
+    states: u32,
+    stack: ContId,
+}
+
 /// The links of a stack without its top `states` states.
-fn pop(machine: &Machine, stack: ContId, states: usize) -> Vec<Link> {
+fn pop(machine: &mut Machine, stack: ContId, states: usize) -> Result<Vec<Link>, EngineError> {
     let mut links: Vec<Link> = machine.conts.links(stack).to_vec();
     for _ in 0..states {
         links = links_below(machine, &links);
+        if links.len() > 1 {
+            machine.meter(links.len())?;
+        }
     }
-    links
+    Ok(links)
 }
 
 /// The links below these, sorted.
