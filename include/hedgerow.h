@@ -2525,7 +2525,8 @@ hr_status hr_grammar_from_lark(const char *rules,
 
 /**
  * Compiles a structural tag, given as JSON: free text with schemas, grammars and patterns between
- * markers. docs/tools.md describes the formats. interrupt may be NULL.
+ * markers. docs/tools.md describes the formats. interrupt may be NULL. hr_grammar_warning() tells
+ * the parts of its schemas that have no effect.
  */
 HR_NODISCARD HR_API
 hr_status hr_grammar_from_structural_tag(const char *tag,
@@ -2544,15 +2545,16 @@ hr_status hr_grammar_from_choices(const struct hr_text *choices,
                                   struct hr_error **error);
 
 /**
- * Number of warnings about the JSON Schema from which the grammar was made: keywords without
- * effect, or with another effect than they seem to have. 0 for other grammars, and for NULL.
+ * Number of warnings about the JSON Schemas from which the grammar was made, also those of tools
+ * and in structural tags: keywords without effect, or with another effect than they seem to have.
+ * 0 for other grammars, and for NULL.
  */
 HR_API size_t hr_grammar_warning_count(const struct hr_grammar *grammar);
 
 /**
  * The warning index, counted from 0. Returns false, and changes nothing, if there is none.
  *
- * message becomes the whole warning, pointer the JSON pointer to the place in the schema, and
+ * message becomes the whole warning, pointer the JSON pointer to the place in the text, and
  * keyword the keyword there. Any of the three may be NULL. The texts are not NUL-terminated, and
  * live as long as this handle or any other to the same grammar.
  */
@@ -2621,7 +2623,8 @@ static inline void hr_tool_options_init(struct hr_tool_options *place) {
 /**
  * The grammar of replies that call tools. tools is a list in JSON, as chat APIs take it. format is
  * the name of a format of calls, such as "hermes", or such a format in JSON; docs/tools.md lists
- * the formats. options may be NULL for the defaults, interrupt may be NULL.
+ * the formats. options may be NULL for the defaults, interrupt may be NULL. hr_grammar_warning()
+ * tells the parts of the tools' schemas that have no effect.
  */
 HR_NODISCARD HR_API
 hr_status hr_grammar_from_tools(const char *tools,

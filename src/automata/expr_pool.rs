@@ -57,6 +57,9 @@ impl Default for ExprPool {
     }
 }
 
+/// Levels of two expressions that are compared to find that one covers the other.
+const COMPARED: u32 = 4;
+
 impl ExprPool {
     /// The most states that a pool searches from one [`refill`](Self::refill) to the next, to
     /// decide if intersections and complements have a word. Past that it is
@@ -233,6 +236,38 @@ impl ExprPool {
             Expr::Json { inner, mode: JsonMode::Closed, .. } => self.label(inner),
             Expr::Machine { machine, state } => self.machines[machine as usize].0.label(state),
             _ => None,
+        }
+    }
+
+    /// True if every word of `part` is known to be a word of `whole`: the two differ by a count, as
+    /// `x{0,3}` and `x{0,5}` do. False says nothing.
+    pub(crate) fn covers_by_count(&self, whole: LangId, part: LangId) -> bool {
+        self.differs_by_count(whole, part, COMPARED)
+    }
+
+    fn differs_by_count(&self, whole: LangId, part: LangId, depth: u32) -> bool {
+        if whole == part {
+            return true;
+        }
+        if depth == 0 {
+            return false;
+        }
+        match (self.expr(whole), self.expr(part)) {
+            (Expr::Repeat(a, low, high), Expr::Repeat(b, least, most)) => {
+                a == b && low <= least && most <= high
+            }
+            (Expr::Concat(a, rest), Expr::Concat(b, others)) => {
+                a == b && self.differs_by_count(*rest, *others, depth - 1)
+            }
+            (Expr::Inter(a), Expr::Inter(b)) => {
+                let mut only_a = a.iter().filter(|part| !b.contains(part));
+                let mut only_b = b.iter().filter(|part| !a.contains(part));
+                match (only_a.next(), only_b.next(), only_a.next(), only_b.next()) {
+                    (Some(a), Some(b), None, None) => self.differs_by_count(*a, *b, depth - 1),
+                    _ => false,
+                }
+            }
+            _ => false,
         }
     }
 

@@ -17,6 +17,7 @@
 //! Source: A. Aho, M. Corasick, *Efficient string matching* (1975).
 
 use super::byte_classes::{ByteClasses, ByteSet};
+use super::interrupt;
 use super::machine::Machine;
 use std::collections::VecDeque;
 use std::fmt::Write;
@@ -174,13 +175,6 @@ impl Until {
     }
 
     fn build(mut patterns: Vec<Pattern>, is_text: bool) -> Result<Self, UntilError> {
-        let given = patterns.iter().map(|pattern| pattern.text.len()).sum();
-        if given > MAX_BYTES {
-            return Err(UntilError::TooLong { given, limit: MAX_BYTES });
-        }
-        if patterns.iter().any(|pattern| pattern.text.is_empty()) {
-            return Err(UntilError::Empty);
-        }
         // Of equal triggers the first counts.
         patterns.sort_by(|a, b| (&a.text, a.label.is_some()).cmp(&(&b.text, b.label.is_some())));
         let contradiction = patterns
@@ -191,20 +185,38 @@ impl Until {
             return Err(UntilError::Unreachable { trigger, inner });
         }
         patterns.dedup_by(|later, first| later.text == first.text);
+        let mut until = Self::planted(patterns, is_text)?;
+        until.check()?;
+        let bytes: usize = until.patterns.iter().map(|pattern| pattern.text.len()).sum();
+        if bytes <= MEASURED || until.patterns.iter().any(|pattern| pattern.label.is_none()) {
+            until.measure();
+        }
+        Ok(until)
+    }
+
+    /// The automaton of the patterns, unchecked.
+    fn planted(patterns: Vec<Pattern>, is_text: bool) -> Result<Self, UntilError> {
+        let given = patterns.iter().map(|pattern| pattern.text.len()).sum();
+        if given > MAX_BYTES {
+            return Err(UntilError::TooLong { given, limit: MAX_BYTES });
+        }
+        if patterns.iter().any(|pattern| pattern.text.is_empty()) {
+            return Err(UntilError::Empty);
+        }
         let root = Node { children: Vec::new(), fail: 0, end: None, held: 0, phase: Between };
         let mut until = Until { patterns, is_text, nodes: vec![root], distances: Vec::new() };
         until.plant();
         until.link();
-        until.check()?;
-        if given <= MEASURED || until.patterns.iter().any(|pattern| pattern.label.is_none()) {
-            until.measure();
-        }
         Ok(until)
     }
 
     /// Makes a node for every beginning of a pattern.
     fn plant(&mut self) {
         for (i, pattern) in self.patterns.iter().enumerate() {
+            interrupt::spend(pattern.text.len() as u32);
+            if interrupt::is_over() {
+                return;
+            }
             let mut at = 0u32;
             for &byte in pattern.text.as_bytes() {
                 let node = &self.nodes[at as usize];
@@ -266,21 +278,42 @@ impl Until {
         }
     }
 
-    /// A trigger must not hold another pattern that ends before it.
+    /// The pattern that comes to its end in a trigger, so that the trigger is never read whole.
+    fn inside(&self, trigger: &Pattern) -> Option<&Pattern> {
+        let mut at = 0;
+        for (read, &byte) in trigger.text.as_bytes().iter().enumerate() {
+            at = self.follow(at, byte);
+            let Some(end) = self.nodes[at as usize].end else { continue };
+            let inner = &self.patterns[end as usize];
+            if read + 1 < trigger.text.len() || inner.label.is_none() {
+                return Some(inner);
+            }
+        }
+        None
+    }
+
+    /// Fails if a trigger is never read whole.
     fn check(&self) -> Result<(), UntilError> {
-        for pattern in self.patterns.iter().filter(|pattern| pattern.label.is_some()) {
-            let mut at = 0;
-            for (read, &byte) in pattern.text.as_bytes().iter().enumerate() {
-                at = self.follow(at, byte);
-                let Some(end) = self.nodes[at as usize].end else { continue };
-                let inner = &self.patterns[end as usize];
-                if read + 1 < pattern.text.len() || inner.label.is_none() {
-                    let (trigger, inner) = (pattern.text.clone(), inner.text.clone());
-                    return Err(UntilError::Unreachable { trigger, inner });
-                }
+        for trigger in self.patterns.iter().filter(|pattern| pattern.label.is_some()) {
+            if let Some(inner) = self.inside(trigger) {
+                let (trigger, inner) = (trigger.text.clone(), inner.text.clone());
+                return Err(UntilError::Unreachable { trigger, inner });
             }
         }
         Ok(())
+    }
+
+    /// The labels of the triggers that are never read whole.
+    ///
+    /// # Errors
+    ///
+    /// An empty pattern, or too many bytes of them.
+    pub(crate) fn unreachable(mut patterns: Vec<Pattern>) -> Result<Vec<u32>, UntilError> {
+        // Of equal patterns the last counts, and a forbidden one before a trigger.
+        patterns.sort_by_key(|pattern| pattern.label.is_none());
+        let until = Self::planted(patterns, false)?;
+        let labelled = until.patterns.iter().filter_map(|pattern| Some((pattern, pattern.label?)));
+        Ok(labelled.filter(|(pattern, _)| until.inside(pattern).is_some()).map(|(_, label)| label).collect())
     }
 
     /// The number of states: nodes, and phases of a character without a node.
@@ -326,6 +359,10 @@ impl Until {
         let classes = self.classes();
         let mut before: Vec<Vec<u32>> = vec![Vec::new(); self.states()];
         for state in 0..self.states() as u32 {
+            interrupt::spend(1);
+            if interrupt::is_over() {
+                break;
+            }
             for &byte in classes.representatives() {
                 if let Some(next) = self.next(state.into(), byte) {
                     before[next as usize].push(state);

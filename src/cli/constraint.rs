@@ -219,6 +219,13 @@ impl ConstraintArgs {
     }
 }
 
+/// Prints warnings about the file.
+pub(super) fn warn(path: &Path, warnings: &[SchemaWarning]) {
+    for line in grouped(warnings) {
+        eprintln!("warning: {}: {line}", path.display());
+    }
+}
+
 /// Warnings as lines, one for each kind: the keyword and the message, the number of places, and the
 /// first of them.
 fn grouped(warnings: &[SchemaWarning]) -> Vec<String> {
@@ -260,9 +267,7 @@ impl PolicyArgs {
                     _ => failure,
                 }
             })?;
-        for line in grouped(&warnings) {
-            eprintln!("warning: {}: {line}", path.display());
-        }
+        warn(path, &warnings);
         Ok(Loaded { grammar, schema: Some(SchemaFile { path: path.to_owned(), text }) })
     }
 
@@ -270,11 +275,12 @@ impl PolicyArgs {
     pub fn load_structural_tag(&self, path: &Path) -> Result<Loaded, CommandError> {
         let text = input::read_text(path, "structural tag")?;
         let options = tags::TagOptions::default().schema(self.options()?);
-        let compiled = tags::parse(&text).and_then(|tag| tags::compile(&tag, &options));
-        let grammar = compiled.map_err(|error| {
+        let compiled = tags::parse(&text).and_then(|tag| tags::compile_with_warnings(&tag, &options));
+        let (grammar, warnings) = compiled.map_err(|error| {
             CommandError::new(format!("cannot compile the structural tag `{}`", path.display()))
                 .because(&error)
         })?;
+        warn(path, &warnings);
         Ok(Loaded { grammar, schema: None })
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::command_error::{CommandError, written};
-use super::constraint::{Loaded, SchemaFile};
+use super::constraint::{Loaded, SchemaFile, warn};
 use super::input;
 use hedgerow::decode::{ChatTemplate, DetectedFormat};
 use hedgerow::gguf::GgufFile;
@@ -63,8 +63,12 @@ impl ToolArgs {
     ) -> Result<Loaded, CommandError> {
         let mut options = self.options()?.prompt_end(prompt_end);
         options.response = response.map(|schema| schema.text);
-        let grammar = tools.grammar(preset, &options);
-        let grammar = grammar.map_err(|error| CommandError::new("cannot use the tools").because(&error))?;
+        let compiled = tools.grammar_with_warnings(preset, &options);
+        let (grammar, mut warnings) =
+            compiled.map_err(|error| CommandError::new("cannot use the tools").because(&error))?;
+        // Those of --schema were printed when it was read.
+        warnings.retain(|warning| !warning.pointer.starts_with("#/response"));
+        warn(self.tools.as_deref().unwrap_or(Path::new("tools")), &warnings);
         Ok(Loaded { grammar, schema: None })
     }
 

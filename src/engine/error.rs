@@ -14,6 +14,9 @@ pub enum EngineError {
     /// The grammar names a special token the vocabulary does not have.
     #[error("the grammar names the special token `{0}`, which the vocabulary does not have")]
     UnknownSpecialToken(String),
+    /// The grammar looks for a token in free text, and the token is only a part of a character.
+    #[error("the grammar looks for the token `{0}` in text, but it is only a part of a character")]
+    PartialCharacter(String),
     /// No tokens, one after the other, are an output of the grammar.
     #[error("the vocabulary cannot spell any output of the grammar: no sequence of its tokens is one")]
     Unspellable,

@@ -81,6 +81,7 @@ impl From<EngineError> for CallError {
         let status = match error {
             EngineError::Grammar(error) => return error.into(),
             EngineError::UnknownSpecialToken(_)
+            | EngineError::PartialCharacter(_)
             | EngineError::Unspellable
             | EngineError::Ambiguous { .. } => HR_ERROR_GRAMMAR,
             EngineError::EmptyVocabulary => HR_ERROR_VOCABULARY,

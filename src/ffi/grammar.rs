@@ -198,7 +198,8 @@ pub unsafe extern "C" fn hr_grammar_from_lark(
 }
 
 /// Compiles a structural tag, given as JSON: free text with schemas, grammars and patterns between
-/// markers. docs/tools.md describes the formats. interrupt may be NULL.
+/// markers. docs/tools.md describes the formats. interrupt may be NULL. hr_grammar_warning() tells
+/// the parts of its schemas that have no effect.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_grammar_from_structural_tag(
     tag: *const c_char,
@@ -208,7 +209,7 @@ pub unsafe extern "C" fn hr_grammar_from_structural_tag(
     error: *mut *mut hr_error,
 ) -> hr_status {
     let source = SourceText { name: "tag", text: tag, len: tag_len };
-    let compile = |tag: &str| Ok(tags::compile(&tags::parse(tag)?, &TagOptions::default())?);
+    let compile = |tag: &str| Ok(tags::compile_with_warnings(&tags::parse(tag)?, &TagOptions::default())?);
     unsafe { make(source, interrupt, out, error, compile) }
 }
 
@@ -228,8 +229,9 @@ pub unsafe extern "C" fn hr_grammar_from_choices(
     unsafe { boundary::create(out, error, make) }
 }
 
-/// Number of warnings about the JSON Schema from which the grammar was made: keywords without
-/// effect, or with another effect than they seem to have. 0 for other grammars, and for NULL.
+/// Number of warnings about the JSON Schemas from which the grammar was made, also those of tools
+/// and in structural tags: keywords without effect, or with another effect than they seem to have.
+/// 0 for other grammars, and for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_grammar_warning_count(grammar: *const hr_grammar) -> usize {
     boundary::value(0, || Some(unsafe { grammar.as_ref() }?.warnings.len()))
@@ -237,7 +239,7 @@ pub unsafe extern "C" fn hr_grammar_warning_count(grammar: *const hr_grammar) ->
 
 /// The warning index, counted from 0. Returns false, and changes nothing, if there is none.
 ///
-/// message becomes the whole warning, pointer the JSON pointer to the place in the schema, and
+/// message becomes the whole warning, pointer the JSON pointer to the place in the text, and
 /// keyword the keyword there. Any of the three may be NULL. The texts are not NUL-terminated, and
 /// live as long as this handle or any other to the same grammar.
 #[unsafe(no_mangle)]

@@ -94,7 +94,8 @@ fn preset(format: &str) -> Result<Preset, CallError> {
 
 /// The grammar of replies that call tools. tools is a list in JSON, as chat APIs take it. format is
 /// the name of a format of calls, such as "hermes", or such a format in JSON; docs/tools.md lists
-/// the formats. options may be NULL for the defaults, interrupt may be NULL.
+/// the formats. options may be NULL for the defaults, interrupt may be NULL. hr_grammar_warning()
+/// tells the parts of the tools' schemas that have no effect.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_grammar_from_tools(
     tools: *const c_char,
@@ -109,7 +110,7 @@ pub unsafe extern "C" fn hr_grammar_from_tools(
     let compile = |tools: &str| {
         let (options, format) =
             unsafe { (options::read(options, "options")?.to_options()?, format.get("format")?) };
-        Ok(Tools::from_json(tools)?.grammar(&preset(format)?, &options)?)
+        Ok(Tools::from_json(tools)?.grammar_with_warnings(&preset(format)?, &options)?)
     };
     unsafe { grammar::make(source, interrupt, out, error, compile) }
 }

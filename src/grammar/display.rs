@@ -138,10 +138,10 @@ pub fn node_text(pool: &NodePool, id: NodeId, depth: usize) -> String {
 fn until_text(pool: &NodePool, spec: &UntilSpec, depth: usize) -> String {
     let mut text = String::from("until{");
     for (trigger, target) in spec.triggers.iter().flat_map(|trigger| &trigger.markers) {
-        let _ = write!(text, " {trigger:?}: {},", node_text(pool, *target, depth));
+        let _ = write!(text, " {:?}: {},", trigger.text(), node_text(pool, *target, depth));
     }
     spec.forbidden.iter().for_each(|forbidden| {
-        let _ = write!(text, " !{forbidden:?},");
+        let _ = write!(text, " !{:?},", forbidden.text());
     });
     text.push_str(if spec.is_empty { " at once" } else { "" });
     text.push_str(if spec.may_end { " end }" } else { " }" });

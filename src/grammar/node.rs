@@ -5,6 +5,7 @@ use super::choice::Choice;
 use super::error::GrammarError;
 use super::lexed::Lexed;
 use super::mark::{Mark, MarkId, Role};
+use super::marker::Marker;
 use super::node_id::{LazyKey, NodeId, RuleId, SpecialId, TokenNames};
 use super::object::ObjectSpec;
 use crate::automata::until::{Pattern, Until, UntilError};
@@ -112,19 +113,20 @@ impl Node {
 /// Free text that ends at the first occurrence of a trigger, or without one if it may.
 ///
 /// All its texts are [spelled](Node::Spelled): the names of special tokens in them stand for the
-/// tokens. The free text itself is UTF-8 and holds no special token.
+/// tokens. The free text itself is UTF-8 and holds no special token. Of several triggers that end
+/// at one place, the longest is read.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct UntilSpec {
     /// The texts that end the free text. None of them begins with another.
     pub triggers: Vec<Trigger>,
     /// The texts that the free text must not hold. The search for them includes the text of the
     /// trigger that ends the free text.
-    pub forbidden: Vec<Arc<str>>,
+    pub forbidden: Vec<Marker>,
     /// True if the free text may end without a trigger.
     pub may_end: bool,
     /// True if the free text is empty, so that a trigger comes at once.
     pub is_empty: bool,
-    /// The largest number of characters in free text without triggers, or [`UNBOUNDED`].
+    /// The largest number of characters in the free text, or [`UNBOUNDED`].
     pub max_chars: u32,
     /// Marks passed where free text ends without a trigger.
     pub marks_at_end: Vec<MarkId>,
@@ -135,15 +137,28 @@ pub struct UntilSpec {
 /// One trigger may begin several markers: after `<f=`, one of `<f=a>` and `<f=b>` must follow.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Trigger {
-    /// The text.
-    pub text: Arc<str>,
+    /// The text, or the token.
+    pub text: Marker,
     /// The markers that begin with the text, each with the node that follows the marker.
-    pub markers: Vec<(Arc<str>, NodeId)>,
+    pub markers: Vec<(Marker, NodeId)>,
     /// Marks that lie between the free text and the trigger.
     pub marks: Vec<MarkId>,
 }
 
 impl UntilSpec {
+    /// The texts that are looked for, as far as they are known without a vocabulary. Special tokens
+    /// can only hide an occurrence in a text and never add one, so checks of these texts are on the
+    /// safe side.
+    pub(crate) fn patterns(&self) -> Vec<Pattern> {
+        let pattern = |marker: &Marker, label| {
+            marker.known_text().map(|text| Pattern { text: text.to_string(), label })
+        };
+        let triggers = self.triggers.iter().enumerate();
+        let triggers = triggers.filter_map(|(i, trigger)| pattern(&trigger.text, Some(i as u32)));
+        let forbidden = self.forbidden.iter().filter_map(|text| pattern(text, None));
+        triggers.chain(forbidden).collect()
+    }
+
     /// Free text without any trigger.
     pub fn text() -> Self {
         UntilSpec {
@@ -158,7 +173,7 @@ impl UntilSpec {
 
     /// Adds a trigger whose text is the whole marker.
     pub fn trigger(mut self, text: &str, then: NodeId) -> Self {
-        let text: Arc<str> = text.into();
+        let text = Marker::from(text);
         self.triggers.push(Trigger { markers: vec![(text.clone(), then)], text, marks: Vec::new() });
         self
     }
@@ -524,6 +539,11 @@ impl NodePool {
         self.sequence(&[begin, body, end])
     }
 
+    /// True if marks count as text, so that no way leads around them.
+    pub(crate) fn stops_at_marks(&self) -> bool {
+        self.stops_at_marks
+    }
+
     /// The marks, by their numbers.
     pub fn marks(&self) -> &[Mark] {
         &self.marks
@@ -563,15 +583,7 @@ impl NodePool {
     /// A trigger or a forbidden text is empty, or a trigger holds another trigger or a forbidden
     /// text, so that it could never be read whole.
     pub fn until(&mut self, spec: UntilSpec) -> Result<NodeId, UntilError> {
-        // The names of special tokens in a text can only hide an occurrence and never add one, so
-        // this check refuses no more than it must.
-        let labelled = spec.triggers.iter().enumerate();
-        let mut patterns: Vec<Pattern> = labelled
-            .map(|(i, trigger)| Pattern { text: trigger.text.to_string(), label: Some(i as u32) })
-            .collect();
-        let forbidden = |text: &Arc<str>| Pattern { text: text.to_string(), label: None };
-        patterns.extend(spec.forbidden.iter().map(forbidden));
-        Until::new(patterns)?;
+        Until::new(spec.patterns())?;
         Ok(self.until_node(spec))
     }
 

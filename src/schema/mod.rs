@@ -124,12 +124,16 @@ pub fn compile_with_warnings(
     text: &str,
     options: &SchemaOptions,
 ) -> Result<(Grammar, Vec<SchemaWarning>), CompileError> {
-    let (grammar, (doc, notes)) = build(text, options)?;
+    let (grammar, notes) = build(text, options)?;
+    Ok((grammar, warnings(notes)))
+}
+
+fn warnings((doc, notes): Notes) -> Vec<SchemaWarning> {
     let mut seen = HashSet::new();
     let mut notes: Vec<_> = notes.into_iter().filter(|&note| seen.insert(note)).collect();
     // Values are numbered in the order of the text.
     notes.sort_by_key(|note| (note.schema, note.member));
-    Ok((grammar, notes.into_iter().map(|note| doc.warning(note)).collect()))
+    notes.into_iter().map(|note| doc.warning(note)).collect()
 }
 
 /// Compiles a schema as a part of another grammar and returns the node of its texts.
@@ -159,12 +163,28 @@ pub fn compile_into(
     text: &str,
     options: &SchemaOptions,
 ) -> Result<NodeId, CompileError> {
+    compile_into_with_warnings(builder, text, options).map(|(root, _)| root)
+}
+
+/// Compiles like [`compile_into`], and also returns the warnings of [`compile_with_warnings`].
+///
+/// # Errors
+///
+/// As [`compile_into`].
+pub fn compile_into_with_warnings(
+    builder: &mut GrammarBuilder,
+    text: &str,
+    options: &SchemaOptions,
+) -> Result<(NodeId, Vec<SchemaWarning>), CompileError> {
     let source = SchemaSource::parse(text, options)?;
-    builder.part(|nodes| {
+    let mut found = Vec::new();
+    let root = builder.part(|nodes| {
         let standard = Standard::new(&source.options, &mut nodes.languages);
-        let (root, expander, _) = source.emit(nodes, standard)?;
-        Ok((root, Arc::new(expander) as Arc<dyn Expand>))
-    })
+        let (root, expander, notes) = source.emit(nodes, standard)?;
+        found = warnings(notes);
+        Ok::<_, CompileError>((root, Arc::new(expander) as Arc<dyn Expand>))
+    })?;
+    Ok((root, found))
 }
 
 type Notes = (Arc<Document>, Vec<document::Note>);

@@ -54,7 +54,8 @@ impl CallTemplate {
         }
         let count = |wanted: &Piece| pieces.iter().filter(|piece| *piece == wanted).count();
         if count(&Piece::Name) == 0 {
-            return Err(fault(pointer, "the call has no $NAME"));
+            let help = "write $NAME where the tool's name stands";
+            return Err(fault(pointer, "the call has no $NAME").help(help));
         }
         if count(&Piece::Arguments) != 1 {
             return Err(fault(pointer, "a call must have $ARGUMENTS exactly once"));

@@ -2,24 +2,28 @@
 //!
 //! Free text inside a tag ends at the first occurrence of the tag's end, by the same automaton that
 //! finds triggers: so an end is read when it is complete, and there is never a choice between text
-//! and marker. Only where text is followed by something else before the end of its tag, text and
-//! what follows it are alternatives at every byte; the text then holds no end of the tag.
+//! and marker. A tag's ends are therefore handed down to the format that its content ends with
+//! ([`ending`](super::ending)). Only where text is followed by something else before the end of its
+//! tag, text and what follows it are alternatives at every byte; the text then holds no end of the
+//! tag.
 //!
 //! Text with tags in it is a rule that refers to itself behind each tag. These are tail calls, so
 //! the stack does not grow with the number of tags.
 
 use super::error::{empty, fault, nested};
-use super::format::{Dispatch, Format, Marker, SchemaFormat, Tag, TextFormat, TriggeredTags};
+use super::format::{Dispatch, Format, SchemaFormat, SeparatedTags, Tag};
 use super::parse::StructuralTag;
-use crate::automata::UNBOUNDED;
 use crate::automata::regex::Dialect;
+use crate::automata::until::UntilError;
+use crate::automata::{UNBOUNDED, interrupt};
 use crate::grammar::{
-    CompileError, Grammar, GrammarBuilder, GrammarError, KeyOrder, Mark, MarkId, NodeId, Role, RuleId,
-    Trigger, UntilSpec,
+    CompileError, Grammar, GrammarBuilder, GrammarError, KeyOrder, Mark, MarkId, Marker, NodeId, Role,
+    RuleId, Trigger, UntilSpec,
 };
-use crate::schema::{self, AdditionalProperties, SchemaOptions, Whitespace};
+use crate::schema::{self, AdditionalProperties, SchemaOptions, SchemaWarning, Whitespace};
 use crate::syntax::{Notation, regex};
 use hashbrown::HashMap;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Choices that a structural tag leaves open.
@@ -51,8 +55,32 @@ impl TagOptions {
 /// A schema, pattern or grammar in it has a fault; a tag has no trigger; a trigger has no tag, or
 /// could never be read; free text has no end.
 pub fn compile(tag: &StructuralTag, options: &TagOptions) -> Result<Grammar, CompileError> {
+    compile_with_warnings(tag, options).map(|(grammar, _)| grammar)
+}
+
+/// Makes the grammar of a structural tag, and also returns warnings about the parts of it that have
+/// no effect, or less than they may seem: keywords of its schemas, and triggers that are also an
+/// end of the tag around them.
+///
+/// ```
+/// use hedgerow::tags::{compile_with_warnings, parse, TagOptions};
+/// let tag = parse(r#"{"format": {"type": "json_schema", "json_schema": {"maxlength": 3}}}"#)?;
+/// let (_, warnings) = compile_with_warnings(&tag, &TagOptions::default())?;
+/// assert_eq!(warnings[0].pointer, "#/format/json_schema");
+/// assert_eq!(warnings[0].keyword, "maxlength");
+/// # Ok::<(), hedgerow::grammar::CompileError>(())
+/// ```
+///
+/// # Errors
+///
+/// As [`compile`].
+pub fn compile_with_warnings(
+    tag: &StructuralTag,
+    options: &TagOptions,
+) -> Result<(Grammar, Vec<SchemaWarning>), CompileError> {
     if let Format::Grammar { notation: Some(Notation::Lark), text } = &tag.format {
-        return Notation::Lark.compile(text).map_err(|error| nested("/format/grammar", error));
+        let grammar = Notation::Lark.compile(text).map_err(|error| nested("/format/grammar", error))?;
+        return Ok((grammar, Vec::new()));
     }
     let mut options = options.schema.clone();
     if tag.is_loose {
@@ -65,16 +93,22 @@ pub fn compile(tag: &StructuralTag, options: &TagOptions) -> Result<Grammar, Com
         rules: 0,
         end_tokens: Vec::new(),
         schemas: HashMap::new(),
+        tags: HashMap::new(),
+        warnings: Vec::new(),
     };
     let root = compiler.format(&tag.format, &[], "/format")?;
-    compiler.builder.build(root, None).map_err(|error| match error {
-        GrammarError::Empty { .. } => empty("no output belongs to this structural tag"),
+    interrupt::ended()?;
+    let grammar = compiler.builder.build(root, None).map_err(|error| match error {
+        GrammarError::Empty { .. } => {
+            empty("no output belongs to this structural tag: some part of it can never be completed")
+        }
         error => nested("", error),
-    })
+    })?;
+    Ok((grammar, compiler.warnings))
 }
 
-struct Compiler {
-    builder: GrammarBuilder,
+pub(super) struct Compiler {
+    pub builder: GrammarBuilder,
     options: SchemaOptions,
     /// Rules made so far, for their names.
     rules: usize,
@@ -82,17 +116,42 @@ struct Compiler {
     end_tokens: Vec<Arc<str>>,
     /// The nodes of the schemas compiled so far. A tree may have a schema at several places.
     schemas: HashMap<SchemaFormat, NodeId>,
+    /// The nodes behind the beginnings of tags, by the tags' addresses. A format may be compiled
+    /// twice, with the ends after it and without. The tags in it are compiled once.
+    tags: HashMap<*const Tag, NodeId>,
+    pub warnings: Vec<SchemaWarning>,
 }
 
 /// The ends of the nearest tag that are texts: free text in it holds none of them.
-type Ends<'e> = &'e [Arc<str>];
+pub(super) type Ends<'e> = &'e [Marker];
+
+/// The ends that may follow a format, and the parts that end before them.
+#[derive(Clone, Copy)]
+pub(super) struct Ending<'e> {
+    pub ends: &'e [Marker],
+    /// The ends that are texts, and not empty: free text holds none of them.
+    pub texts: &'e [Marker],
+    pub parts: usize,
+}
+
+impl Ending<'_> {
+    /// True if one of the ends is the empty text.
+    pub fn may_be_empty(self) -> bool {
+        self.ends.iter().any(Marker::is_empty)
+    }
+}
 
 impl Compiler {
-    fn format(&mut self, format: &Format, ends: Ends<'_>, at: &str) -> Result<NodeId, CompileError> {
+    pub fn format(&mut self, format: &Format, ends: Ends<'_>, at: &str) -> Result<NodeId, CompileError> {
+        interrupt::check()?;
+        if let Some(max_chars) = format.plain_text() {
+            return self.until(UntilSpec { forbidden: ends.to_vec(), max_chars, ..UntilSpec::text() }, at);
+        }
         Ok(match format {
             Format::Text(text) => {
+                let excludes = text.excludes.iter().cloned().map(Marker::Text);
                 let spec = UntilSpec {
-                    forbidden: text.excludes.iter().chain(ends).cloned().collect(),
+                    forbidden: excludes.chain(ends.iter().cloned()).collect(),
                     max_chars: text.max_chars.unwrap_or(UNBOUNDED),
                     ..UntilSpec::text()
                 };
@@ -106,11 +165,12 @@ impl Compiler {
                 node.map_err(|error| nested(&format!("{at}/pattern"), error))?
             }
             Format::Sequence(parts) => {
-                let parts = self.formats(parts, ends, at)?;
+                let parts = merged(parts);
+                let parts = self.formats(parts.iter().map(|(i, part)| (*i, &**part)), ends, at)?;
                 self.builder.nodes.sequence(&parts)
             }
             Format::Or(parts) => {
-                let parts = self.formats(parts, ends, at)?;
+                let parts = self.formats(parts.iter().enumerate(), ends, at)?;
                 self.builder.nodes.alt(&parts)
             }
             Format::Repeat { body, min, max } => {
@@ -124,12 +184,7 @@ impl Compiler {
             }
             Format::Triggered(tags) => self.triggered(tags, ends, &[], 0, at)?,
             Format::Separated(tags) => {
-                let tag = self.one_of(&tags.tags)?;
-                let separator = self.delimiter(&Marker::Text(tags.separator.clone()));
-                let more = self.builder.nodes.seq(separator, tag);
-                let more =
-                    self.builder.nodes.repeat(more, 0, if tags.stop_after_first { 0 } else { UNBOUNDED });
-                let some = self.builder.nodes.seq(tag, more);
+                let some = self.separated(tags)?;
                 self.builder.nodes.repeat(some, u32::from(tags.at_least_one), 1)
             }
             Format::Dispatch(dispatch) => self.dispatch(dispatch, ends, at)?,
@@ -148,13 +203,31 @@ impl Compiler {
         })
     }
 
-    fn formats(&mut self, parts: &[Format], ends: Ends<'_>, at: &str) -> Result<Vec<NodeId>, CompileError> {
-        let parts = parts.iter().enumerate();
+    /// Several formats that are elements of one, by their numbers.
+    pub fn formats<'f>(
+        &mut self,
+        parts: impl Iterator<Item = (usize, &'f Format)>,
+        ends: Ends<'_>,
+        at: &str,
+    ) -> Result<Vec<NodeId>, CompileError> {
         parts.map(|(i, part)| self.format(part, ends, &format!("{at}/elements/{i}"))).collect()
     }
 
-    fn until(&mut self, spec: UntilSpec, at: &str) -> Result<NodeId, CompileError> {
-        self.builder.nodes.until(spec).map_err(|error| fault(at, error))
+    /// Tags with a text between them, at least one.
+    pub fn separated(&mut self, tags: &SeparatedTags) -> Result<NodeId, CompileError> {
+        let tag = self.one_of(&tags.tags)?;
+        let separator = self.delimiter(&Marker::Text(tags.separator.clone()));
+        let more = self.builder.nodes.seq(separator, tag);
+        let most = if tags.stop_after_first { 0 } else { UNBOUNDED };
+        let more = self.builder.nodes.repeat(more, 0, most);
+        Ok(self.builder.nodes.seq(tag, more))
+    }
+
+    pub fn until(&mut self, spec: UntilSpec, at: &str) -> Result<NodeId, CompileError> {
+        self.builder.nodes.until(spec).map_err(|error| match &error {
+            UntilError::Unreachable { .. } => fault(at, error).help(UNTIL_HELP),
+            _ => fault(at, error),
+        })
     }
 
     fn marker(&mut self, marker: &Marker) -> NodeId {
@@ -165,7 +238,7 @@ impl Compiler {
     }
 
     /// A marker as a part of the output that delimits others.
-    fn delimiter(&mut self, marker: &Marker) -> NodeId {
+    pub fn delimiter(&mut self, marker: &Marker) -> NodeId {
         match self.marker(marker) {
             NodeId::EMPTY => NodeId::EMPTY,
             node => self.builder.nodes.part(Role::Marker, node),
@@ -173,30 +246,30 @@ impl Compiler {
     }
 
     /// The mark of a part's end, and then the node.
-    fn after_end(&mut self, node: NodeId) -> NodeId {
+    pub fn after_end(&mut self, node: NodeId) -> NodeId {
         let end = self.builder.nodes.mark(Mark::End);
         self.builder.nodes.seq(end, node)
     }
 
     /// The beginning of a marker, and then the node.
-    fn in_marker(&mut self, node: NodeId) -> NodeId {
+    pub fn in_marker(&mut self, node: NodeId) -> NodeId {
         let begin = self.builder.nodes.mark(Mark::Begin(Role::Marker));
         self.builder.nodes.seq(begin, node)
     }
 
     /// The marks before a marker that ends so many parts.
-    fn marks_before(&mut self, parts: usize) -> Vec<MarkId> {
+    pub fn marks_before(&mut self, parts: usize) -> Vec<MarkId> {
         let mut marks = self.ends(parts);
         marks.push(self.builder.nodes.mark_id(Mark::Begin(Role::Marker)));
         marks
     }
 
-    fn ends(&mut self, parts: usize) -> Vec<MarkId> {
+    pub fn ends(&mut self, parts: usize) -> Vec<MarkId> {
         vec![self.builder.nodes.mark_id(Mark::End); parts]
     }
 
     /// A trigger that ends free text and so many parts, without anything after it.
-    fn end_trigger(&mut self, end: Arc<str>, parts: usize) -> Trigger {
+    pub fn end_trigger(&mut self, end: Marker, parts: usize) -> Trigger {
         let (marks, after) = (self.marks_before(parts), self.after_end(NodeId::EMPTY));
         Trigger { markers: vec![(end.clone(), after)], text: end, marks }
     }
@@ -215,10 +288,16 @@ impl Compiler {
         if let Some(style) = &format.arguments {
             options = options.arguments(style.clone());
         }
-        let node = schema::compile_into(&mut self.builder, &format.schema, &options).map_err(|error| {
-            let at = format!("{at}/json_schema");
-            nested(if format.pointer.is_empty() { &at } else { &format.pointer }, error)
-        })?;
+        let inside = format!("{at}/json_schema");
+        let at = if format.pointer.is_empty() { &inside } else { &*format.pointer };
+        let compiled = schema::compile_into_with_warnings(&mut self.builder, &format.schema, &options);
+        let (node, warnings) = compiled.map_err(|error| nested(at, error))?;
+        // A document that the schema refers to has a URI, and keeps its pointers.
+        let outer = |pointer: &str| pointer.strip_prefix('#').map(|inner| format!("#{at}{inner}"));
+        self.warnings.extend(warnings.into_iter().map(|mut warning| {
+            warning.pointer = outer(&warning.pointer).unwrap_or(warning.pointer);
+            warning
+        }));
         self.schemas.insert(format.clone(), node);
         Ok(node)
     }
@@ -243,7 +322,17 @@ impl Compiler {
     }
 
     /// The content of a tag and its end.
-    fn after_begin(&mut self, tag: &Tag) -> Result<NodeId, CompileError> {
+    pub fn after_begin(&mut self, tag: &Tag) -> Result<NodeId, CompileError> {
+        let key = std::ptr::from_ref(tag);
+        if let Some(&known) = self.tags.get(&key) {
+            return Ok(known);
+        }
+        let node = self.after_new_begin(tag)?;
+        self.tags.insert(key, node);
+        Ok(node)
+    }
+
+    fn after_new_begin(&mut self, tag: &Tag) -> Result<NodeId, CompileError> {
         let pointer = format!("{}/content", tag.pointer);
         let may_stop = tag.ends.iter().any(|end| end.text().is_empty());
         let mut content = &*tag.content;
@@ -264,7 +353,7 @@ impl Compiler {
     }
 
     /// A part with a role, and one of the ends after it. See [`closed`](Self::closed).
-    fn closed_part(
+    pub fn closed_part(
         &mut self,
         role: &Role,
         content: &Format,
@@ -278,7 +367,7 @@ impl Compiler {
     }
 
     /// A format and one of the ends after it. So many parts end between them.
-    fn closed(
+    pub fn closed(
         &mut self,
         format: &Format,
         ends: &[Marker],
@@ -288,59 +377,11 @@ impl Compiler {
         let tokens = ends.iter().filter(|end| matches!(end, Marker::Token(_)));
         let tokens = tokens.map(|end| end.text().clone()).collect();
         let outer = std::mem::replace(&mut self.end_tokens, tokens);
-        let closed = self.closed_by(format, ends, parts, at);
+        let is_text = |end: &&Marker| matches!(end, Marker::Text(text) if !text.is_empty());
+        let texts: Vec<Marker> = ends.iter().filter(is_text).cloned().collect();
+        let closed = self.before(format, Ending { ends, texts: &texts, parts }, at);
         self.end_tokens = outer;
         closed
-    }
-
-    /// See [`closed`](Self::closed). The ends that are tokens are noted.
-    fn closed_by(
-        &mut self,
-        format: &Format,
-        ends: &[Marker],
-        parts: usize,
-        at: &str,
-    ) -> Result<NodeId, CompileError> {
-        let texts: Vec<Arc<str>> = ends
-            .iter()
-            .filter(|end| matches!(end, Marker::Text(text) if !text.is_empty()))
-            .map(|end| end.text().clone())
-            .collect();
-        // Names of tokens can be looked for in text, ids cannot.
-        let has_ids = ends.iter().any(|end| matches!(end, Marker::Token(name) if is_id(name)));
-        let may_end = ends.iter().any(|end| end.text().is_empty());
-        match format {
-            Format::Text(TextFormat { excludes, max_chars: None }) if !has_ids => {
-                let mut spec = UntilSpec { forbidden: excludes.clone(), may_end, ..UntilSpec::text() };
-                spec.marks_at_end = self.ends(parts);
-                for end in outermost(ends) {
-                    spec.triggers.push(self.end_trigger(end, parts));
-                }
-                // An end that holds an excluded text can still follow text without it.
-                if let Ok(node) = self.builder.nodes.until(spec) {
-                    return Ok(node);
-                }
-            }
-            Format::Triggered(tags) if !has_ids && !tags.stop_after_first => {
-                if let Ok(node) = self.triggered(tags, &texts, ends, parts, at) {
-                    return Ok(node);
-                }
-            }
-            Format::Marked { role, content } => return self.closed_part(role, content, ends, parts, at),
-            Format::Sequence(list) => {
-                if let Some((last, before)) = list.split_last() {
-                    let mut nodes = self.formats(before, &texts, at)?;
-                    nodes.push(self.closed(last, ends, parts, &format!("{at}/elements/{}", before.len()))?);
-                    return Ok(self.builder.nodes.sequence(&nodes));
-                }
-            }
-            _ => {}
-        }
-        let content = self.format(format, &texts, at)?;
-        let ends: Vec<NodeId> = ends.iter().map(|end| self.delimiter(end)).collect();
-        let end = self.builder.nodes.alt(&ends);
-        let end = (0..parts).fold(end, |end, _| self.after_end(end));
-        Ok(self.builder.nodes.seq(content, end))
     }
 
     /// One of the tags, at once.
@@ -367,80 +408,16 @@ impl Compiler {
         Ok(self.builder.nodes.alt(&others))
     }
 
-    /// Free text with tags in it, and one of the ends after it, if there are any. So many parts end
-    /// between them.
-    fn triggered(
-        &mut self,
-        format: &TriggeredTags,
-        forbidden: Ends<'_>,
-        ends: &[Marker],
-        parts: usize,
-        at: &str,
-    ) -> Result<NodeId, CompileError> {
-        let rule = self.rule();
-        let again = self.builder.rule_node(rule);
-        let mut spec = UntilSpec::text();
-        spec.may_end = ends.is_empty() || ends.iter().any(|end| end.text().is_empty());
-        spec.forbidden = format.excludes.clone();
-        if ends.is_empty() {
-            spec.forbidden.extend(forbidden.iter().cloned());
-        }
-        let triggers = shortest(&format.triggers);
-        let marks = self.marks_before(0);
-        let group =
-            |text: &Arc<str>| Trigger { text: text.clone(), markers: Vec::new(), marks: marks.clone() };
-        let mut groups: Vec<Trigger> = triggers.iter().map(group).collect();
-        let mut first = UntilSpec { may_end: false, is_empty: true, ..UntilSpec::text() };
-        for tag in &format.tags {
-            let begin = tag.begin.text();
-            // Triggers are sorted, and none begins with another: only the last one before `begin`
-            // can be its beginning.
-            let group = triggers.partition_point(|trigger| **trigger <= **begin).checked_sub(1);
-            let Some(group) = group.filter(|&group| begin.starts_with(&*triggers[group])) else {
-                let what = format!("this tag begins with {begin:?}, which no trigger begins");
-                return Err(fault(&tag.pointer, what).help("add a trigger"));
-            };
-            let rest = self.after_begin(tag)?;
-            let then = match format.stop_after_first {
-                true => NodeId::EMPTY,
-                false => again,
-            };
-            let rest = self.builder.nodes.seq(rest, then);
-            let rest = self.after_end(rest);
-            groups[group].markers.push((begin.clone(), rest));
-            first = first.trigger(begin, rest);
-        }
-        if let Some(unused) = groups.iter().find(|group| group.markers.is_empty()) {
-            let what = format!("no tag begins with the trigger {:?}", unused.text);
-            return Err(fault(&format!("{at}/triggers"), what));
-        }
-        spec.triggers = groups;
-        if !ends.is_empty() {
-            spec.marks_at_end = self.ends(parts);
-        }
-        for end in outermost(ends) {
-            spec.triggers.push(self.end_trigger(end, parts));
-        }
-        let text = self.until(spec, at)?;
-        self.define(rule, text, at)?;
-        Ok(match format.at_least_one {
-            true => {
-                let first = self.builder.nodes.at_once(first);
-                self.in_marker(first)
-            }
-            false => again,
-        })
-    }
-
     fn dispatch(&mut self, format: &Dispatch, ends: Ends<'_>, at: &str) -> Result<NodeId, CompileError> {
         let rule = self.rule();
         let again = self.builder.rule_node(rule);
         let mut spec = UntilSpec { forbidden: format.excludes.clone(), ..UntilSpec::text() };
         for (i, (pattern, rest)) in format.rules.iter().enumerate() {
+            interrupt::check()?;
             let is_marked = matches!(rest, Format::Marked { .. });
             let mut rest = self.format(rest, ends, &format!("{at}/rules/{i}/1"))?;
             if !is_marked {
-                rest = self.builder.nodes.part(Role::Tag { name: pattern.clone() }, rest);
+                rest = self.builder.nodes.part(Role::Tag { name: pattern.text().clone() }, rest);
             }
             let then = if format.looped { again } else { NodeId::EMPTY };
             let rest = self.builder.nodes.seq(rest, then);
@@ -454,41 +431,50 @@ impl Compiler {
         Ok(again)
     }
 
-    fn rule(&mut self) -> RuleId {
+    pub fn rule(&mut self) -> RuleId {
         self.rules += 1;
         self.builder.declare(&format!("text{}", self.rules))
     }
 
-    fn define(&mut self, rule: RuleId, node: NodeId, at: &str) -> Result<(), CompileError> {
+    pub fn define(&mut self, rule: RuleId, node: NodeId, at: &str) -> Result<(), CompileError> {
         self.builder.define(rule, node).map_err(|error| nested(at, error))
     }
 }
 
-fn is_id(name: &str) -> bool {
-    name.starts_with("<[") && name.ends_with("]>")
+/// The remedy where one text that is looked for holds another.
+const UNTIL_HELP: &str = "give triggers, excluded texts and ends that do not hold each other";
+
+/// Neighbours that are plain free text become one: of two such texts, none can say where it ends.
+/// Each part has its number.
+pub(super) fn merged(parts: &[Format]) -> Vec<(usize, Cow<'_, Format>)> {
+    let mut merged: Vec<(usize, Cow<'_, Format>)> = Vec::with_capacity(parts.len());
+    for (i, part) in parts.iter().enumerate() {
+        match (part.plain_text(), merged.last().and_then(|(_, last)| last.plain_text())) {
+            (Some(more), Some(before)) => {
+                let last = merged.len() - 1;
+                merged[last].1 = Cow::Owned(Format::plain(before.saturating_add(more)));
+            }
+            _ => merged.push((i, Cow::Borrowed(part))),
+        }
+    }
+    merged
 }
 
-/// The triggers that do not begin with another one.
-fn shortest(triggers: &[Arc<str>]) -> Vec<Arc<str>> {
-    let mut sorted = triggers.to_vec();
-    sorted.sort_unstable();
-    sorted.dedup_by(|later, first| later.starts_with(&**first));
+/// The markers that do not begin with another one: a text ends at the first of them. Empty ones are
+/// left out.
+pub(super) fn shortest(markers: &[Marker]) -> Vec<Marker> {
+    let mut sorted: Vec<Marker> = markers.iter().filter(|marker| !marker.is_empty()).cloned().collect();
+    sorted.sort_unstable_by(|a, b| a.text().cmp(b.text()));
+    sorted.dedup_by(|later, first| later.begins_with(first));
     sorted
-}
-
-/// The ends that are not empty and do not begin with another one: a text ends at the first of them.
-fn outermost(ends: &[Marker]) -> Vec<Arc<str>> {
-    let texts: Vec<Arc<str>> =
-        ends.iter().map(|end| end.text().clone()).filter(|text| !text.is_empty()).collect();
-    shortest(&texts)
 }
 
 /// Triggers that begin with another one become its markers.
 fn grouped(mut triggers: Vec<Trigger>) -> Vec<Trigger> {
-    triggers.sort_by(|a, b| a.text.cmp(&b.text));
+    triggers.sort_by(|a, b| a.text.text().cmp(b.text.text()));
     let mut groups: Vec<Trigger> = Vec::with_capacity(triggers.len());
     for trigger in triggers {
-        match groups.last_mut().filter(|group| trigger.text.starts_with(&*group.text)) {
+        match groups.last_mut().filter(|group| trigger.text.begins_with(&group.text)) {
             Some(group) => group.markers.extend(trigger.markers),
             None => groups.push(trigger),
         }

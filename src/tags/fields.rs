@@ -101,7 +101,10 @@ impl<'v> Fields<'v> {
     pub fn texts(&mut self, name: &'static str) -> Result<Vec<Arc<str>>, CompileError> {
         let items = self.list(name)?.unwrap_or_default();
         let text = |(i, item): (usize, &Value)| match item.as_str() {
-            Some("") => Err(fault(&format!("{}/{i}", self.at(name)), "this text is empty")),
+            Some("") => {
+                let what = "this text is empty, and would be found everywhere";
+                Err(fault(&format!("{}/{i}", self.at(name)), what).help("remove it, or write the text"))
+            }
             Some(text) => Ok(Arc::from(text)),
             None => {
                 let what = format!("`{name}` must hold strings, and not {}", kind(item));

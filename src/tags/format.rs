@@ -1,6 +1,7 @@
 //! Formats: the parts that a structural tag is made of, as data.
 
-use crate::grammar::{Role, TokenNames};
+use crate::automata::UNBOUNDED;
+use crate::grammar::{Marker, Role, TokenNames};
 use crate::schema::ArgumentStyle;
 use crate::syntax::Notation;
 use std::sync::Arc;
@@ -78,6 +79,53 @@ impl Format {
         Format::Marked { role, content: Box::new(self) }
     }
 
+    /// Free text of at most so many characters.
+    pub(super) fn plain(max_chars: u32) -> Self {
+        let max_chars = (max_chars != UNBOUNDED).then_some(max_chars);
+        Format::Text(TextFormat { excludes: Vec::new(), max_chars })
+    }
+
+    /// The most characters of a format that is free text and nothing else, however it is written:
+    /// `star` of free text is free text. [`UNBOUNDED`] where there is no limit.
+    pub(super) fn plain_text(&self) -> Option<u32> {
+        match self {
+            Format::Text(text) if text.excludes.is_empty() => Some(text.max_chars.unwrap_or(UNBOUNDED)),
+            Format::Repeat { body, max, .. } if *max > 0 => Some(body.plain_text()?.saturating_mul(*max)),
+            Format::Or(parts) if !parts.is_empty() => {
+                parts.iter().try_fold(0, |most, part| Some(part.plain_text()?.max(most)))
+            }
+            Format::Sequence(parts) => {
+                parts.iter().try_fold(0u32, |sum, part| Some(sum.saturating_add(part.plain_text()?)))
+            }
+            _ => None,
+        }
+    }
+
+    /// True where free text may be the last thing in the format.
+    pub(super) fn ends_in_text(&self) -> bool {
+        match self {
+            Format::Text(_) | Format::Triggered(_) => true,
+            Format::Marked { content, .. } => content.ends_in_text(),
+            Format::Or(parts) => parts.iter().any(Format::ends_in_text),
+            Format::Repeat { body, max, .. } => *max > 0 && body.ends_in_text(),
+            Format::Sequence(parts) => {
+                let missing = parts.iter().rev().take_while(|part| part.may_be_missing());
+                let last = parts.iter().rev().nth(missing.clone().count());
+                missing.chain(last).any(Format::ends_in_text)
+            }
+            _ => false,
+        }
+    }
+
+    /// True for parts of a sequence that may be left out, but for free text, which may be empty.
+    pub(super) fn may_be_missing(&self) -> bool {
+        match self {
+            Format::Repeat { min: 0, max, .. } => *max > 0 && self.plain_text().is_none(),
+            Format::Separated(tags) => !tags.at_least_one,
+            _ => false,
+        }
+    }
+
     /// True if a part of the format says its role.
     pub(super) fn has_marks(&self) -> bool {
         match self {
@@ -123,24 +171,6 @@ pub struct SchemaFormat {
     pub pointer: Arc<str>,
 }
 
-/// The beginning or the end of a tag.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Marker {
-    /// A text.
-    Text(Arc<str>),
-    /// One token, by its name, or by its id as `<[7]>`.
-    Token(Arc<str>),
-}
-
-impl Marker {
-    /// The text, or the token's name.
-    pub fn text(&self) -> &Arc<str> {
-        match self {
-            Marker::Text(text) | Marker::Token(text) => text,
-        }
-    }
-}
-
 /// A tag: for example `<think>`, free text, `</think>`.
 ///
 /// For readers of events its beginning and its end are [markers](Role::Marker). Its content is a
@@ -160,12 +190,12 @@ pub struct Tag {
 /// Free text in which a tag begins wherever a trigger occurs.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TriggeredTags {
-    /// Texts that begin a tag: after one, one of the tags that begin with it must follow.
-    pub triggers: Vec<Arc<str>>,
+    /// Texts or tokens that begin a tag: after one, one of the tags that begin with it must follow.
+    pub triggers: Vec<Marker>,
     /// The tags. Each begins with a trigger.
     pub tags: Vec<Tag>,
-    /// Texts that the free text must not hold.
-    pub excludes: Vec<Arc<str>>,
+    /// Texts or tokens that the free text must not hold.
+    pub excludes: Vec<Marker>,
     /// A tag comes first, before any text.
     pub at_least_one: bool,
     /// Nothing follows the first tag.
@@ -189,9 +219,9 @@ pub struct SeparatedTags {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Dispatch {
     /// The patterns, each with what follows it.
-    pub rules: Vec<(Arc<str>, Format)>,
-    /// Texts that the free text must not hold.
-    pub excludes: Vec<Arc<str>>,
+    pub rules: Vec<(Marker, Format)>,
+    /// Texts or tokens that the free text must not hold.
+    pub excludes: Vec<Marker>,
     /// After what followed a pattern, free text goes on.
     pub looped: bool,
 }

@@ -28,6 +28,7 @@
 
 mod call_template;
 mod compile;
+mod ending;
 mod error;
 mod event;
 mod fields;
@@ -37,10 +38,10 @@ mod preset;
 mod reply;
 mod tools;
 
-pub use crate::grammar::Role;
-pub use compile::{TagOptions, compile};
+pub use crate::grammar::{Marker, Role};
+pub use compile::{TagOptions, compile, compile_with_warnings};
 pub use event::{Call, Event, Fold, Reply};
-pub use format::{Dispatch, Format, Marker, SchemaFormat, SeparatedTags, Tag, TextFormat, TriggeredTags};
+pub use format::{Dispatch, Format, SchemaFormat, SeparatedTags, Tag, TextFormat, TriggeredTags};
 pub use parse::{StructuralTag, parse};
 pub use preset::{Preset, WrittenCall};
 pub use reply::{Reasoning, ToolOptions};

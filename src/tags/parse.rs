@@ -6,9 +6,9 @@
 
 use super::error::fault;
 use super::fields::{Fields, kind};
-use super::format::{Dispatch, Format, Marker, SchemaFormat, SeparatedTags, Tag, TextFormat, TriggeredTags};
-use crate::automata::UNBOUNDED;
-use crate::grammar::{CompileError, Role, TokenNames};
+use super::format::{Dispatch, Format, SchemaFormat, SeparatedTags, Tag, TextFormat, TriggeredTags};
+use crate::automata::{UNBOUNDED, interrupt};
+use crate::grammar::{CompileError, Marker, Role, TokenNames};
 use crate::syntax::{Notation, similar};
 use serde_json::Value;
 use std::sync::Arc;
@@ -46,8 +46,31 @@ pub fn parse(text: &str) -> Result<StructuralTag, CompileError> {
     document(&value, "")
 }
 
+/// Texts of more bytes are read piece by piece, so that an interrupt can end the reading.
+const LARGE: usize = 1 << 18;
+
+/// The bytes of a text that is still to be read. Reading fails when the work is over.
+struct Metered<'t>(&'t [u8]);
+
+impl std::io::Read for Metered<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.0.len().min(buffer.len());
+        interrupt::spend(count as u32 >> 6);
+        interrupt::ended().map_err(std::io::Error::other)?;
+        let (piece, rest) = self.0.split_at(count);
+        buffer[..count].copy_from_slice(piece);
+        self.0 = rest;
+        Ok(count)
+    }
+}
+
 pub(super) fn read(text: &str, pointer: &str) -> Result<Value, CompileError> {
-    serde_json::from_str(text).map_err(|error| {
+    let value = match text.len() > LARGE {
+        true => serde_json::from_reader(std::io::BufReader::new(Metered(text.as_bytes()))),
+        false => serde_json::from_str(text),
+    };
+    interrupt::ended()?;
+    value.map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
         let what = error.to_string();
         let what = what.split(" at line ").next().unwrap_or_default().to_owned();
@@ -159,7 +182,7 @@ impl Reader {
         }
         fields.need_list("triggers")?;
         Ok(Format::Triggered(TriggeredTags {
-            triggers: fields.texts("triggers")?,
+            triggers: fields.texts("triggers")?.into_iter().map(Marker::Text).collect(),
             tags,
             excludes: Vec::new(),
             at_least_one: fields.flag("at_least_one", false)?,
@@ -179,11 +202,14 @@ impl Reader {
     }
 
     fn format(&mut self, value: &Value, pointer: &str) -> Result<Format, CompileError> {
+        interrupt::check()?;
         let mut fields = Fields::of(value, pointer, "a format")?;
         let name = match fields.text("type")? {
             Some(name) => name,
-            None => implied(&fields)
-                .ok_or_else(|| fault(pointer, "`type` is missing, and the other fields do not tell it"))?,
+            None => implied(&fields).ok_or_else(|| {
+                let what = "`type` is missing, and the other fields do not tell it";
+                fault(pointer, what).help(format!("formats are {}", TYPES.join(", ")))
+            })?,
         };
         let mut format = self.of_type(name, &mut fields)?;
         if name != "tag"
@@ -216,11 +242,12 @@ impl Reader {
             "triggered_tags" => {
                 fields.need_list("triggers")?;
                 let triggers = fields.texts("triggers")?;
-                self.triggered(fields, triggers, false)?
+                self.triggered(fields, triggers.into_iter().map(Marker::Text).collect(), false)?
             }
             "token_triggered_tags" => {
+                fields.need_list("trigger_tokens")?;
                 let triggers = self.tokens(fields, "trigger_tokens")?;
-                self.triggered(fields, triggers, true)?
+                self.triggered(fields, triggers.into_iter().map(Marker::Token).collect(), true)?
             }
             "tags_with_separator" => Format::Separated(SeparatedTags {
                 tags: self.tags(fields)?,
@@ -228,8 +255,8 @@ impl Reader {
                 at_least_one: fields.flag("at_least_one", false)?,
                 stop_after_first: fields.flag("stop_after_first", false)?,
             }),
-            "dispatch" => self.dispatch(fields, "excludes")?,
-            "token_dispatch" => self.dispatch(fields, "exclude_tokens")?,
+            "dispatch" => self.dispatch(fields, false)?,
+            "token_dispatch" => self.dispatch(fields, true)?,
             "token" => {
                 let at = fields.at("token");
                 let names = vec![token(fields.need("token")?, &at)?];
@@ -264,7 +291,8 @@ impl Reader {
         let at = fields.at("json_schema");
         let schema = fields.need("json_schema")?;
         if !matches!(schema, Value::Object(_) | Value::Bool(_)) {
-            return Err(fault(&at, format!("a schema must be an object or true, and not {}", kind(schema))));
+            let what = format!("a schema must be an object, true or false, and not {}", kind(schema));
+            return Err(fault(&at, what));
         }
         match fields.text("style")? {
             None | Some("json") => {}
@@ -296,7 +324,7 @@ impl Reader {
         };
         if max < min {
             let what = format!("`max` is {max}, which is less than `min`, {min}");
-            return Err(fault(&fields.pointer, what));
+            return Err(fault(&fields.pointer, what).help("for no limit, write -1"));
         }
         Ok(Format::Repeat { body: self.content(fields)?, min, max })
     }
@@ -305,6 +333,7 @@ impl Reader {
         let at = fields.at("tags");
         let mut tags = Vec::new();
         for (i, value) in fields.need_list("tags")?.iter().enumerate() {
+            interrupt::check()?;
             let mut tag = Fields::of(value, &format!("{at}/{i}"), "a tag")?;
             match tag.text("type")? {
                 None | Some("tag") => {}
@@ -326,7 +355,10 @@ impl Reader {
         let content = Box::new(tag_content(fields, content)?);
         let at = fields.at("end");
         let ends = match fields.need("end")? {
-            Value::Array(ends) if ends.is_empty() => return Err(fault(&at, "`end` is empty")),
+            Value::Array(ends) if ends.is_empty() => {
+                let help = "write one, or \"\" where the tag may end without one";
+                return Err(fault(&at, "`end` has no end").help(help));
+            }
             Value::Array(ends) => {
                 let ends = ends.iter().enumerate();
                 ends.map(|(i, end)| self.marker(end, &format!("{at}/{i}"))).collect::<Result<_, _>>()?
@@ -368,21 +400,26 @@ impl Reader {
     fn triggered(
         &mut self,
         fields: &mut Fields<'_>,
-        triggers: Vec<Arc<str>>,
+        triggers: Vec<Marker>,
         of_tokens: bool,
     ) -> Result<Format, CompileError> {
         let tags = self.tags(fields)?;
         for tag in &tags {
             if of_tokens != matches!(tag.begin, Marker::Token(_)) {
-                let what = match of_tokens {
-                    true => "this tag must begin with a token",
-                    false => "this tag must begin with a text",
+                let (what, help) = match of_tokens {
+                    true => (
+                        "this tag must begin with a token",
+                        "write `{\"type\": \"token\", \"token\": …}` as its `begin`, or use `triggered_tags`",
+                    ),
+                    false => (
+                        "this tag must begin with a text",
+                        "write a text as its `begin`, or use `token_triggered_tags`",
+                    ),
                 };
-                return Err(fault(&tag.pointer, what));
+                return Err(fault(&format!("{}/begin", tag.pointer), what).help(help));
             }
         }
-        let excludes =
-            if of_tokens { self.tokens(fields, "exclude_tokens")? } else { fields.texts("excludes")? };
+        let excludes = self.excludes(fields, of_tokens)?;
         Ok(Format::Triggered(TriggeredTags {
             triggers,
             tags,
@@ -392,7 +429,15 @@ impl Reader {
         }))
     }
 
-    fn dispatch(&mut self, fields: &mut Fields<'_>, excludes: &'static str) -> Result<Format, CompileError> {
+    /// Texts, or tokens, that free text must not hold.
+    fn excludes(&mut self, fields: &mut Fields<'_>, of_tokens: bool) -> Result<Vec<Marker>, CompileError> {
+        Ok(match of_tokens {
+            true => self.tokens(fields, "exclude_tokens")?.into_iter().map(Marker::Token).collect(),
+            false => fields.texts("excludes")?.into_iter().map(Marker::Text).collect(),
+        })
+    }
+
+    fn dispatch(&mut self, fields: &mut Fields<'_>, of_tokens: bool) -> Result<Format, CompileError> {
         let at = fields.at("rules");
         let mut rules = Vec::new();
         for (i, rule) in fields.need_list("rules")?.iter().enumerate() {
@@ -400,16 +445,22 @@ impl Reader {
             let Some([pattern, format]) = rule.as_array().map(Vec::as_slice) else {
                 return Err(fault(&pointer, "a rule is a list of a pattern and a format"));
             };
-            let pattern = token(pattern, &format!("{pointer}/0"))?;
+            let at = format!("{pointer}/0");
+            let pattern = match (of_tokens, pattern) {
+                (true, pattern) => Marker::Token(token(pattern, &at)?),
+                (false, Value::String(text)) => Marker::Text(text.as_str().into()),
+                (false, other) => {
+                    return Err(fault(&at, format!("a pattern must be a text, and not {}", kind(other)))
+                        .help("`token_dispatch` has tokens as patterns"));
+                }
+            };
             if pattern.is_empty() {
-                return Err(fault(&format!("{pointer}/0"), "this pattern is empty"));
+                return Err(fault(&at, "this pattern is empty, and would be found everywhere")
+                    .help("write the text that begins the rule's format"));
             }
             rules.push((pattern, self.format(format, &format!("{pointer}/1"))?));
         }
-        let excludes = match excludes {
-            "excludes" => fields.texts("excludes")?,
-            _ => self.tokens(fields, "exclude_tokens")?,
-        };
+        let excludes = self.excludes(fields, of_tokens)?;
         Ok(Format::Dispatch(Dispatch { rules, excludes, looped: fields.flag("loop", true)? }))
     }
 }
@@ -477,7 +528,10 @@ fn token(value: &Value, at: &str) -> Result<Arc<str>, CompileError> {
     match value {
         Value::String(name) => Ok(name.as_str().into()),
         Value::Number(id) if id.is_u64() => Ok(format!("<[{id}]>").into()),
-        other => Err(fault(at, format!("a token is a name or an id, and not {}", kind(other)))),
+        Value::Number(other) => {
+            Err(fault(at, format!("the number of a token is a whole number from 0, and not {other}")))
+        }
+        other => Err(fault(at, format!("a token is a name or a number, and not {}", kind(other)))),
     }
 }
 

@@ -268,8 +268,8 @@ fn read_preset(value: &Value) -> Result<Data, CompileError> {
         (Some(by), None) => Ok(by.to_owned()),
         (None, Some(why)) => Err(why.to_owned()),
         _ => {
-            let what = "a preset must say how it was `verified`, or why it is `unverified`";
-            return Err(fault("", what));
+            let what = "a preset must say either how it was `verified`, or why it is `unverified`";
+            return Err(fault("", what).help("write one of the two fields, with a sentence"));
         }
     };
     let at = fields.at("reasoning");
@@ -311,7 +311,10 @@ fn read_calls(value: &Value, at: &str, in_text: bool) -> Result<CallMarkers, Com
         None => [Arc::from(""), Arc::from("")],
         Some(section) => match section.split_once("$CALLS") {
             Some((before, after)) => [before.into(), after.into()],
-            None => return Err(fault(&fields.at("section"), "the section has no $CALLS")),
+            None => {
+                let help = "write $CALLS where the calls stand in it";
+                return Err(fault(&fields.at("section"), "the section has no $CALLS").help(help));
+            }
         },
     };
     let at_call = fields.at("call");
@@ -332,14 +335,17 @@ fn read_calls(value: &Value, at: &str, in_text: bool) -> Result<CallMarkers, Com
     }
     // Calls that do not follow text need no trigger, but it says what text must not hold.
     for (i, call) in calls.iter().enumerate().take(if in_text { calls.len() } else { 1 }) {
-        if !format!("{}{}", section[0], call.lead()).starts_with(&*trigger) {
+        let lead = format!("{}{}", section[0], call.lead());
+        if !lead.starts_with(&*trigger) {
             let pointer = if calls.len() == 1 { at_call.clone() } else { format!("{at_call}/{i}") };
-            return Err(fault(&pointer, "calls do not begin with the trigger"));
+            let what = format!("calls begin with {lead:?}, and not with the trigger {trigger:?}");
+            return Err(fault(&pointer, what).help("let `trigger` be the beginning of `section` and `call`"));
         }
     }
     let id = fields.text("id")?.map(str::to_owned);
     if id.is_none() && calls.iter().any(|call| call.has(&Piece::Id)) {
-        return Err(fault(at, "a call has an $ID, and `id` does not say its pattern"));
+        let what = "a call has an $ID, and `id` is missing";
+        return Err(fault(at, what).help("write the pattern of ids as `id`"));
     }
     let at_arguments = fields.at("arguments");
     let arguments = match fields.take("arguments") {

@@ -9,14 +9,14 @@
 //! a tool's name. 500 tools are one sorted set there, and not 500 alternatives.
 
 use super::call_template::{CallTemplate, Piece};
-use super::compile::{TagOptions, compile};
+use super::compile::{TagOptions, compile_with_warnings};
 use super::error::fault;
-use super::format::{Dispatch, Format, Marker, SchemaFormat, SeparatedTags, Tag, TextFormat};
+use super::format::{Dispatch, Format, SchemaFormat, SeparatedTags, Tag, TextFormat};
 use super::parse::StructuralTag;
 use super::preset::{Data, Preset};
 use super::tools::{ANY_OBJECT, Tool, ToolChoice, Tools};
-use crate::grammar::{CompileError, Grammar, KeyOrder, Role};
-use crate::schema::{EscapePolicy, SchemaOptions, Whitespace};
+use crate::grammar::{CompileError, Grammar, KeyOrder, Marker, Role};
+use crate::schema::{EscapePolicy, SchemaOptions, SchemaWarning, Whitespace};
 use std::sync::Arc;
 
 /// The reasoning before an answer.
@@ -145,8 +145,23 @@ impl Tools {
     /// A choice that names no tool, a call that is required where there is no tool, a schema with a
     /// fault, and a name that holds the marker behind names.
     pub fn grammar(&self, preset: &Preset, options: &ToolOptions) -> Result<Grammar, CompileError> {
+        self.grammar_with_warnings(preset, options).map(|(grammar, _)| grammar)
+    }
+
+    /// The grammar of [`grammar`](Self::grammar), and warnings about the parts of the tools'
+    /// schemas that have no effect, or less than they may seem. Their pointers are places in the
+    /// list of tools.
+    ///
+    /// # Errors
+    ///
+    /// As [`grammar`](Self::grammar).
+    pub fn grammar_with_warnings(
+        &self,
+        preset: &Preset,
+        options: &ToolOptions,
+    ) -> Result<(Grammar, Vec<SchemaWarning>), CompileError> {
         let tag = self.structural_tag(preset, options)?;
-        compile(&tag, &TagOptions::default().schema(options.schema.clone()))
+        compile_with_warnings(&tag, &TagOptions::default().schema(options.schema.clone()))
     }
 
     /// The replies that call these tools in a preset's format, as a tree of formats.
@@ -161,7 +176,8 @@ impl Tools {
     ) -> Result<StructuralTag, CompileError> {
         let tools = self.chosen(&options.choice)?;
         if tools.is_empty() && options.choice.is_required() {
-            return Err(fault("", "a call is required, and there is no tool"));
+            let what = "a call is required, and there is no tool";
+            return Err(fault("", what).help("give tools, or the tool choice \"auto\""));
         }
         let reply = Reply { preset: preset.data(), tools, options };
         Ok(StructuralTag { format: reply.format()?, is_loose: false })
@@ -180,7 +196,10 @@ impl Reply<'_> {
         let answer = self.answer()?;
         let Some(markers) = &self.preset.reasoning else {
             return match self.options.reasoning {
-                Reasoning::Require => Err(fault("", "models of this format do not reason")),
+                Reasoning::Require => {
+                    let what = "reasoning is required, and models of this format do not reason";
+                    Err(fault("", what).help("do not require it, or choose another format"))
+                }
                 _ => Ok(answer),
             };
         };
@@ -237,8 +256,9 @@ impl Reply<'_> {
             let called = Format::Sequence(vec![blank_lines(), self.calls(0)?]);
             return Ok(Format::Or(vec![called, self.plain_answer()?]));
         }
-        let rules = vec![(calls.trigger.clone(), self.calls(calls.trigger.len())?)];
-        Ok(Format::Dispatch(Dispatch { rules, excludes: self.excludes(false), looped: false }))
+        let rules = vec![(Marker::Text(calls.trigger.clone()), self.calls(calls.trigger.len())?)];
+        let excludes = self.excludes(false).into_iter().map(Marker::Text).collect();
+        Ok(Format::Dispatch(Dispatch { rules, excludes, looped: false }))
     }
 
     /// An answer without calls.
@@ -391,7 +411,7 @@ impl Reply<'_> {
             any_order: false,
             max_whitespace: None,
             arguments: self.preset.calls.arguments.clone(),
-            pointer: tool.pointer.clone(),
+            pointer: tool.schema_pointer.clone(),
         })
         .marked(self.preset.calls.arguments.as_ref().map_or(Role::Arguments, |style| style.role()))
     }

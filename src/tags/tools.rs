@@ -2,6 +2,7 @@
 
 use super::error::fault;
 use super::fields::{Fields, kind};
+use crate::automata::interrupt;
 use crate::grammar::CompileError;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -16,6 +17,8 @@ pub struct Tool {
     pub(super) schema: Option<Arc<str>>,
     /// The tool's place in the list.
     pub(super) pointer: Arc<str>,
+    /// The place of its schema.
+    pub(super) schema_pointer: Arc<str>,
 }
 
 impl Tool {
@@ -81,7 +84,10 @@ impl Tools {
             Value::Array(list) => (list, ""),
             Value::Object(object) => match object.get("tools") {
                 Some(Value::Array(list)) => (list, "/tools"),
-                _ => return Err(fault("", "there is no list `tools` in this object")),
+                _ => {
+                    let help = "give a list of tools, or an object with the list under `tools`";
+                    return Err(fault("", "there is no list `tools` in this object").help(help));
+                }
             },
             other => {
                 return Err(fault("", format!("tools must be a list, and not {}", kind(other))));
@@ -89,6 +95,7 @@ impl Tools {
         };
         let mut tools = Tools::default();
         for (i, value) in list.iter().enumerate() {
+            interrupt::check()?;
             tools.add(value, &format!("{pointer}/{i}"))?;
         }
         Ok(tools)
@@ -112,21 +119,23 @@ impl Tools {
         check_name(name, &fields.at("name"))?;
         let is_strict = fields.flag("strict", true)?;
         let mut schema = None;
+        let mut schema_pointer: Arc<str> = pointer.as_str().into();
         for field in SCHEMAS {
             let at = fields.at(field);
             if let Some(given) = fields.take(field) {
                 schema = Some(object_schema(given, &at)?);
+                schema_pointer = at.into();
             }
         }
         let name: Arc<str> = name.into();
         if let Some(&first) = self.by_name.get(&name) {
             let what = format!("two tools are named {name:?}");
             let first = &self.tools[first].pointer;
-            return Err(fault(&pointer, what).help(format!("the first is at #{first}")));
+            return Err(fault(&pointer, what).help(format!("rename one of them; the first is at #{first}")));
         }
         self.by_name.insert(name.clone(), self.tools.len());
         let schema = schema.filter(|_| is_strict).map(Arc::from);
-        self.tools.push(Tool { name, schema, pointer: pointer.into() });
+        self.tools.push(Tool { name, schema, pointer: pointer.into(), schema_pointer });
         self.json.push(chat_form(value, inner));
         Ok(())
     }
@@ -162,9 +171,14 @@ impl Tools {
             self.get(name).ok_or_else(|| {
                 let names = self.tools.iter().map(|tool| &*tool.name);
                 let error = fault("", format!("the tool choice names {name:?}, which is no tool"));
-                match crate::syntax::similar(name, names) {
+                match crate::syntax::similar(name, names.clone()) {
                     Some(near) => error.help(format!("did you mean {near:?}?")),
-                    None => error,
+                    None if names.len() == 0 => error.help("there are no tools"),
+                    None => {
+                        let first: Vec<&str> = names.clone().take(8).collect();
+                        let more = if names.len() > first.len() { ", …" } else { "" };
+                        error.help(format!("tools are {}{more}", first.join(", ")))
+                    }
                 }
             })
         };

@@ -192,6 +192,8 @@ static void test_grammars(void) {
     hr_grammar *grammar = NULL, *second, *none = NULL;
     hr_schema_options options;
     const char *const typo = "{\"items\": {\"typ\": 1}, \"typ\": 1}";
+    const char *const typo_in_tag = "{\"format\": {\"json_schema\": {\"typ\": 1}}}";
+    const char *const typo_in_tool = "[{\"name\": \"f\", \"parameters\": {\"properties\": {\"a\": {\"typ\": 1}}}}]";
     hr_text choices[2], message, pointer, keyword;
     hr_document document;
     struct {
@@ -235,6 +237,14 @@ static void test_grammars(void) {
     hr_grammar_free(grammar);
     CHECK(hr_grammar_warning_count(second) == 2);
     hr_grammar_free(second);
+    OK(hr_grammar_from_structural_tag(typo_in_tag, strlen(typo_in_tag), NULL, &grammar, &error));
+    CHECK(hr_grammar_warning_count(grammar) == 1);
+    CHECK(hr_grammar_warning(grammar, 0, NULL, &pointer, NULL) && pointer.len == 19 && memcmp(pointer.data, "/format/json_schema", 19) == 0);
+    hr_grammar_free(grammar);
+    OK(hr_grammar_from_tools(typo_in_tool, strlen(typo_in_tool), text_of("hermes"), NULL, NULL, &grammar, &error));
+    CHECK(hr_grammar_warning_count(grammar) == 1);
+    CHECK(hr_grammar_warning(grammar, 0, NULL, &pointer, NULL) && pointer.len == 26 && memcmp(pointer.data, "/0/parameters/properties/a", 26) == 0);
+    hr_grammar_free(grammar);
 
     FAILS(hr_grammar_from_choices(NULL, 0, &none, &error), HR_ERROR_GRAMMAR, "empty");
     choices[1].data = NULL;

@@ -55,9 +55,7 @@ impl Case {
         let patterns = |texts: &[String]| -> Vec<Vec<Symbol>> {
             texts.iter().map(|text| symbols(text, self.with_special)).collect()
         };
-        let (triggers, mut forbidden) = (patterns(&self.triggers), patterns(&self.forbidden));
-        // Free text holds no special token, so that it holds none of these texts either.
-        forbidden.retain(|text| text.iter().all(|symbol| symbol.is_ok()));
+        let (triggers, forbidden) = (patterns(&self.triggers), patterns(&self.forbidden));
         let is_text = |text: &[Symbol]| {
             let bytes: Option<Vec<u8>> = text.iter().map(|symbol| symbol.ok()).collect();
             bytes.is_some_and(|bytes| std::str::from_utf8(&bytes).is_ok())
@@ -68,10 +66,13 @@ impl Case {
                 return false;
             }
             let fired = triggers.iter().filter(|trigger| read.ends_with(trigger));
-            if let Some(trigger) = fired.max_by_key(|trigger| trigger.len()) {
-                let before = &read[..end - trigger.len()];
-                let Some((Ok(b'!'), rest)) = text[end..].split_first() else { return false };
-                return is_text(before) && (rest.is_empty() || self.accepts(rest));
+            if let Some(longest) = fired.map(|trigger| trigger.len()).max() {
+                let before = &read[..end - longest];
+                let Some((Ok(digit), rest)) = text[end..].split_first() else { return false };
+                let of_digit = triggers.get(usize::from(digit.wrapping_sub(b'0')));
+                let is_read =
+                    of_digit.is_some_and(|trigger| trigger.len() == longest && read.ends_with(trigger));
+                return is_read && is_text(before) && (rest.is_empty() || self.accepts(rest));
             }
         }
         self.may_end && is_text(text)
@@ -80,13 +81,17 @@ impl Case {
     fn constraint(&self) -> Option<Constraint> {
         let mut builder = GrammarBuilder::new();
         let rule = builder.declare("text");
-        let (again, mark) = (builder.rule_node(rule), builder.nodes.literal(b"!"));
+        let again = builder.rule_node(rule);
         let rest = builder.nodes.alt(&[again, NodeId::EMPTY]);
-        let target = builder.nodes.seq(mark, rest);
         let mut spec = UntilSpec::text();
         spec.forbidden = self.forbidden.iter().map(|text| text.as_str().into()).collect();
         spec.may_end = self.may_end;
-        let spec = self.triggers.iter().fold(spec, |spec, text| spec.trigger(text, target));
+        // Behind a trigger stands its number.
+        for (digit, text) in (b'0'..).zip(&self.triggers) {
+            let mark = builder.nodes.literal(&[digit]);
+            let target = builder.nodes.seq(mark, rest);
+            spec = spec.trigger(text, target);
+        }
         let body = builder.nodes.until(spec).ok()?;
         builder.define(rule, body).unwrap();
         let grammar = builder.build(again, None).ok()?;
@@ -152,7 +157,8 @@ fn free_text_is_what_a_naive_search_says() {
                 .copied()
                 .filter(|&token| {
                     let bytes = vocabulary.bytes(token);
-                    vocabulary.is_special(token) || bytes.iter().all(|byte| b"ab<s>!\xc3\xa9".contains(byte))
+                    vocabulary.is_special(token)
+                        || bytes.iter().all(|byte| b"ab<s>012\xc3\xa9".contains(byte))
                 })
                 .collect();
             let from = if likely.is_empty() { &allowed } else { &likely };
@@ -175,7 +181,7 @@ fn free_text_is_what_a_naive_search_says() {
 /// Every text of up to five symbols is read to its end exactly where it belongs to the case.
 #[test]
 fn short_texts_are_read_as_a_naive_search_says() {
-    let letters: Vec<Symbol> = vec![Ok(b'a'), Ok(b'b'), Ok(b'<'), Ok(b'!'), Err(0), Err(1)];
+    let letters: Vec<Symbol> = vec![Ok(b'a'), Ok(b'b'), Ok(b'<'), Ok(b'0'), Ok(b'1'), Err(0), Err(1)];
     let table: &[(&[&str], &[&str], bool)] = &[
         (&["ab"], &[], true),
         (&["ab", "b<"], &["aa"], true),
@@ -184,6 +190,8 @@ fn short_texts_are_read_as_a_naive_search_says() {
         (&["<s>b", "<s>a"], &["a<s>"], true),
         (&["a<s>a"], &["ab"], false),
         (&["b", "ab"], &[], true),
+        (&["a<s>", "ba<s>"], &[], true),
+        (&["<s>", "b<s>"], &["ab<s>"], false),
     ];
     for &(triggers, forbidden, may_end) in table {
         let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();

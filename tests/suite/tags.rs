@@ -163,11 +163,202 @@ fn formats_accept_and_refuse() {
             &["a", "", "x"],
             &["<"],
         ),
+        // Tokens by their numbers: 266 is `<|s|>`, 267 is `<|e|>`, 256 is the text `<a>`.
+        (
+            r#"{"type": "token_triggered_tags", "trigger_tokens": [266, 256], "tags": [
+                {"begin": {"token": 266}, "content": {"value": "1"}, "end": {"token": 267}},
+                {"begin": {"token": 256}, "content": {"value": "2"}, "end": ""}]}"#
+                .into(),
+            &["", "x<|s|>1<|e|>y<a>2z", "<[266]>1"],
+            &["x<|e|>", "<|s|>1<[267]>", "<a>1"],
+        ),
+        (
+            r#"{"type": "token_dispatch", "rules": [[266, {"value": "1"}], ["<|e|>", {"value": "2"}]],
+                "exclude_tokens": [256]}"#
+                .into(),
+            &["", "<|s|>1a<|e|>2", "<[266]>", "<a"],
+            &["<|s|>2", "<a>", "<|e|>1"],
+        ),
+        (
+            r#"{"type": "tag", "begin": "b", "content": {"type": "any_text"}, "end": {"token": 256}}"#.into(),
+            &["b<a>", "bx<<a>"],
+            &["b<a><a>", "b<[256]>"],
+        ),
+        // Of triggers that end in one token, the longest is read.
+        (
+            r#"{"type": "triggered_tags", "triggers": ["<|s|>", "b<|s|>", "ab<|s|>"], "tags": [
+                {"begin": "<|s|>", "content": {"value": "1"}, "end": "."},
+                {"begin": "b<|s|>", "content": {"value": "2"}, "end": "."},
+                {"begin": "ab<|s|>", "content": {"value": "3"}, "end": "."}]}"#
+                .into(),
+            &["<|s|>1.", "a<|s|>1.", "b<|s|>2.", "bb<|s|>2.", "ab<|s|>3.", "xab<|s|>3.<|s|>1."],
+            &["b<|s|>1.", "ab<|s|>2.", "ab<|s|>1.", "cb<|s|>3."],
+        ),
+        // A tag's end wins over a trigger of the same text.
+        (
+            r#"{"type": "tag", "begin": "(", "end": "<f=", "content": {"type": "triggered_tags",
+                "triggers": ["<f=", "<g="], "tags": [
+                {"begin": "<f=a>", "content": {"value": "1"}, "end": "."},
+                {"begin": "<g=", "content": {"value": "2"}, "end": "."}]}}"#
+                .into(),
+            &["(<f=", "(x<f=", "(x<g=2.<f="],
+            &["(<f=a>1.<f=", "(x", "(<g=2."],
+        ),
+        (
+            r#"{"type": "tag", "begin": "(", "end": "<|e|>", "content": {"type": "triggered_tags",
+                "triggers": ["<|e|>"], "tags": [{"begin": "<|e|>", "content": {"value": "1"}, "end": "."}],
+                "at_least_one": true}}"#
+                .into(),
+            &["(<|e|>1.<|e|>", "(<|e|>1.x<|e|>"],
+            &["(<|e|>", "(<|e|>1.<|e|>1.<|e|>"],
+        ),
+        // An end that holds a trigger is read behind text without either.
+        (
+            r#"{"type": "tag", "begin": "(", "end": "<f=a>", "content": {"type": "triggered_tags",
+                "triggers": ["<f="], "tags": [{"begin": "<f=a>", "content": {"value": "1"}, "end": "."}]}}"#
+                .into(),
+            &["(<f=a>", "(x<f=a>1.<f=a>"],
+            &["(<f=", "(x<f=a>1."],
+        ),
     ];
     for (format, accepted, refused) in table {
         let constraint = constraint(&format);
         accepted.iter().for_each(|text| assert!(reads(&constraint, text), "{format} must accept {text:?}"));
         refused.iter().for_each(|text| assert!(!reads(&constraint, text), "{format} must refuse {text:?}"));
+    }
+}
+
+/// A tag ends at the first occurrence of its end, whatever its free text stands in.
+#[test]
+fn free_text_ends_at_the_first_end() {
+    let wrappers = [
+        "TEXT",
+        r#"{"type": "or", "elements": [TEXT, {"value": "q"}]}"#,
+        r#"{"type": "optional", "content": TEXT}"#,
+        r#"{"type": "repeat", "min": 1, "max": 1, "content": TEXT}"#,
+        r#"{"type": "sequence", "elements": [TEXT, {"type": "optional", "content": {"value": "q"}}]}"#,
+        r#"{"type": "sequence", "elements": [TEXT, {"type": "tags_with_separator", "separator": ",",
+            "tags": [{"begin": "{", "content": {"value": ""}, "end": "}"}]}]}"#,
+        r#"{"type": "or", "elements": [{"type": "optional", "content": {"type": "or", "elements": [TEXT]}}]}"#,
+        r#"{"type": "triggered_tags", "triggers": ["{"], "stop_after_first": true, "excludes": EXCLUDES,
+            "tags": [{"begin": "{", "content": {"value": ""}, "end": "}"}]}"#,
+    ];
+    type Texts = &'static [&'static str];
+    // The fields of the text, its excludes, the tag's end, and the texts behind the tag's beginning
+    // that are accepted and refused.
+    type Row = (&'static str, &'static str, &'static str, Texts, Texts);
+    let table: &[Row] = &[
+        ("", "[]", r#"">>""#, &[">>", "x>>", "x>y>>"], &["x>>>", ">>>", "x>>y>>"]),
+        (r#", "max_chars": 3"#, "[]", r#"">>""#, &[">>", "x>>", "x>y>>"], &["x>>>", ">>>"]),
+        (r#", "excludes": ["xa"]"#, r#"["xa"]"#, r#""ab""#, &["ab", "yab"], &["xab", "yxab", "xaab"]),
+        (r#", "excludes": ["<"]"#, r#"["<"]"#, r#"["<|e|>", "</t>"]"#, &["x</t>", "<|e|>"], &["<</t>"]),
+        (r#", "excludes": ["x<|e|>"]"#, r#"["x<|e|>"]"#, r#""<|e|>""#, &["<|e|>", "xy<|e|>"], &["x<|e|>"]),
+    ];
+    for (fields, excludes, end, accepted, refused) in table {
+        for wrapper in wrappers {
+            if fields.contains("max_chars") && wrapper.contains("EXCLUDES") {
+                continue;
+            }
+            let text = format!(r#"{{"type": "any_text"{fields}}}"#);
+            let content = wrapper.replace("TEXT", &text).replace("EXCLUDES", excludes);
+            let tag = format!(r#"{{"type": "tag", "begin": "(", "content": {content}, "end": {end}}}"#);
+            let constraint = constraint(&tag);
+            let read = |text: &str| reads(&constraint, &format!("({text}"));
+            accepted.iter().for_each(|text| assert!(read(text), "{tag} must accept {text:?}"));
+            refused.iter().for_each(|text| assert!(!read(text), "{tag} must refuse {text:?}"));
+        }
+    }
+}
+
+/// Plain free text in a row, or several times, is free text.
+#[test]
+fn plain_free_text_is_one_text() {
+    let tag =
+        |content: &str| format!(r#"{{"type": "tag", "begin": "(", "content": {content}, "end": ">>"}}"#);
+    let sequence = r#"{"type": "sequence", "elements": [{"type": "any_text", "max_chars": 1},
+        {"type": "star", "content": {"type": "any_text", "max_chars": 1}}, {"type": "any_text"}]}"#;
+    let counted =
+        r#"{"type": "repeat", "min": 1, "max": 2, "content": {"type": "any_text", "max_chars": 2}}"#;
+    let table: &[(String, &[&str], &[&str])] = &[
+        (tag(sequence), &["(>>", "(abc>>"], &["(a>>>", "(a>>b>>"]),
+        (counted.into(), &["", "abcd"], &["abcde"]),
+        (tag(counted), &["(abcd>>", "(>>"], &["(abcde>>", "(>>>"]),
+    ];
+    for (format, accepted, refused) in table {
+        let constraint = constraint(format);
+        accepted.iter().for_each(|text| assert!(reads(&constraint, text), "{format} must accept {text:?}"));
+        refused.iter().for_each(|text| assert!(!reads(&constraint, text), "{format} must refuse {text:?}"));
+    }
+}
+
+#[test]
+fn warnings_say_where() {
+    let table: &[(&str, &[&str])] = &[
+        (
+            r#"{"json_schema": {"properties": {"a": {"maxlength": 3}}}}"#,
+            &["#/format/json_schema/properties/a: `maxlength`"],
+        ),
+        (
+            r#"{"begin": "a", "end": "b", "content": {"type": "sequence", "elements": [{"value": "x"},
+                {"json_schema": {"then": true}}]}}"#,
+            &["#/format/content/elements/1/json_schema: `then`"],
+        ),
+        (
+            r#"{"begin": "a", "end": "<", "content": {"triggers": [">", "<"], "tags": [
+                {"begin": ">", "content": {"value": ""}, "end": "."},
+                {"begin": "<b", "content": {"json_schema": true}, "end": "."}]}}"#,
+            &["#/format/content/triggers/1: `triggers` has \"<\", which is also an end of the tag around it"],
+        ),
+        (r#"{"value": "a"}"#, &[]),
+    ];
+    for (format, expected) in table {
+        let tag = hedgerow::tags::parse(&format!(r#"{{"format": {format}}}"#)).unwrap();
+        let (_, warnings) = hedgerow::tags::compile_with_warnings(&tag, &Default::default()).unwrap();
+        let lines: Vec<String> = warnings.iter().map(|warning| warning.to_string()).collect();
+        assert_eq!(lines.len(), expected.len(), "{format}: {lines:?}");
+        for (line, expected) in lines.iter().zip(*expected) {
+            assert!(line.starts_with(expected), "{line}\n{expected}");
+        }
+    }
+}
+
+#[test]
+fn tokens_that_no_text_can_hold_are_errors() {
+    let table = [
+        ("300", "the grammar names the special token `<[300]>`, which the vocabulary does not have"),
+        ("\"<|x|>\"", "the grammar names the special token `<|x|>`, which the vocabulary does not have"),
+        ("200", "the grammar looks for the token `<[200]>` in text, but it is only a part of a character"),
+    ];
+    for (token, message) in table {
+        let tag =
+            format!(r#"{{"format": {{"type": "token_dispatch", "rules": [[{token}, {{"value": "x"}}]]}}}}"#);
+        let error = Constraint::structural_tag(&tag, &vocabulary()).err().map(|error| error.to_string());
+        assert_eq!(error.as_deref(), Some(message));
+    }
+}
+
+/// Rows of parts that may be empty lead from each part to all later ones. Formats nested in each
+/// other are compiled once each.
+#[test]
+fn large_formats_take_bounded_work() {
+    let any = r#"{"type": "any_text", "excludes": ["<"]}"#;
+    let row = format!(r#"{{"type": "sequence", "elements": [{}]}}"#, vec![any; 1000].join(","));
+    let mut nested = any.to_owned();
+    for _ in 0..12 {
+        nested = format!(
+            r#"{{"type": "star", "content": {{"type": "sequence", "elements": [
+                {{"begin": "<t>", "end": "</t>", "content": {nested}}}, {any}]}}}}"#
+        );
+    }
+    let nested = format!(r#"{{"begin": "<t>", "end": "</t>", "content": {nested}}}"#);
+    for (format, text) in [(row, "Hello there"), (nested, "<t><t></t>a</t>")] {
+        let constraint = constraint(&format);
+        let mut matcher = constraint.matcher();
+        for byte in text.bytes() {
+            assert!(matcher.mask().unwrap().contains(TokenId(byte.into())), "{text}");
+            assert!(matcher.advance(TokenId(byte.into())).unwrap(), "{text}");
+        }
+        assert!(matcher.is_accepting());
     }
 }
 
@@ -225,7 +416,7 @@ fn errors_say_where_and_what_to_do() {
         ),
         (
             r#"{"format": {"triggers": ["<"], "tags": [{"begin": "[", "content": {"value": ""}, "end": "]"}]}}"#,
-            "#/format/tags/0: this tag begins with \"[\", which no trigger begins; add a trigger",
+            "#/format/tags/0: this tag begins with \"[\", which no trigger begins; add a trigger that its `begin` starts with",
         ),
         (
             r#"{"format": {"triggers": ["<", "["], "tags": [{"begin": "[", "content": {"value": ""}, "end": ""}]}}"#,

@@ -311,7 +311,10 @@ fn faults_are_named() {
     let tool = |rest: &str| format!(r#"[{{"name": "f"{rest}}}]"#);
     let table = [
         ("3".to_owned(), "#: tools must be a list, and not a number"),
-        ("{}".to_owned(), "#: there is no list `tools` in this object"),
+        (
+            "{}".to_owned(),
+            "#: there is no list `tools` in this object; give a list of tools, or an object with the list under `tools`",
+        ),
         ("[3]".to_owned(), "#/0: a tool must be an object, and not a number"),
         ("[{}]".to_owned(), "#/0: `name` is missing"),
         (r#"[{"name": ""}]"#.to_owned(), "#/0/name: the name of this tool is empty"),
@@ -321,7 +324,7 @@ fn faults_are_named() {
         ),
         (
             r#"[{"name": "f"}, {"function": {"name": "f"}}]"#.to_owned(),
-            "#/1/function: two tools are named \"f\"; the first is at #/0",
+            "#/1/function: two tools are named \"f\"; rename one of them; the first is at #/0",
         ),
         (
             tool(r#", "parameters": 3"#),
@@ -348,11 +351,11 @@ fn faults_are_named() {
     };
     let bad =
         compile(&tool(r#", "parameters": {"properties": {"x": {"type": "nothing"}}}"#), ToolChoice::Auto);
-    assert!(bad.starts_with("#/0: ") && bad.contains("#/properties/x/type"), "{bad}");
+    assert!(bad.starts_with("#/0/parameters: ") && bad.contains("#/properties/x/type"), "{bad}");
     let none = compile(&tool(""), ToolChoice::Named("g".into()));
-    assert_eq!(none, "#: the tool choice names \"g\", which is no tool");
+    assert_eq!(none, "#: the tool choice names \"g\", which is no tool; tools are f");
     let empty = compile("[]", ToolChoice::Required);
-    assert_eq!(empty, "#: a call is required, and there is no tool");
+    assert_eq!(empty, "#: a call is required, and there is no tool; give tools, or the tool choice \"auto\"");
     let unknown = Preset::named("hermess").unwrap_err().to_string();
     assert_eq!(unknown, "#: there is no format of calls named \"hermess\"; did you mean \"hermes\"?");
 }

@@ -143,6 +143,7 @@ impl From<EngineError> for CallError {
         let kind = match error {
             EngineError::Grammar(error) => return error.into(),
             EngineError::UnknownSpecialToken(_)
+            | EngineError::PartialCharacter(_)
             | EngineError::Unspellable
             | EngineError::Ambiguous { .. } => Kind::Grammar,
             EngineError::EmptyVocabulary => Kind::Vocabulary,

@@ -88,11 +88,14 @@ impl GrammarSource {
             }
             GrammarSource::StructuralTag { text, arguments } => {
                 let options = TagOptions::default().schema(arguments.options()?);
-                plain(tags::compile(&tags::parse(text)?, &options)?)
+                let (grammar, warnings) = tags::compile_with_warnings(&tags::parse(text)?, &options)?;
+                Compiled { grammar, warnings }
             }
             GrammarSource::Tools { text, arguments } => {
                 let tools = Tools::from_json(text)?;
-                plain(tools.grammar(&arguments.preset()?, &arguments.options()?)?)
+                let (grammar, warnings) =
+                    tools.grammar_with_warnings(&arguments.preset()?, &arguments.options()?)?;
+                Compiled { grammar, warnings }
             }
             GrammarSource::Regex { pattern, dialect } => {
                 plain(regex::compile(pattern, policy::<Dialect>("dialect", dialect)?)?)

@@ -535,6 +535,12 @@ def test_limits_and_warnings(bytes_vocabulary: hr.Vocabulary) -> None:
         )
     [warning] = hr.Grammar.json_schema({"colour": "red"}).warnings()
     assert warning.keyword == "colour"
+    tag = {"format": {"type": "json_schema", "json_schema": {"colour": "red"}}}
+    [warning] = hr.Grammar.structural_tag(tag).warnings()
+    assert (warning.pointer, warning.keyword) == ("#/format/json_schema", "colour")
+    tool = {"name": "paint", "parameters": {"properties": {"with": {"colour": "red"}}}}
+    [warning] = hr.Grammar.tools([tool], "hermes").warnings()
+    assert warning.pointer == "#/0/parameters/properties/with"
 
 
 def test_views(bytes_vocabulary: hr.Vocabulary) -> None:

@@ -22,6 +22,11 @@ use crate::vocab::{TokenSet, Vocabulary};
 use hashbrown::HashMap;
 use std::sync::Arc;
 
+/// A state with no more threads than these, its header among them, is small enough.
+const FEW: usize = 8;
+/// Threads with one continuation that are compared with each other.
+const MANY: usize = 64;
+
 /// The machine's tables. All of it is used under the graph's lock.
 pub(in crate::engine) struct Machine {
     /// The grammar's nodes and languages, those of expanded lazy nodes among them.
@@ -144,7 +149,7 @@ impl Machine {
     /// Looks up the names of tokens that the grammar reads, in this vocabulary.
     ///
     /// # Errors
-    /// [`EngineError::UnknownSpecialToken`].
+    /// [`EngineError::UnknownSpecialToken`], [`EngineError::PartialCharacter`].
     pub fn set_tokens(&mut self, grammar: &Grammar, vocabulary: &Vocabulary) -> Result<(), EngineError> {
         for (special, name) in grammar.pool().specials() {
             if let Some(text) = ordinary_text(vocabulary, name) {
@@ -154,7 +159,7 @@ impl Machine {
         for (special, tokens) in grammar.pool().token_sets() {
             self.token_sets.insert(special, Arc::new(token_set(vocabulary, tokens)?));
         }
-        self.markers = Markers::of(vocabulary);
+        self.markers = Markers::of(grammar, vocabulary)?;
         Ok(())
     }
 
@@ -320,12 +325,51 @@ impl Machine {
             merged.push(first.with_cont(cont));
             i += run;
         }
+        if !self.pool.stops_at_marks() {
+            self.drop_covered(&mut merged);
+        }
         let id = self.states.intern(&merged);
         if id.0 >= StateId::LIMIT {
             let limit = u64::from(StateId::LIMIT);
             return Err(EngineError::Limit { what: "states of one graph", limit, field: "graph_bytes" });
         }
         Ok(id)
+    }
+
+    /// Drops threads that read no more than another one with the same continuation. In a row of
+    /// texts of at most so many characters, each text may have begun at every byte, and the one
+    /// that began last may go on for longest. Readers of events need all of them.
+    fn drop_covered(&self, threads: &mut Vec<Thread>) {
+        if threads.len() <= FEW {
+            return;
+        }
+        let languages = &self.pool.languages;
+        let read = |thread: &Thread| match thread.awaits() {
+            Awaits::Language(language) => Some(language),
+            Awaits::Special(_) => None,
+        };
+        let mut sorted: Vec<Thread> = threads[1..].to_vec();
+        sorted.sort_unstable_by_key(|thread| (thread.cont, thread.capture));
+        let mut covered: Vec<Thread> = Vec::new();
+        for same in sorted.chunk_by(|a, b| (a.cont, a.capture) == (b.cont, b.capture)) {
+            if same.len() < 2 || same.len() > MANY {
+                continue;
+            }
+            for (i, thread) in same.iter().enumerate() {
+                let is_covered = |(j, other): (usize, &Thread)| match (read(other), read(thread)) {
+                    // Of two equal ones, which are never here, the first would stay.
+                    (Some(whole), Some(part)) => i != j && languages.covers_by_count(whole, part),
+                    _ => false,
+                };
+                if same.iter().enumerate().any(is_covered) {
+                    covered.push(*thread);
+                }
+            }
+        }
+        if !covered.is_empty() {
+            covered.sort_unstable();
+            threads.retain(|thread| covered.binary_search(thread).is_err());
+        }
     }
 
     /// The bytes that can come next in `state`.

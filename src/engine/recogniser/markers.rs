@@ -10,11 +10,14 @@
 //! free text, the bytes before the token, the token, and so on. This is exact because the token
 //! cannot come anywhere else.
 
-use crate::automata::until::{Pattern, Until};
-use crate::automata::{LangId, UNBOUNDED};
-use crate::grammar::{MarkId, Node, NodeId, NodePool, UntilSpec};
+use crate::automata::until::{Pattern, Until, UntilError};
+use crate::automata::{LangId, UNBOUNDED, interrupt};
+use crate::engine::error::EngineError;
+use crate::engine::special_tokens::{ordinary_text, special_token};
+use crate::grammar::{Grammar, MarkId, Marker, Node, NodeId, NodePool, UntilSpec};
 use crate::vocab::Vocabulary;
 use hashbrown::{HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The names of a vocabulary's special tokens, and the nodes that were bound to them.
@@ -26,19 +29,43 @@ pub(super) struct Markers {
     names: HashSet<Box<str>>,
     /// Bytes of the names, longest first, each once.
     lengths: Vec<usize>,
+    /// The tokens that markers name, by these names.
+    tokens: HashMap<Arc<str>, Piece<Box<str>>>,
     bound: HashMap<NodeId, NodeId>,
 }
 
-/// A piece of a text.
-#[derive(PartialEq, Eq, Debug)]
-enum Piece<'t> {
-    Bytes(&'t str),
-    Special(&'t str),
+/// A piece of a text: bytes, or a special token by its name.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+enum Piece<T> {
+    Bytes(T),
+    Special(T),
 }
 
+type Pieces<'t> = Vec<Piece<&'t str>>;
+
 impl Markers {
-    pub(super) fn of(vocabulary: &Vocabulary) -> Self {
-        Markers { unread: Some(vocabulary.clone()), ..Markers::default() }
+    /// The names of a vocabulary, and the tokens that the grammar's markers name.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownSpecialToken`], [`EngineError::PartialCharacter`].
+    pub(super) fn of(grammar: &Grammar, vocabulary: &Vocabulary) -> Result<Self, EngineError> {
+        let mut markers = Markers { unread: Some(vocabulary.clone()), ..Markers::default() };
+        let pool = grammar.pool();
+        for id in 0..pool.len() as u32 {
+            let Node::Until(spec) = pool.node(NodeId(id)) else { continue };
+            let triggers = spec.triggers.iter();
+            let all = triggers.flat_map(|trigger| {
+                std::iter::once(&trigger.text).chain(trigger.markers.iter().map(|marker| &marker.0))
+            });
+            for marker in all.chain(&spec.forbidden) {
+                if let Marker::Token(name) = marker
+                    && !markers.tokens.contains_key(name)
+                {
+                    markers.tokens.insert(name.clone(), token(vocabulary, name)?);
+                }
+            }
+        }
+        Ok(markers)
     }
 
     /// Reads the vocabulary's names, the first time.
@@ -56,7 +83,7 @@ impl Markers {
         self.lengths.iter().filter_map(|&length| text.get(..length)).find(|name| self.names.contains(*name))
     }
 
-    fn pieces<'t>(&self, text: &'t str) -> Vec<Piece<'t>> {
+    fn pieces<'t>(&self, text: &'t str) -> Pieces<'t> {
         let mut pieces = Vec::new();
         let (mut from, mut at) = (0, 0);
         while let Some(next) = text[at..].chars().next() {
@@ -76,32 +103,51 @@ impl Markers {
         }
         pieces
     }
-}
 
-impl Markers {
-    /// True if `text` names no special token.
-    fn is_bytes(&self, text: &str) -> bool {
-        self.pieces(text).iter().all(|piece| matches!(piece, Piece::Bytes(_)))
-    }
-
-    /// The bytes before the first special token.
-    fn head_bytes(&self, text: &str) -> usize {
-        match self.pieces(text).first() {
-            Some(Piece::Bytes(bytes)) => bytes.len(),
-            _ => 0,
+    /// The pieces of a marker.
+    fn cut<'t>(&'t self, marker: &'t Marker) -> Pieces<'t> {
+        match marker {
+            Marker::Text(text) => self.pieces(text),
+            Marker::Token(name) => match self.tokens.get(name) {
+                Some(Piece::Bytes(text)) => vec![Piece::Bytes(text)],
+                Some(Piece::Special(name)) => vec![Piece::Special(name)],
+                None => vec![Piece::Special(name)],
+            },
         }
     }
 
-    /// True if the name of a token in `text` begins before the byte `border` and ends behind it.
-    fn crosses(&self, text: &str, border: usize) -> bool {
+    /// The bytes of a marker, if it has no special token in it.
+    fn bytes_of<'t>(&'t self, marker: &'t Marker) -> Option<&'t str> {
+        match self.cut(marker).as_slice() {
+            [] => Some(""),
+            [Piece::Bytes(bytes)] => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// True if the name of a token in a marker begins before the byte `border` and ends behind it.
+    fn crosses(&self, marker: &Marker, border: usize) -> bool {
         let mut at = 0;
-        self.pieces(text).iter().any(|piece| {
+        self.cut(marker).iter().any(|piece| {
             let (Piece::Bytes(part) | Piece::Special(part)) = piece;
             let from = at;
             at += part.len();
             matches!(piece, Piece::Special(_)) && from < border && border < at
         })
     }
+}
+
+/// The token of a marker: a special one by one and the same name, or the text of an ordinary one.
+fn token(vocabulary: &Vocabulary, name: &str) -> Result<Piece<Box<str>>, EngineError> {
+    if let Some(bytes) = ordinary_text(vocabulary, name) {
+        return match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(Piece::Bytes(text.into())),
+            Err(_) => Err(EngineError::PartialCharacter(name.to_owned())),
+        };
+    }
+    let id = special_token(vocabulary, name)?;
+    let named = vocabulary.name(id).filter(|name| vocabulary.special(name) == Some(id));
+    Ok(Piece::Special(named.map_or_else(|| format!("<[{}]>", id.0), str::to_owned).into()))
 }
 
 impl Markers {
@@ -116,7 +162,10 @@ impl Markers {
         }
         let mut binder = Binder { markers: self, pool };
         let bound = match source {
-            Node::Spelled(text) => binder.spelled(&text),
+            Node::Spelled(text) => {
+                let pieces = binder.markers.pieces(&text);
+                binder.spelled(&pieces)
+            }
             Node::Until(spec) => binder.free_text(&spec),
             _ => node,
         };
@@ -131,11 +180,73 @@ impl Markers {
 }
 
 /// A marker that has a special token in it, what follows it, and the marks before it.
-#[derive(Clone, Copy)]
 struct TokenMarker<'s> {
-    marker: &'s str,
+    pieces: Pieces<'s>,
+    /// The pieces of the trigger that the marker begins with.
+    trigger: Pieces<'s>,
     target: NodeId,
     marks: &'s [MarkId],
+}
+
+/// The texts of bytes and tokens that end free text at a special token, or that may not end there.
+///
+/// Each has a *head*, the bytes before its first special token, and a *tail* from that token on. A
+/// table has the heads by their tails. The heads of one tail are sorted by their bytes from the
+/// last to the first, each with true if the text is forbidden.
+#[derive(Default)]
+struct Rivals<'s>(HashMap<Pieces<'s>, BTreeMap<Vec<u8>, (&'s str, bool)>>);
+
+impl<'s> Rivals<'s> {
+    fn add(&mut self, pieces: &Pieces<'s>, is_forbidden: bool) {
+        let (head, tail) = split_head(pieces);
+        let heads = self.0.entry(tail.to_vec()).or_default();
+        heads.entry(backwards(head)).or_insert((head, is_forbidden)).1 |= is_forbidden;
+    }
+
+    /// The heads that a text with this trigger must not end with: another trigger or forbidden text
+    /// comes to its end before this trigger, or at the same place and counts more.
+    fn before(&self, trigger: &[Piece<&'s str>]) -> Vec<&'s str> {
+        let (own, tail) = split_head(trigger);
+        let reversed = backwards(own);
+        let mut heads = Vec::new();
+        // Of two heads before one token, one ends with the other.
+        let mut look = |shorter: &[Piece<&'s str>], is_whole: bool| {
+            let Some(table) = self.0.get(shorter) else { return };
+            let shorter = (0..reversed.len()).filter_map(|length| table.get(&reversed[..length]));
+            let longer = table.range(reversed.clone()..).take_while(|entry| entry.0.starts_with(&reversed));
+            for &(head, is_forbidden) in shorter.chain(longer.map(|entry| entry.1)) {
+                if is_forbidden || !is_whole || head.len() > own.len() {
+                    heads.push(head);
+                }
+            }
+        };
+        for (i, piece) in tail.iter().enumerate() {
+            if let Piece::Bytes(bytes) = piece {
+                let borders = bytes.char_indices().map(|(at, _)| at).skip(1);
+                for border in borders {
+                    let mut shorter = tail[..=i].to_vec();
+                    shorter[i] = Piece::Bytes(&bytes[..border]);
+                    look(&shorter, false);
+                }
+            }
+            look(&tail[..=i], i + 1 == tail.len());
+        }
+        heads.sort_unstable();
+        heads.dedup();
+        heads
+    }
+}
+
+fn backwards(text: &str) -> Vec<u8> {
+    text.bytes().rev().collect()
+}
+
+/// The bytes before the first special token, and the rest.
+fn split_head<'p, 's>(pieces: &'p [Piece<&'s str>]) -> (&'s str, &'p [Piece<&'s str>]) {
+    match pieces.split_first() {
+        Some((Piece::Bytes(head), tail)) => (head, tail),
+        _ => ("", pieces),
+    }
 }
 
 /// Makes nodes of markers.
@@ -145,9 +256,9 @@ struct Binder<'b> {
 }
 
 impl Binder<'_> {
-    fn spelled(&mut self, text: &str) -> NodeId {
+    fn spelled(&mut self, pieces: &[Piece<&str>]) -> NodeId {
         let mut nodes = Vec::new();
-        for piece in self.markers.pieces(text) {
+        for piece in pieces {
             nodes.push(match piece {
                 Piece::Bytes(bytes) => self.pool.literal(bytes.as_bytes()),
                 Piece::Special(name) => self.pool.special(name),
@@ -157,91 +268,147 @@ impl Binder<'_> {
     }
 
     fn free_text(&mut self, spec: &UntilSpec) -> NodeId {
-        let mut patterns: Vec<Pattern> = Vec::new();
-        let mut targets: Vec<NodeId> = Vec::new();
+        let markers = self.markers;
+        if spec.is_empty {
+            let all = spec.triggers.iter().flat_map(|trigger| &trigger.markers);
+            let mut all: Vec<(Pieces<'_>, NodeId)> =
+                all.map(|(marker, target)| (markers.cut(marker), *target)).collect();
+            let node = self.one_of(&mut all);
+            return if spec.may_end { self.pool.alt(&[node, NodeId::EMPTY]) } else { node };
+        }
+        let mut triggers: Vec<ByteTrigger<'_>> = Vec::new();
+        let mut by_text: HashMap<&str, usize> = HashMap::new();
         let mut special: Vec<TokenMarker<'_>> = Vec::new();
-        for (i, trigger) in spec.triggers.iter().enumerate() {
-            let is_bytes = self.markers.is_bytes(&trigger.text);
+        let mut rivals = Rivals::default();
+        for trigger in &spec.triggers {
+            interrupt::spend(1);
+            let bytes = markers.bytes_of(&trigger.text);
             let mut rests = Vec::new();
+            let length = trigger.text.text().len();
             for (marker, target) in &trigger.markers {
                 // The name of a token may go on beyond the trigger's text. Then the marker has a
                 // token in it.
-                match marker.get(trigger.text.len()..) {
-                    Some(rest) if is_bytes && !self.markers.crosses(marker, trigger.text.len()) => {
-                        rests.push((rest, *target));
+                match marker.text().get(length..) {
+                    Some(rest) if bytes.is_some() && !markers.crosses(marker, length) => {
+                        rests.push((markers.pieces(rest), *target));
                     }
-                    _ => special.push(TokenMarker { marker, target: *target, marks: &trigger.marks }),
+                    _ => {
+                        let pieces = markers.cut(marker);
+                        let trigger_pieces = match bytes {
+                            Some(_) => pieces.clone(),
+                            None => markers.cut(&trigger.text),
+                        };
+                        rivals.add(&trigger_pieces, false);
+                        let (target, marks) = (*target, &*trigger.marks);
+                        special.push(TokenMarker { pieces, trigger: trigger_pieces, target, marks });
+                    }
                 }
             }
-            if is_bytes {
-                let label = (!rests.is_empty()).then_some(i as u32);
-                patterns.push(Pattern { text: trigger.text.to_string(), label });
+            let Some(text) = bytes else { continue };
+            let at = *by_text.entry(text).or_insert(triggers.len());
+            match triggers.get_mut(at) {
+                Some(same) => same.rests.append(&mut rests),
+                None => triggers.push(ByteTrigger { text, rests, marks: &trigger.marks }),
             }
-            let target = self.one_of(&rests);
-            targets.push(self.behind(&trigger.marks, trigger.text.len(), target));
         }
-        for text in spec.forbidden.iter().filter(|text| self.markers.is_bytes(text)) {
-            patterns.push(Pattern { text: text.to_string(), label: None });
+        let mut patterns: Vec<Pattern> = Vec::with_capacity(triggers.len() + spec.forbidden.len());
+        let mut targets: Vec<NodeId> = Vec::with_capacity(triggers.len());
+        for (i, trigger) in triggers.iter_mut().enumerate() {
+            let label = (!trigger.rests.is_empty()).then_some(i as u32);
+            patterns.push(Pattern { text: trigger.text.to_owned(), label });
+            let target = self.one_of(&mut trigger.rests);
+            targets.push(self.behind(trigger.marks, trigger.text.len(), target));
         }
-        if spec.is_empty {
-            let mut markers: Vec<(&str, NodeId)> = Vec::new();
-            let triggers = spec.triggers.iter().flat_map(|trigger| &trigger.markers);
-            markers.extend(triggers.map(|(marker, target)| (&**marker, *target)));
-            markers.sort_unstable();
-            markers.dedup();
-            let node = self.one_of(&markers);
-            return if spec.may_end { self.pool.alt(&[node, NodeId::EMPTY]) } else { node };
+        for forbidden in &spec.forbidden {
+            match markers.bytes_of(forbidden) {
+                Some(text) => patterns.push(Pattern { text: text.to_owned(), label: None }),
+                None => rivals.add(&markers.cut(forbidden), true),
+            }
         }
         let mut ways = Vec::with_capacity(3);
         if spec.may_end || !special.is_empty() {
-            let text = self.text_without(&patterns, spec.max_chars);
+            let text = self.text_without(&patterns);
             if spec.may_end {
-                let free = self.pool.terminal(text);
+                let counted = self.counted(spec.max_chars, "");
+                let free = self.pool.languages.inter(&[text, counted]);
+                let free = self.pool.terminal(free);
                 let end = self.behind(&spec.marks_at_end, 0, NodeId::EMPTY);
                 ways.push(self.pool.seq(free, end));
             }
-            self.before_tokens(text, &special, &mut ways);
+            self.before_tokens(text, spec.max_chars, &special, &rivals, &mut ways);
         }
         if patterns.iter().any(|pattern| pattern.label.is_some()) {
-            // The grammar's patterns were checked when it was made, all of them and as bytes.
-            if let Ok(until) = Until::new(patterns) {
-                let language = self.pool.languages.machine(Arc::new(until));
-                ways.push(self.pool.switch(language, &targets));
-            }
+            self.before_bytes(patterns, spec.max_chars, &targets, &mut ways);
         }
         self.pool.alt(&ways)
     }
 
     /// Free text without any of the patterns.
-    fn text_without(&mut self, patterns: &[Pattern], max_chars: u32) -> LangId {
+    fn text_without(&mut self, patterns: &[Pattern]) -> LangId {
         let texts = patterns.iter().map(|pattern| pattern.text.clone()).collect();
         let languages = &mut self.pool.languages;
-        let text = Until::text(texts).map(|text| languages.machine(Arc::new(text)));
-        let text = text.unwrap_or(LangId::NEVER);
+        Until::text(texts).map_or(LangId::NEVER, |text| languages.machine(Arc::new(text)))
+    }
+
+    /// At most so many characters, and then `end`.
+    fn counted(&mut self, max_chars: u32, end: &str) -> LangId {
+        let languages = &mut self.pool.languages;
         if max_chars == UNBOUNDED {
-            return text;
+            return LangId::ALL;
         }
         let character = languages.char_class(&[(0, 0x10_ffff)]);
         let counted = languages.repeat(character, 0, max_chars);
-        languages.inter(&[text, counted])
+        let end = languages.bytes(end.as_bytes());
+        languages.concat(counted, end)
+    }
+
+    /// Free text up to a trigger of bytes, and what follows it.
+    fn before_bytes(
+        &mut self,
+        patterns: Vec<Pattern>,
+        max_chars: u32,
+        targets: &[NodeId],
+        ways: &mut Vec<NodeId>,
+    ) {
+        let Some(until) = searched(patterns.clone()) else { return };
+        if max_chars == UNBOUNDED {
+            let language = self.pool.languages.machine(Arc::new(until));
+            ways.push(self.pool.switch(language, targets));
+            return;
+        }
+        // The characters before a trigger are counted, so each has a language of its own.
+        for pattern in &patterns {
+            let Some(label) = pattern.label else { continue };
+            let only = |other: &Pattern| Pattern {
+                label: other.label.filter(|&other| other == label),
+                text: other.text.clone(),
+            };
+            let Some(until) = searched(patterns.iter().map(only).collect()) else { continue };
+            let counted = self.counted(max_chars, &pattern.text);
+            let language = self.pool.languages.machine(Arc::new(until));
+            let language = self.pool.languages.inter(&[language, counted]);
+            let before = self.pool.terminal(language);
+            ways.push(self.pool.seq(before, targets[label as usize]));
+        }
     }
 
     /// One of the markers, and what follows it. All markers without special tokens are one sorted
     /// set.
-    fn one_of(&mut self, markers: &[(&str, NodeId)]) -> NodeId {
+    fn one_of(&mut self, markers: &mut [(Pieces<'_>, NodeId)]) -> NodeId {
         let mut ways: Vec<NodeId> = Vec::new();
         let mut sorted: Vec<(&str, NodeId)> = Vec::new();
-        for &(marker, target) in markers {
-            if marker.is_empty() {
-                ways.push(target);
-            } else if self.markers.is_bytes(marker) {
-                sorted.push((marker, target));
-            } else {
-                let node = self.spelled(marker);
-                ways.push(self.pool.seq(node, target));
+        for (pieces, target) in &*markers {
+            match pieces.as_slice() {
+                [] => ways.push(*target),
+                [Piece::Bytes(bytes)] => sorted.push((bytes, *target)),
+                pieces => {
+                    let node = self.spelled(pieces);
+                    ways.push(self.pool.seq(node, *target));
+                }
             }
         }
         sorted.sort_unstable();
+        sorted.dedup();
         let mut targets: Vec<NodeId> = Vec::new();
         let mut literals: Vec<(Vec<u8>, u32)> = Vec::new();
         for same in sorted.chunk_by(|a, b| a.0 == b.0) {
@@ -265,35 +432,67 @@ impl Binder<'_> {
     }
 
     /// Free text, then one of the markers that have a token in them, then what follows it.
-    fn before_tokens(&mut self, text: LangId, markers: &[TokenMarker<'_>], ways: &mut Vec<NodeId>) {
-        let free = self.pool.terminal(text);
-        let mut at_once = Vec::new();
-        for &TokenMarker { marker, target, marks } in markers {
-            let node = self.spelled(marker);
-            let rest = self.pool.seq(node, target);
-            let head = match self.markers.pieces(marker).first() {
-                Some(Piece::Bytes(bytes)) => self.pool.languages.bytes(bytes.as_bytes()),
-                _ => {
-                    at_once.push(self.behind(marks, 0, rest));
-                    continue;
-                }
-            };
-            let head_bytes = self.markers.head_bytes(marker);
+    fn before_tokens(
+        &mut self,
+        text: LangId,
+        max_chars: u32,
+        markers: &[TokenMarker<'_>],
+        rivals: &Rivals<'_>,
+        ways: &mut Vec<NodeId>,
+    ) {
+        // What follows equal texts is one node.
+        let mut behind: Vec<(LangId, NodeId)> = Vec::with_capacity(markers.len());
+        for TokenMarker { pieces, trigger, target, marks } in markers {
+            interrupt::spend(1);
+            let (head, tail) = split_head(pieces);
+            let token = self.spelled(tail);
+            let rest = self.pool.seq(token, *target);
+            let mut parts = vec![text, self.counted(max_chars, head)];
             // The bytes before the token are text, too: no pattern may end in them.
-            let languages = &mut self.pool.languages;
-            let ending = languages.concat(LangId::ALL, head);
-            let language = languages.inter(&[text, ending]);
-            let before = self.pool.terminal(language);
-            let rest = match *self.pool.node(rest) {
-                Node::Seq(_, rest) => rest,
-                _ => NodeId::EMPTY,
-            };
-            let rest = self.behind(marks, head_bytes, rest);
+            if !head.is_empty() {
+                parts.push(self.ending_with(head));
+            }
+            for head in rivals.before(trigger) {
+                let ending = self.ending_with(head);
+                parts.push(self.pool.languages.not(ending));
+            }
+            let language = self.pool.languages.inter(&parts);
+            behind.push((language, self.behind(marks, head.len(), rest)));
+        }
+        behind.sort_unstable();
+        for same in behind.chunk_by(|a, b| a.0 == b.0) {
+            let rests: Vec<NodeId> = same.iter().map(|rest| rest.1).collect();
+            let before = self.pool.terminal(same[0].0);
+            let rest = self.pool.alt(&rests);
             ways.push(self.pool.seq(before, rest));
         }
-        if !at_once.is_empty() {
-            let rest = self.pool.alt(&at_once);
-            ways.push(self.pool.seq(free, rest));
+    }
+
+    /// Texts that end with these bytes.
+    fn ending_with(&mut self, bytes: &str) -> LangId {
+        let languages = &mut self.pool.languages;
+        let bytes = languages.bytes(bytes.as_bytes());
+        languages.concat(LangId::ALL, bytes)
+    }
+}
+
+/// A trigger without special tokens, and what follows it.
+struct ByteTrigger<'s> {
+    text: &'s str,
+    rests: Vec<(Pieces<'s>, NodeId)>,
+    marks: &'s [MarkId],
+}
+
+/// The automaton of the patterns. A trigger that holds another pattern is never read; the grammar's
+/// patterns were checked when it was made, but for tokens that it names by their ids.
+fn searched(mut patterns: Vec<Pattern>) -> Option<Until> {
+    loop {
+        match Until::new(patterns.clone()) {
+            Ok(until) => return Some(until),
+            Err(UntilError::Unreachable { trigger, .. }) => {
+                patterns.retain(|pattern| pattern.label.is_none() || pattern.text != trigger);
+            }
+            Err(_) => return None,
         }
     }
 }
@@ -307,7 +506,7 @@ mod tests {
         let names = ["<|a|>", "<|a|>b", "|>"].map(Box::from);
         let mut markers = Markers { names: names.into_iter().collect(), ..Markers::default() };
         markers.lengths = vec![6, 5, 2];
-        let cases: &[(&str, &[Piece<'_>])] = &[
+        let cases: &[(&str, &[Piece<&str>])] = &[
             ("", &[]),
             ("é<|a", &[Piece::Bytes("é<|a")]),
             ("é<|a|>", &[Piece::Bytes("é"), Piece::Special("<|a|>")]),

@@ -364,9 +364,14 @@ impl Recogniser {
                 machine.add_thread(language, cont, capture)?;
             }
             Node::Seq(first, second) => {
+                let is_nullable = machine.pool.is_nullable(first);
+                // In a row of parts that may all be empty, every part leads to all later ones.
+                if is_nullable && !machine.builder.entered.insert((node, cont, capture)) {
+                    return Ok(());
+                }
                 let after = machine.push_then(second, cont);
                 machine.enter(first, after, capture);
-                if machine.pool.is_nullable(first) {
+                if is_nullable {
                     machine.enter(second, cont, capture);
                 }
             }

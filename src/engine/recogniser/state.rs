@@ -141,7 +141,8 @@ pub(in crate::engine) struct StateBuilder {
     pub threads: Vec<Thread>,
     /// True if the output may end in the state.
     pub accepting: bool,
-    /// Rules and lazy nodes that were entered already: the only nodes that lead back to themselves.
+    /// Nodes that were entered already. Those are noted that may be entered often: rules and lazy
+    /// nodes, which lead back to themselves, and rows of parts that may be empty.
     pub entered: HashSet<Entry>,
     /// Nodes that are still to be entered.
     pub pending: Vec<Entry>,
