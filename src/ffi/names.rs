@@ -17,6 +17,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("Budget::Cut", "`cut_at_limit` of hr_generation_options"),
     ("SchemaOptions::document", "`documents` of hr_schema_options"),
     ("Vocabulary::with_model_size", "hr_vocab_with_model_size()"),
+    ("lark::Options::module", "the modules of hr_grammar_from_lark()"),
 ];
 
 /// The message with C names for options: "raise `Limits::nodes`" becomes "raise `nodes` of
@@ -62,6 +63,7 @@ mod tests {
             ("raise `Limits::nodes` or not", "raise `nodes` of hr_limits or not"),
             ("`SchemaOptions::document`", "`documents` of hr_schema_options"),
             ("with `Vocabulary::with_model_size` where", "with hr_vocab_with_model_size() where"),
+            ("with `lark::Options::module`", "with the modules of hr_grammar_from_lark()"),
             ("the pattern `a::b` and `x`", "the pattern `a::b` and `x`"),
             ("an odd ` and `Limits::nodes", "an odd ` and `Limits::nodes"),
             ("one `", "one `"),

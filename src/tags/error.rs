@@ -12,10 +12,24 @@ pub(super) fn empty(what: &str) -> CompileError {
     of_kind(CompileErrorKind::Empty, "", what)
 }
 
-/// The error of a schema, pattern or grammar at `pointer`, as an error of the whole tag.
+/// The error of a schema, pattern or grammar at `pointer`, as an error of the whole tag. The place
+/// of an error in a schema is that in the tag: `#/type` of the schema at `#/format/json_schema` is
+/// `#/format/json_schema/type`. A place in another document stays what it is.
 pub(super) fn nested(pointer: &str, error: impl Into<CompileError>) -> CompileError {
     let error = error.into();
-    of_kind(error.kind(), pointer, &error).because(error)
+    let place = match error.location() {
+        Some(Location::Json { pointer: inner, keyword }) => {
+            let place = inner.strip_prefix('#').map(|inner| format!("#{pointer}{inner}"));
+            Some(Location::Json { pointer: place.unwrap_or_else(|| inner.clone()), keyword: keyword.clone() })
+        }
+        _ => None,
+    };
+    let outer = of_kind(error.kind(), pointer, &error);
+    let outer = match place {
+        Some(place) => outer.at(place),
+        None => outer,
+    };
+    outer.because(error)
 }
 
 fn of_kind(kind: CompileErrorKind, pointer: &str, what: impl std::fmt::Display) -> CompileError {

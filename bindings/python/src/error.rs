@@ -1,5 +1,6 @@
 //! Errors of the library as exceptions of `hedgerow.errors`.
 
+use super::names::in_python;
 use hedgerow::engine::EngineError;
 use hedgerow::engine::Interrupted;
 use hedgerow::grammar::{CompileError, CompileErrorKind, GrammarError, Location};
@@ -42,7 +43,7 @@ pub struct CallError {
 
 impl CallError {
     fn new(kind: Kind, message: String) -> Self {
-        let message = if kind == Kind::Limit { in_python(&message) } else { message };
+        let message = in_python(&message);
         CallError { kind, message, position: None, pointer: None, keyword: None }
     }
 
@@ -100,20 +101,6 @@ impl CallError {
         }
         Ok(PyErr::from_value(class.call((self.message,), Some(&places))?))
     }
-}
-
-/// The message with Python's names for limits: "raise `Limits::nodes`" becomes "raise
-/// `Limits(nodes=…)`".
-fn in_python(message: &str) -> String {
-    let mut parts = message.split("`Limits::");
-    let mut result = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        match part.split_once('`') {
-            Some((field, rest)) => result.push_str(&format!("`Limits({field}=…)`{rest}")),
-            None => result.push_str(part),
-        }
-    }
-    result.replace("`SchemaOptions::fuel`", "the option `fuel`")
 }
 
 impl From<Interrupted> for CallError {

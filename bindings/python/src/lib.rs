@@ -24,6 +24,8 @@ mod interrupt;
 mod limits;
 mod masks;
 mod matcher;
+mod names;
+mod parameter_set;
 mod sampler;
 mod schema_options;
 mod token;
@@ -50,5 +52,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(masks::fill_masks, module)?)?;
     module.add_function(wrap_pyfunction!(masks::mask_logits, module)?)?;
     module.add_function(wrap_pyfunction!(sampler::sample_batch, module)?)?;
+    module.add_function(wrap_pyfunction!(sampler::raw_logprobs, module)?)?;
+    module.add_function(wrap_pyfunction!(sampler::detect_watermark, module)?)?;
+    module.add_function(wrap_pyfunction!(parameter_set::read_parameters, module)?)?;
     Ok(())
 }

@@ -104,6 +104,13 @@ impl Matcher {
         self.try_ask(py, |matcher| matcher.advance(token))
     }
 
+    /// Reads tokens one after the other, up to the first that may not come; gives how many were
+    /// read. One call for all: for drafts, and outputs that are read again.
+    fn advance_all(&self, py: Python<'_>, tokens: &Bound<'_, PyAny>) -> PyResult<usize> {
+        let tokens = self::tokens(tokens)?;
+        self.try_ask(py, |matcher| matcher.advance_all(&tokens))
+    }
+
     /// Reads text as one step. False if it may not come; then nothing has changed.
     fn advance_bytes(&self, py: Python<'_>, text: &Bound<'_, PyAny>) -> PyResult<bool> {
         let bytes = self::text(text)?;

@@ -9,8 +9,9 @@ use super::error::CallError;
 use super::masks::lock_order;
 use super::token::{Whole, numbers, token, tokens};
 use hedgerow::TokenId;
+use hedgerow::sampling::logprobs::{self, Logprobs};
 use hedgerow::sampling::presets::{PRESETS, Preset, RECIPES};
-use hedgerow::sampling::{LogitRow, Parameter, Sampler as Inner, SamplingError, SamplingParams};
+use hedgerow::sampling::{LogitRow, Parameter, Sampler as Inner, SamplingError, SamplingParams, Watermark};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
@@ -90,25 +91,29 @@ fn params(options: Option<&Bound<'_, PyDict>>, mut params: SamplingParams) -> Py
 /// Logits as the caller has them.
 enum Logits<'py> {
     Array(Array<'py>),
-    List(Vec<f32>),
+    /// Rows of a list, or of 64-bit floats, as 32-bit floats; the rows follow each other.
+    Narrowed {
+        rows: usize,
+        columns: usize,
+        all: Vec<f32>,
+    },
 }
 
 impl<'py> Logits<'py> {
     fn of(object: &Bound<'py, PyAny>) -> PyResult<Self> {
         match Array::readable(object, "logits") {
             Ok(array) if array.element == Element::F64 => {
-                let rows: Rows<&[f64]> = array.rows("logits", Element::F64)?;
-                match rows.rows {
-                    1 => Ok(Logits::List(rows.row(0).iter().map(|&logit| logit as f32).collect())),
-                    rows => Err(PyValueError::new_err(format!("there are {rows} rows of logits; give one"))),
-                }
+                let given: Rows<&[f64]> = array.rows("logits", Element::F64)?;
+                let rows = (0..given.rows).map(|row| &given.all[row * given.stride..][..given.columns]);
+                let all = rows.flatten().map(|&logit| logit as f32).collect();
+                Ok(Logits::Narrowed { rows: given.rows, columns: given.columns, all })
             }
             Ok(array) => Ok(Logits::Array(array)),
             Err(error)
                 if error.is_instance_of::<PyTypeError>(object.py()) && !object.hasattr("__dlpack__")? =>
             {
-                match object.extract() {
-                    Ok(list) => Ok(Logits::List(list)),
+                match object.extract::<Vec<f32>>() {
+                    Ok(all) => Ok(Logits::Narrowed { rows: 1, columns: all.len(), all }),
                     Err(_) if object.is_instance_of::<PyList>() || object.is_instance_of::<PyTuple>() => {
                         Err(PyTypeError::new_err("logits are a row of floats, which this list is not"))
                     }
@@ -122,7 +127,9 @@ impl<'py> Logits<'py> {
     /// Each row.
     fn rows(&self) -> PyResult<Vec<LogitRow<'_>>> {
         match self {
-            Logits::List(list) => Ok(vec![LogitRow::F32(list)]),
+            Logits::Narrowed { rows, columns, all } => {
+                Ok((0..*rows).map(|row| LogitRow::F32(&all[row * columns..][..*columns])).collect())
+            }
             Logits::Array(array) => match array.element {
                 Element::F32 => {
                     let rows: Rows<&[f32]> = array.rows("logits", Element::F32)?;
@@ -138,7 +145,9 @@ impl<'py> Logits<'py> {
                         _ => slices.map(LogitRow::Bf16).collect(),
                     })
                 }
-                _ => Err(PyTypeError::new_err("logits holds no 16- or 32-bit floats")),
+                _ => Err(PyTypeError::new_err(
+                    "logits holds integers; it must hold floats of 16, 32 or 64 bits",
+                )),
             },
         }
     }
@@ -163,6 +172,73 @@ fn mask_of<'a>(array: Option<&'a Array<'_>>) -> PyResult<Option<&'a [u32]>> {
         count => Err(PyValueError::new_err(format!("there are {count} rows of masks; give one"))),
     }
 }
+
+/// The one row of logits, to be written.
+fn one_row<T>(rows: Rows<&mut [T]>) -> PyResult<&mut [T]> {
+    match rows.rows {
+        1 => Ok(&mut rows.all[..rows.columns]),
+        count => Err(PyValueError::new_err(format!("there are {count} rows of logits; give one"))),
+    }
+}
+
+/// The `Logprobs` of Python.
+fn logprobs_record(py: Python<'_>, found: Logprobs) -> PyResult<Bound<'_, PyAny>> {
+    let class = py.import("hedgerow.errors")?.getattr("Logprobs")?;
+    class.call1((found.chosen, distribution_list(found.top)))
+}
+
+/// The logarithms of probabilities in the softmax of a row as the model gave it, without mask,
+/// penalties or temperature: of `token`, and of the `top` most probable tokens.
+#[pyfunction(name = "logprobs")]
+#[pyo3(signature = (logits, token, top=None), text_signature = "(logits, token, top=0)")]
+pub fn raw_logprobs<'py>(
+    logits: &Bound<'py, PyAny>,
+    token: &Bound<'py, PyAny>,
+    top: Option<Whole<'_>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let (token, top) = (self::token(token)?, top.map_or(Ok(0), |top| top.count("top"))?);
+    let held = Logits::of(logits)?;
+    let row = held.row()?;
+    logprobs_record(logits.py(), outside(logits.py(), move || Ok(logprobs::raw(row, token, top)?))?)
+}
+
+/// The evidence for a watermark in tokens: how many of them had a green list, how many were on
+/// theirs, and the distance from chance in standard deviations.
+///
+/// `vocabulary_size` is the length of the rows of logits that the tokens were drawn from, and
+/// `watermark` the option of the `Sampler` that drew them.
+#[pyfunction]
+#[pyo3(
+    signature = (tokens, vocabulary_size, watermark=None),
+    text_signature = "(tokens, vocabulary_size, watermark=(0.25, 2.0))"
+)]
+pub fn detect_watermark<'py>(
+    py: Python<'py>,
+    tokens: &Bound<'py, PyAny>,
+    vocabulary_size: Whole<'_>,
+    watermark: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let tokens = self::tokens(tokens)?;
+    // A vocabulary is shuffled as a whole, so its size bounds the memory.
+    let size = vocabulary_size.within("vocabulary_size", MAX_WATERMARKED)? as usize;
+    let rule = match watermark {
+        None => Watermark::default(),
+        Some(given) => {
+            let options = PyDict::new(py);
+            options.set_item("watermark", given)?;
+            let params = params(Some(&options), SamplingParams::default())?;
+            params.validate().map_err(|error| CallError::from(error).raise(py))?;
+            let off = || PyValueError::new_err("watermark is off; give the ratio and the bias");
+            params.watermark.ok_or_else(off)?
+        }
+    };
+    let found = outside(py, move || Ok(rule.detect(&tokens, size)))?;
+    let class = py.import("hedgerow.errors")?.getattr("WatermarkEvidence")?;
+    class.call1((found.scored, found.green, found.z_score))
+}
+
+/// The largest vocabulary whose green lists are made.
+const MAX_WATERMARKED: u64 = 1 << 24;
 
 impl Sampler {
     /// Does something with a row of logits and a mask.
@@ -278,9 +354,11 @@ impl Sampler {
         })
     }
 
-    /// Applies to a row of 32-bit logits, in place, what the chain does to single tokens: biases,
-    /// bans, penalties and the mask, which gives minus infinity. Temperature and truncations are
-    /// left out. For loops that rank tokens.
+    /// Applies to a row of 32- or 64-bit logits, in place, what the chain does to single tokens:
+    /// biases, bans, penalties and the mask, which gives minus infinity. Temperature and
+    /// truncations are left out. For loops that rank tokens.
+    ///
+    /// Sums and products are 32-bit floats. A 64-bit logit that nothing applies to stays as it is.
     #[pyo3(signature = (logits, mask=None))]
     fn process(
         &self,
@@ -292,12 +370,46 @@ impl Sampler {
         let masks = mask.map(|mask| Array::readable(mask, "mask")).transpose()?;
         masks.as_ref().map_or(Ok(()), |masks| array.check_apart(masks))?;
         let mask = mask_of(masks.as_ref())?;
-        let rows: Rows<&mut [f32]> = array.rows_mut("logits", Element::F32)?;
-        if rows.rows != 1 {
-            return Err(PyValueError::new_err(format!("there are {} rows of logits; give one", rows.rows)));
+        match array.element {
+            Element::F64 => {
+                let row = one_row(array.rows_mut::<f64>("logits", Element::F64)?)?;
+                outside(py, move || {
+                    let given: Vec<f32> = row.iter().map(|&logit| logit as f32).collect();
+                    let mut narrow = given.clone();
+                    lock(&self.0)?.process(&mut narrow, mask)?;
+                    for (logit, (before, after)) in row.iter_mut().zip(given.into_iter().zip(narrow)) {
+                        if before != after {
+                            *logit = f64::from(after);
+                        }
+                    }
+                    Ok(())
+                })
+            }
+            Element::F16 | Element::Bf16 => Err(PyTypeError::new_err(
+                "logits holds 16-bit floats; process writes its results into floats of 32 or 64 bits",
+            )),
+            _ => {
+                let row = one_row(array.rows_mut::<f32>("logits", Element::F32)?)?;
+                outside(py, move || Ok(lock(&self.0)?.process(row, mask)?))
+            }
         }
-        let row = &mut rows.all[..rows.columns];
-        outside(py, move || Ok(lock(&self.0)?.process(row, mask)?))
+    }
+
+    /// The logarithms of probabilities in the distribution that `sample` draws from: of `token`,
+    /// and of the `top` most probable tokens. `hedgerow.logprobs` gives them as the model does.
+    #[pyo3(signature = (logits, token, top=None, mask=None), text_signature = "($self, logits, token, top=0, mask=None)")]
+    fn logprobs<'py>(
+        &self,
+        logits: &Bound<'py, PyAny>,
+        token: &Bound<'py, PyAny>,
+        top: Option<Whole<'_>>,
+        mask: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (token, top) = (self::token(token)?, top.map_or(Ok(0), |top| top.count("top"))?);
+        let found = self.with_row(logits, mask, |sampler, row, mask| {
+            Ok(logprobs::processed(&sampler.distribution(row, mask)?, token, top))
+        })?;
+        logprobs_record(logits.py(), found)
     }
 
     /// Takes a token into the history.

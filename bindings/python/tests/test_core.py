@@ -8,6 +8,7 @@ import ctypes
 import errno
 import json
 import pickle
+import re
 import subprocess
 import sys
 import weakref
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import hedgerow as hr
 import pytest
+from conftest import ROOT
 
 PERSON = '{"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]}'
 
@@ -35,6 +37,9 @@ TAG = {
 }
 
 
+SCHEMA_FORMAT = {"type": "json_schema"}
+
+
 def bits(mask: memoryview) -> list[int]:
     return [32 * at + bit for at, word in enumerate(mask) for bit in range(32) if word >> bit & 1]
 
@@ -52,6 +57,8 @@ def test_first_mask(words: hr.Vocabulary) -> None:
     fork = matcher.fork()
     assert fork.advance(3) and fork.is_accepting and not matcher.is_accepting
     assert matcher.validate([3, 3]) == 1 and matcher.output_len == 1
+    fork = matcher.fork()
+    assert fork.advance_all([]) == 0 and fork.advance_all([3, 3]) == 1 and fork.output_len == 2
     matcher.rollback()
     assert matcher.output_len == 0 and matcher.state_id == constraint.matcher().state_id
     assert matcher.advance_bytes("no") and matcher.is_accepting
@@ -164,6 +171,29 @@ def test_events(bytes_vocabulary: hr.Vocabulary) -> None:
             hr.GrammarError,
             {"pointer": "/format/type"},
         ),
+        # A schema inside a tag: the place in the tag, whatever it is that is wrong.
+        (
+            hr.Grammar.structural_tag({"format": {**SCHEMA_FORMAT, "json_schema": {"items": {"type": "x"}}}}),
+            hr.GrammarError,
+            {"pointer": "/format/json_schema/items/type", "keyword": "type"},
+        ),
+        (
+            hr.Grammar.structural_tag(
+                {
+                    "format": {
+                        "type": "sequence",
+                        "elements": [{"type": "any_text"}, {**SCHEMA_FORMAT, "json_schema": {"type": "x"}}],
+                    }
+                }
+            ),
+            hr.GrammarError,
+            {"pointer": "/format/elements/1/json_schema/type", "keyword": "type"},
+        ),
+        (
+            hr.Grammar.structural_tag({"format": {"type": "regex", "pattern": "["}}),
+            hr.GrammarError,
+            {"pointer": "/format/pattern", "keyword": None},
+        ),
         (hr.Grammar.regex("[a-"), hr.GrammarError, {}),
         (hr.Grammar.choice([]), hr.GrammarError, {}),
         (hr.Grammar.gbnf('root ::= "a'), hr.GrammarError, {"line": 1}),
@@ -227,6 +257,10 @@ def test_bad_arguments(words: hr.Vocabulary, bytes_vocabulary: hr.Vocabulary) ->
         (TypeError, lambda: hr.Compiler(words).compile(hr.Grammar.choice(["yes"]), eos=[1.9])),
         (hr.VocabularyError, lambda: hr.Compiler(words).compile(hr.Grammar.choice(["yes"]), eos="</s>")),
         (TypeError, lambda: matcher.validate(3)),
+        (TypeError, lambda: matcher.advance_all(["x"])),
+        (ValueError, lambda: matcher.advance_all([1 << 30])),
+        (TypeError, lambda: hr.explain("x", "y")),
+        (TypeError, lambda: hr.explain(matcher.constraint, 3)),
         (TypeError, lambda: matcher.advance_bytes(3)),
         (TypeError, lambda: matcher.fill_mask(bytearray(4))),
         (TypeError, lambda: matcher.fill_mask(array.array("d", [0.0]))),
@@ -262,6 +296,7 @@ def test_bad_arguments(words: hr.Vocabulary, bytes_vocabulary: hr.Vocabulary) ->
         (hr.VocabularyError, lambda: hr.Vocabulary.from_tokenizer(b"{}")),
         (FileNotFoundError, lambda: hr.Vocabulary.from_tokenizer("/nowhere/tokenizer.json")),
         (FileNotFoundError, lambda: hr.Vocabulary.from_gguf("/nowhere.gguf")),
+        (FileNotFoundError, lambda: hr.Vocabulary.from_tokenizer("Qwen/Qwen3-8B")),
         (TypeError, lambda: hr.Vocabulary.from_tokenizer(3)),
         (hr.VocabularyError, lambda: words.with_eos([99])),
         (hr.VocabularyError, lambda: words.with_eos("</s>")),
@@ -284,7 +319,44 @@ def test_bad_arguments(words: hr.Vocabulary, bytes_vocabulary: hr.Vocabulary) ->
         with pytest.raises(kind) as caught:
             call()
         assert not isinstance(caught.value, hr.InternalError), number
+        assert "::" not in str(caught.value) and " --" not in str(caught.value), number
     assert matcher.output_len == 0 and matcher.advance(0)
+
+
+NAMES = {
+    "Limits::{field}",
+    "SchemaOptions::document",
+    "lark::Options::module",
+}
+"""The names of Rust in the library's messages that have a name in Python."""
+
+
+def test_messages_name_python() -> None:
+    """A message names what the caller can use: keywords and methods."""
+    cases = [
+        (hr.Grammar.json_schema({"$ref": "https://x.test/a"}), "with `documents=`"),
+        (hr.Grammar.lark("%import mine.x\nstart: x"), "with `modules=`"),
+        (hr.Grammar.json_schema({"oneOf": [{"not": {"minLength": 1}}, {"maxLength": 3}]}, fuel=3), "`fuel`"),
+    ]
+    for grammar, said in cases:
+        with pytest.raises(hr.HedgerowError) as caught:
+            grammar.check()
+        message = str(caught.value)
+        assert said in message and "::" not in message and " --" not in message and "`--" not in message
+    # All others are found in the sources: whoever adds a name adds it to the package's table, too.
+    source = ROOT / "src"
+    folders = ("automata", "engine", "grammar", "sampling", "schema", "syntax", "tags", "vocab")
+    found = {
+        name
+        for folder in folders
+        for file in sorted((source / folder).rglob("*.rs"))
+        for line in file.read_text().splitlines()
+        if not line.lstrip().startswith("//")
+        for name in re.findall(r"`((?:\w+::)+(?:\w+|\{\w+\}))`|`(--[a-z-]+)", line)
+        for name in name
+        if name
+    }
+    assert found == NAMES
 
 
 class Six:
@@ -537,10 +609,10 @@ def test_limits_and_warnings(bytes_vocabulary: hr.Vocabulary) -> None:
     assert warning.keyword == "colour"
     tag = {"format": {"type": "json_schema", "json_schema": {"colour": "red"}}}
     [warning] = hr.Grammar.structural_tag(tag).warnings()
-    assert (warning.pointer, warning.keyword) == ("#/format/json_schema", "colour")
+    assert (warning.pointer, warning.keyword) == ("/format/json_schema", "colour")
     tool = {"name": "paint", "parameters": {"properties": {"with": {"colour": "red"}}}}
     [warning] = hr.Grammar.tools([tool], "hermes").warnings()
-    assert warning.pointer == "#/0/parameters/properties/with"
+    assert warning.pointer == "/0/parameters/properties/with"
 
 
 def test_views(bytes_vocabulary: hr.Vocabulary) -> None:

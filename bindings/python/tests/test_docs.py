@@ -1,25 +1,27 @@
-"""Programs of the documentation run as they stand.
+"""Programs of the documentation run as they stand, those of a page one after the other.
 
-A block may use names that the text around it gives: `tokenizer`, `model`, `schema`. `GIVEN` makes
-them, by file and number of the block, and skips a block by the name of a package that it lacks.
+A page may say what it takes for granted: files of a model, a server's engine. `PAGES` has a
+function for each block, which makes that; a block without the packages that it needs is skipped, by
+their name.
 """
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-import hedgerow as hr
 import pytest
 from conftest import ROOT
 
 TOKENIZER = ROOT / "examples" / "data" / "tiny.tokenizer.json"
-SCHEMA = {"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]}
 Names = dict[str, Any]
-PAGES = {
+Given = Callable[[pytest.MonkeyPatch, Path, Names], None]
+FILES = {
     "README.md": Path(__file__).parents[1] / "README.md",
     "python.md": ROOT / "docs" / "python.md",
     "engines.md": ROOT / "docs" / "engines.md",
@@ -28,79 +30,88 @@ PAGES = {
 
 def blocks(page: str) -> list[str]:
     """The Python programs of a page."""
-    return [part.split("```", 1)[0] for part in PAGES[page].read_text().split("```python\n")[1:]]
+    return [part.split("```", 1)[0] for part in FILES[page].read_text().split("```python\n")[1:]]
 
 
-def nothing(patch: pytest.MonkeyPatch, folder: Path) -> Names:
-    return {}
+def nothing(patch: pytest.MonkeyPatch, folder: Path, names: Names) -> None:
+    pass
 
 
-def a_tokenizer(patch: pytest.MonkeyPatch, folder: Path) -> Names:
+def a_path(patch: pytest.MonkeyPatch, folder: Path, names: Names) -> None:
+    """The block reads a file below the current folder, and has a model of pydantic."""
     pytest.importorskip("pydantic")
-    tokenizers = pytest.importorskip("tokenizers")
-    return {"hr": hr, "tokenizer": tokenizers.Tokenizer.from_file(str(TOKENIZER))}
-
-
-def a_path(patch: pytest.MonkeyPatch, folder: Path) -> Names:
-    """The block reads a file below the current folder."""
     (folder / "models" / "llama-3.1").mkdir(parents=True)
     (folder / "models" / "llama-3.1" / "tokenizer.json").symlink_to(TOKENIZER)
     patch.chdir(folder)
-    return {}
 
 
-def tensors(patch: pytest.MonkeyPatch, folder: Path) -> Names:
-    torch = pytest.importorskip("torch")
-    vocabulary = hr.Vocabulary.from_tokenizer(TOKENIZER)
-    matcher = hr.compile(SCHEMA, vocabulary).matcher()
-    logits = torch.zeros(2, vocabulary.size)
-    return {"vocabulary": vocabulary, "matcher": matcher, "logits": logits, "batch_size": 2, "row": 1}
+def pydantic(patch: pytest.MonkeyPatch, folder: Path, names: Names) -> None:
+    pytest.importorskip("pydantic")
 
 
-def an_output(patch: pytest.MonkeyPatch, folder: Path) -> Names:
-    vocabulary = hr.Vocabulary.from_tokenizer(TOKENIZER)
-    constraint = hr.compile(SCHEMA, vocabulary)
-    output = vocabulary.greedy_tokenize('{"age": 3}')
-    return {"constraint": constraint, "output": output, "send": print}
+def tensors(patch: pytest.MonkeyPatch, folder: Path, names: Names) -> None:
+    pytest.importorskip("torch")
 
 
-def a_machine(patch: pytest.MonkeyPatch, folder: Path) -> Names:
-    vocabulary = hr.Vocabulary.from_tokenizer(TOKENIZER)
-    constraint = hr.compile(hr.Grammar.choice(["yes", "no"]), vocabulary)
-    token = constraint.matcher().allowed_tokens()[0]
-    return {"hr": hr, "constraint": constraint, "token": token, "mask": vocabulary.mask_buffer()}
-
-
-def a_model(patch: pytest.MonkeyPatch, folder: Path) -> Names:
+def a_model(patch: pytest.MonkeyPatch, folder: Path, names: Names) -> None:
+    """transformers gives a tiny random model, whatever its name is."""
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
     from engine_tokenizer import byte_tokenizer
 
+    torch.manual_seed(3)
     tokenizer = byte_tokenizer()
     sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}
     heads = {"num_attention_heads": 2, "num_key_value_heads": 2, "eos_token_id": tokenizer.eos_token_id}
-    config = transformers.LlamaConfig(vocab_size=len(tokenizer), **sizes, **heads)
+    config = transformers.LlamaConfig(vocab_size=len(tokenizer) + 6, **sizes, **heads)
     model = transformers.LlamaForCausalLM(config).eval()
-    inputs = {"input_ids": torch.tensor([[5, 6, 7]])}
-    return {"hr": hr, "tokenizer": tokenizer, "model": model, "inputs": inputs, "Person": SCHEMA}
+    patch.setattr(transformers.AutoTokenizer, "from_pretrained", lambda name: tokenizer)
+    patch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", lambda name: model)
 
 
-def vllm(patch: pytest.MonkeyPatch, folder: Path) -> Names:
-    """The engine itself needs a GPU; its arguments are judged."""
+def a_model_in_outlines(patch: pytest.MonkeyPatch, folder: Path, names: Names) -> None:
+    pytest.importorskip("outlines")
+    a_model(patch, folder, names)
+
+
+def vllm(patch: pytest.MonkeyPatch, folder: Path, names: Names) -> None:
+    """The engine itself needs a GPU. One that draws the least token stands in its place, and asks the
+    logits processor as it does.
+    """
+    pytest.importorskip("torch")
     module = pytest.importorskip("vllm")
+    pytest.importorskip("vllm.tokenizers")
+    import torch
+    import vllm.tokenizers
+    from engine_tokenizer import byte_tokenizer
+
+    tokenizer = byte_tokenizer()
+    patch.setattr(vllm.tokenizers, "cached_tokenizer_from_config", lambda **_: tokenizer)
+    model_config = SimpleNamespace(get_vocab_size=lambda: len(tokenizer))
+    config = SimpleNamespace(model_config=model_config, speculative_config=None)
 
     class LLM:
         def __init__(self, model: str, *, logits_processors: list[str]) -> None:
             [path] = logits_processors
             name, _, member = path.partition(":")
-            processor = getattr(__import__(name, fromlist=[member]), member)
-            processor.validate_params(module.SamplingParams(extra_args={"hedgerow": {"json": SCHEMA}}))
+            kind = getattr(__import__(name, fromlist=[member]), member)
+            self.processor = kind(config, torch.device("cpu"), False)
+
+        def generate(self, prompt: str, params: Any) -> list[Any]:
+            self.processor.validate_params(params)
+            process = self.processor.new_req_logits_processor(params)
+            output: list[int] = []
+            while len(output) < params.max_tokens:
+                token = int(process(output, torch.zeros(len(tokenizer))).argmax())
+                if token == tokenizer.eos_token_id:
+                    break
+                output.append(token)
+            return [SimpleNamespace(outputs=[SimpleNamespace(text=tokenizer.decode(output))])]
 
     patch.setattr(module, "LLM", LLM, raising=False)
-    return {"schema": SCHEMA}
 
 
-def llama_cpp(patch: pytest.MonkeyPatch, folder: Path) -> Names:
+def llama_cpp(patch: pytest.MonkeyPatch, folder: Path, names: Names) -> None:
     package = ROOT / ".deps" / "libllama" / "python"
     model = ROOT / ".deps/models/smollm2-135m-instruct-q4_1/SmolLM2-135M-Instruct.Q4_1.gguf"
     if not (package.is_dir() and model.is_file()):
@@ -109,10 +120,9 @@ def llama_cpp(patch: pytest.MonkeyPatch, folder: Path) -> Names:
     pytest.importorskip("llama_cpp")
     (folder / "model.gguf").symlink_to(model)
     patch.chdir(folder)
-    return {"Person": SCHEMA}
 
 
-def in_xgrammars_place(patch: pytest.MonkeyPatch, folder: Path) -> Names:
+def in_xgrammars_place(patch: pytest.MonkeyPatch, folder: Path, names: Names) -> None:
     """The block gives other modules XGrammar's names, which are put back."""
     pytest.importorskip("torch")
     pytest.importorskip("transformers")
@@ -122,24 +132,40 @@ def in_xgrammars_place(patch: pytest.MonkeyPatch, folder: Path) -> Names:
     for name in {*loaded, "xgrammar", *(f"xgrammar.{part}" for part in PARTS)}:
         patch.setitem(sys.modules, name, sys.modules.get(name))
         del sys.modules[name]
-    return {}
 
 
-GIVEN: dict[str, list[Callable[[pytest.MonkeyPatch, Path], Names]]] = {
-    "README.md": [nothing, a_tokenizer, a_model],
-    "python.md": [a_path, an_output, a_machine, tensors, a_model],
-    "engines.md": [vllm, llama_cpp, in_xgrammars_place],
+PAGES: dict[str, list[Given]] = {
+    "README.md": [nothing, a_path, a_model],
+    "python.md": [a_path, nothing, nothing, tensors, nothing, a_model],
+    "engines.md": [pydantic, vllm, llama_cpp, a_model_in_outlines, in_xgrammars_place],
 }
+BEGINNINGS = {"README.md": [0, 1], "python.md": [0], "engines.md": [0]}
+"""The blocks of a page that the others go on from."""
+PRINTED = {("README.md", 2), ("python.md", 5), *(("engines.md", at) for at in (1, 2, 3))}
+"""The blocks that print a whole output."""
 
 
-@pytest.mark.parametrize("page, number", [(page, at) for page in GIVEN for at in range(len(GIVEN[page]))])
-def test_blocks_run(page: str, number: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    names = GIVEN[page][number](monkeypatch, tmp_path)
-    exec(compile(blocks(page)[number], f"{page}, block {number}", "exec"), names)
+@pytest.mark.parametrize("page, number", [(page, at) for page in PAGES for at in range(len(PAGES[page]))])
+def test_blocks_run(
+    page: str,
+    number: int,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    names: Names = {}
+    for at in [*(one for one in BEGINNINGS[page] if one < number), number]:
+        PAGES[page][at](monkeypatch, tmp_path, names)
+        exec(compile(blocks(page)[at], f"{page}, block {at}", "exec"), names)
+    if (page, number) in PRINTED:
+        said = capsys.readouterr().out.splitlines()[-1]
+        assert "age" in said and ("name" in said), said
+    if (page, number) == ("python.md", 1):
+        assert json.loads(capsys.readouterr().out) == {"city": "Oslo"}
 
 
 def test_all_blocks_are_known() -> None:
-    assert {page: len(blocks(page)) for page in PAGES} == {page: len(GIVEN[page]) for page in GIVEN}
+    assert {page: len(blocks(page)) for page in FILES} == {page: len(PAGES[page]) for page in PAGES}
     assert len(blocks("README.md")[0].splitlines()) <= 10
 
 

@@ -286,8 +286,14 @@ def test_stopping_without_a_generation(constraint: hr.Constraint) -> None:
     size = constraint.vocabulary.size
     processor(torch.tensor([[1, 2]]), torch.zeros(1, size))
     assert criterion(torch.tensor([[9, 9]]), None).tolist() == [False]
-    # A candidate that has left the constraint is over.
-    assert criterion(torch.tensor([[1, 2, 9], [1, 2, ord("{")]]), None).tolist() == [True, False]
+    # A candidate that has left the constraint is not whole, and beams have such candidates.
+    assert criterion(torch.tensor([[1, 2, 9], [1, 2, ord("{")]]), None).tolist() == [False, False]
+    # A row that goes on behind its end is over.
+    ended = hf.LogitsProcessor(hr.compile(hr.Grammar.choice(["a"]), constraint.vocabulary))
+    [end] = constraint.vocabulary.eos
+    for output in ([], [ord("a")], [ord("a"), end]):
+        ended(torch.tensor([[1, *output]]), torch.zeros(1, size))
+    assert hf.StoppingCriteria(ended)(torch.tensor([[1, ord("a"), end, 0]]), None).tolist() == [True]
     for wrong in (
         lambda: hf.StoppingCriteria(None),
         lambda: hf.LogitsProcessor("x"),
@@ -299,6 +305,62 @@ def test_stopping_without_a_generation(constraint: hr.Constraint) -> None:
             wrong()
     with pytest.raises(ValueError, match="prompt_length is -3"):
         hf.LogitsProcessor(constraint, prompt_length=-3)
+
+
+class Forbid:
+    """A processor that forbids some tokens, or all but some."""
+
+    def __init__(self, tokens: list[int], *, others: bool = False) -> None:
+        self.tokens = tokens
+        self.others = others
+
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
+        at = torch.zeros_like(scores, dtype=torch.bool)
+        at[:, self.tokens] = True
+        return scores.masked_fill(~at if self.others else at, -float("inf"))
+
+
+def test_processors_that_leave_no_token(constraint: hr.Constraint, model: Any) -> None:
+    [end] = constraint.vocabulary.eos
+    choice = hr.compile(hr.Grammar.choice(["a"]), constraint.vocabulary)
+    options = {**padded(0, PROMPT), "do_sample": False, "max_new_tokens": 4}
+    # No more than the output, which must not end.
+    with pytest.warns(RuntimeWarning, match="forbids every token") as seen:
+        processor = hf.LogitsProcessor(choice)
+        model.generate(**options, min_new_tokens=3, logits_processor=[processor])
+        model.generate(**options, min_new_tokens=3, logits_processor=[processor])
+    assert len([one for one in seen if "logits processor" in str(one.message)]) == 1
+    with pytest.warns(RuntimeWarning, match="forbids every token"):
+        processor = hf.LogitsProcessor(choice)
+        model.generate(**options, logits_processor=[Forbid([ord("a")]), processor])
+    # One behind it is seen where rows are judged.
+    with pytest.warns(RuntimeWarning, match="brought in a token"):
+        processor = hf.LogitsProcessor(choice)
+        criteria = [hf.StoppingCriteria(processor)]
+        other = Forbid([ord("b")], others=True)
+        out = model.generate(**options, logits_processor=[processor, other], stopping_criteria=criteria)
+    assert out.shape[1] == len(PROMPT) + 4
+
+
+@pytest.mark.filterwarnings("error")
+def test_beams_do_not_warn(constraint: hr.Constraint, model: Any) -> None:
+    processor = hf.LogitsProcessor(hr.compile(hr.Grammar.choice(["ab", "ac"]), constraint.vocabulary))
+    options: dict[str, Any] = {"stopping_criteria": [hf.StoppingCriteria(processor)], "max_new_tokens": 6}
+    model.generate(**padded(0, PROMPT), num_beams=4, logits_processor=[processor], **options)
+
+
+@pytest.mark.parametrize(
+    ("ids", "scores", "said"),
+    [
+        ((1, 2), (1, 100), "scores for 100 tokens"),
+        ((1, 2), (2, 266), "as many rows"),
+        ((2,), (1, 266), "two dimensions"),
+        ((1, 2), (266,), "two dimensions"),
+    ],
+)
+def test_shapes(ids: tuple[int, ...], scores: tuple[int, ...], said: str, constraint: hr.Constraint) -> None:
+    with pytest.raises(ValueError, match=said):
+        hf.LogitsProcessor(constraint)(torch.ones(ids, dtype=torch.long), torch.zeros(scores))
 
 
 def test_an_end_is_needed(words: hr.Vocabulary) -> None:

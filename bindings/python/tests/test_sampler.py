@@ -74,8 +74,123 @@ def test_batch() -> None:
     masks = memoryview(array.array("I", [0b011, 0b110])).cast("B").cast("I", (2, 1))
     assert hr.sample_batch(samplers, logits) == [2, 0]
     assert hr.sample_batch(samplers, logits, masks) == [1, 1]
+    double = memoryview(array.array("d", [0, 1, 2, 3, 2, 1])).cast("B").cast("d", (2, 3))
+    assert hr.sample_batch(samplers, double) == [2, 0]
+    assert hr.sample_batch(samplers, double, masks) == [1, 1]
+    with pytest.raises(ValueError, match="2 rows of logits; give one"):
+        samplers[0].sample(double)
+    with pytest.raises(TypeError, match="floats of 16, 32 or 64 bits"):
+        hr.sample_batch(samplers, masks)
     with pytest.raises(ValueError, match="2 rows of logits"):
         hr.sample_batch(samplers[:1], logits)
+
+
+def test_processed_rows() -> None:
+    """What nothing applies to stays as it is, to the last bit of 64."""
+    exact = 0.1 + 1e-12
+    row = array.array("d", [exact, 1.0, 2.0, exact])
+    sampler = hr.Sampler(suppressed_tokens=[1], logit_bias={2: 1.5})
+    sampler.process(row, array.array("I", [0b0111]))
+    assert row.tolist() == [exact, -math.inf, 3.5, -math.inf]
+    narrow = array.array("f", [0.5, 1.0, 2.0, 0.5])
+    sampler.process(narrow, array.array("I", [0b0111]))
+    assert narrow.tolist() == [0.5, -math.inf, 3.5, -math.inf]
+    numpy = pytest.importorskip("numpy")
+    with pytest.raises(TypeError, match="16-bit floats; process writes"):
+        sampler.process(numpy.zeros(4, numpy.float16))
+    with pytest.raises(ValueError, match="2 rows"):
+        sampler.process(numpy.zeros((2, 4)))
+
+
+@pytest.mark.parametrize("code", ["f", "d"])
+def test_logprobs(code: str) -> None:
+    logits = array.array(code, [0.0, 1.0, 0.0, -math.inf])
+    chosen, top = hr.logprobs(logits, 0, 2)
+    total = math.log(2 + math.e)
+    assert chosen == pytest.approx(-total, abs=1e-6)
+    assert [token for token, _ in top] == [1, 0] and top[0][1] == pytest.approx(1 - total, abs=1e-6)
+    assert hr.logprobs(logits, 3) == (-math.inf, [])
+    assert hr.logprobs(list(logits), 1).chosen == pytest.approx(1 - total, abs=1e-6)
+    drawn = hr.Sampler(top_k=1).logprobs(logits, 1, 5)
+    assert isinstance(drawn, hr.Logprobs) and drawn == (0.0, [(1, 0.0)])
+    assert hr.Sampler(top_k=1).logprobs(logits, 0).chosen == -math.inf
+    allowed = hr.Sampler().logprobs(logits, 2, mask=array.array("I", [0b1101]))
+    assert allowed.chosen == pytest.approx(math.log(0.5))
+    for wrong in (lambda: hr.logprobs(logits, 4), lambda: hr.logprobs([float("nan")], 0)):
+        with pytest.raises(hr.SamplingError):
+            wrong()
+    with pytest.raises(ValueError, match="top is -1"):
+        hr.logprobs(logits, 0, -1)
+
+
+def test_watermarks() -> None:
+    size, rule = 500, (0.25, 20.0, 7)
+    sampler = hr.Sampler(watermark=rule, seed=1)
+    for _ in range(60):
+        sampler.accept(sampler.sample([0.0] * size))
+    found = hr.detect_watermark(sampler.output, size, rule)
+    assert isinstance(found, hr.WatermarkEvidence)
+    assert found.z_score > 4 and found.scored >= found.green > 40
+    assert hr.detect_watermark(sampler.output, size, "0.25:20:7") == found
+    assert hr.detect_watermark(sampler.output, size).z_score < 4
+    assert hr.detect_watermark([], size) == (0, 0, 0.0)
+    for wrong, kind in (
+        (lambda: hr.detect_watermark([1], 1 << 40), ValueError),
+        (lambda: hr.detect_watermark([1], 10, (2.0, 1.0)), hr.SamplingError),
+        (lambda: hr.detect_watermark(["x"], 10), TypeError),
+    ):
+        with pytest.raises(kind):
+            wrong()
+
+
+@pytest.mark.parametrize(
+    ("api", "given", "options", "rest"),
+    [
+        (
+            "openai",
+            {"model": "m", "temperature": 0.2, "top_p": 0.9, "stop": "END", "seed": 3, "n": 2},
+            {"temperature": "0.2", "top_p": "0.9", "seed": "3"},
+            {"stop": ["END"], "seed": 3, "n": 2, "passed_over": ["model"]},
+        ),
+        (
+            "openai",
+            '{"response_format": {"type": "json_object"}, "top_logprobs": 4, "logprobs": true}',
+            {},
+            {"response_format": {"type": "json_object"}, "logprobs": 4, "beams": None},
+        ),
+        ("anthropic", {"top_k": 5, "max_tokens": 9}, {"top_k": "5", "max_tokens": "9"}, {"n": 1}),
+        (
+            "hugging-face",
+            {"num_beams": 4, "length_penalty": 2.0},
+            {},
+            {"beams": (4, 1, 0.0, 2.0, "heuristic")},
+        ),
+        ("vllm", b'{"min_p": 0.5, "bad_words": ["x"]}', {"min_p": "0.5"}, {"bad_words": ["x"]}),
+    ],
+)
+def test_parameters_of_other_apis(
+    api: Any, given: Any, options: dict[str, str], rest: dict[str, object]
+) -> None:
+    read = hr.read_parameters(api, given)
+    assert isinstance(read, hr.ParameterSet) and read.api == api
+    assert options.items() <= dict(read.options).items()
+    assert hr.Sampler(**read.options).params == read.options
+    for name, value in rest.items():
+        assert getattr(read, name) == value, name
+
+
+def test_bad_parameters_of_other_apis() -> None:
+    for api, given, kind, said in (
+        ("nobody", {}, ValueError, 'api is "nobody"'),
+        ("openai", {"top_q": 1}, hr.SamplingError, "/top_q"),
+        ("openai", {"temperature": 9}, hr.SamplingError, "/temperature"),
+        ("openai", "[]", hr.SamplingError, "not a JSON object"),
+        ("openai", "{", hr.SamplingError, "not JSON"),
+        ("openai", b"\xff", ValueError, "UTF-8"),
+        ("openai", {"stop": object()}, TypeError, "serializable"),
+    ):
+        with pytest.raises(kind, match=said):
+            hr.read_parameters(api, given)  # type: ignore[arg-type]
 
 
 def test_bad_options_and_rows() -> None:

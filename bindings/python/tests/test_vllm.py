@@ -7,7 +7,6 @@ import os
 from types import SimpleNamespace
 from typing import Any
 
-import hedgerow as hr
 import pytest
 
 os.environ.setdefault("VLLM_TARGET_DEVICE", "cpu")
@@ -18,6 +17,7 @@ from engine_tokenizer import byte_tokenizer  # noqa: E402
 from hedgerow import _plugins  # noqa: E402
 from hedgerow import vllm as ours  # noqa: E402
 from vllm import SamplingParams  # noqa: E402
+from vllm.config.structured_outputs import StructuredOutputsConfig  # noqa: E402
 from vllm.exceptions import VLLMValidationError  # noqa: E402
 from vllm.sampling_params import StructuredOutputsParams  # noqa: E402
 from vllm.v1 import structured_output  # noqa: E402
@@ -49,34 +49,36 @@ REQUESTS: list[tuple[dict[str, Any], str, str]] = [
 ROWS = 4
 
 
+def deep(levels: int) -> dict[str, Any]:
+    """A structural tag's format with so many levels."""
+    made: dict[str, Any] = {"type": "const_string", "value": "x"}
+    for _ in range(levels):
+        made = {"type": "sequence", "elements": [made]}
+    return made
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _installed() -> Any:
-    from vllm.sampling_params import SamplingParams as params
-
-    before = params._validate_structured_outputs, structured_output.StructuredOutputManager.grammar_init
+    manager = structured_output.StructuredOutputManager
+    names = [
+        (SamplingParams, "_validate_structured_outputs"),
+        (manager, "grammar_init"),
+        (manager, "_create_grammar"),
+    ]
+    before = [getattr(owner, name) for owner, name in names]
     os.environ["HEDGEROW_VLLM"] = "1"
     _plugins.vllm()
-    after = params._validate_structured_outputs, structured_output.StructuredOutputManager.grammar_init
+    after = [getattr(owner, name) for owner, name in names]
     _plugins.vllm()
-    assert after == (
-        params._validate_structured_outputs,
-        structured_output.StructuredOutputManager.grammar_init,
-    )
-    assert before != after
+    assert after == [getattr(owner, name) for owner, name in names]
+    assert all(one is not other for one, other in zip(before, after))
     yield
     del os.environ["HEDGEROW_VLLM"]
-    params._validate_structured_outputs, structured_output.StructuredOutputManager.grammar_init = before
+    for (owner, name), original in zip(names, before):
+        setattr(owner, name, original)
 
 
-def configuration(tokenizer: Any, drafts: int = 0) -> Any:
-    outputs = SimpleNamespace(
-        backend="auto",
-        reasoning_parser_plugin="",
-        reasoning_parser="",
-        enable_in_reasoning=False,
-        disable_any_whitespace=False,
-        disable_additional_properties=False,
-    )
+def configuration(tokenizer: Any, drafts: int = 0, **outputs: Any) -> Any:
     model = SimpleNamespace(
         skip_tokenizer_init=False,
         is_diffusion=False,
@@ -87,7 +89,7 @@ def configuration(tokenizer: Any, drafts: int = 0) -> Any:
         parallel_config=SimpleNamespace(distributed_executor_backend="mp"),
         scheduler_config=SimpleNamespace(max_num_seqs=ROWS),
         model_config=model,
-        structured_outputs_config=outputs,
+        structured_outputs_config=StructuredOutputsConfig(**outputs),
         num_speculative_tokens=drafts,
         speculative_config=None,
     )
@@ -96,9 +98,9 @@ def configuration(tokenizer: Any, drafts: int = 0) -> Any:
 class Engine:
     """The manager, and requests as its scheduler makes them."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, drafts: int = 0) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, drafts: int = 0, **outputs: Any) -> None:
         self.tokenizer = byte_tokenizer()
-        self.config = configuration(self.tokenizer, drafts)
+        self.config = configuration(self.tokenizer, drafts, **outputs)
         monkeypatch.setattr(structured_output, "cached_tokenizer_from_config", lambda **_: self.tokenizer)
         self.manager = structured_output.StructuredOutputManager(self.config)
         self.requests: dict[str, Any] = {}
@@ -204,6 +206,11 @@ def test_stop_tokens_are_end_tokens_of_one_request(monkeypatch: pytest.MonkeyPat
         {"grammar": " "},
         {"json_object": False},
         {"structural_tag": "{}"},
+        {"json": SCHEMA, "whitespace_pattern": "["},
+        # What takes more than a limit, and what nests deeper than vLLM's own walks can go.
+        {"regex": "a{4294967296}"},
+        {"json": '{"not":' * 600 + "{}" + "}" * 600},
+        {"structural_tag": json.dumps({"type": "structural_tag", "format": deep(200)})},
     ],
 )
 def test_bad_requests(constraint: dict[str, Any]) -> None:
@@ -214,24 +221,53 @@ def test_bad_requests(constraint: dict[str, Any]) -> None:
         params._validate_structured_outputs(config.model_config, config.structured_outputs_config, tokenizer)
 
 
-def test_options_of_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_cannot_choose_its_backend() -> None:
+    tokenizer = byte_tokenizer()
+    config = configuration(tokenizer)
+    params = SamplingParams(structured_outputs=StructuredOutputsParams(regex="a"))
+    params.structured_outputs._backend = "xgrammar"
+    with pytest.raises(VLLMValidationError, match="xgrammar"):
+        params._validate_structured_outputs(config.model_config, config.structured_outputs_config, tokenizer)
+    # Parameters that an engine has seen may be used again, whatever served them.
+    params.structured_outputs._backend_was_auto = True
+    for _ in range(2):
+        params._validate_structured_outputs(config.model_config, config.structured_outputs_config, tokenizer)
+        assert params.structured_outputs._backend == "hedgerow"
+
+
+@pytest.mark.parametrize(
+    ("options", "good", "bad"),
+    [
+        ({}, '{"a": 1, "b": 2}', '{"a": 1,}'),
+        ({"disable_any_whitespace": True}, '{"a":1,"b":2}', '{"a": 1}'),
+        ({"whitespace_pattern": " ?"}, '{"a": 1}', '{"a":  1}'),
+        ({"disable_additional_properties": True}, '{"a": 1}', '{"b": 1}'),
+        ({"disable_any_whitespace": True, "disable_additional_properties": True}, '{"a":1}', '{"b":1}'),
+    ],
+)
+def test_options_of_a_request(
+    options: dict[str, Any], good: str, bad: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = Engine(monkeypatch)
-    engine.config.structured_outputs_config.disable_any_whitespace = True
-    engine.config.structured_outputs_config.disable_additional_properties = True
-    grammar = engine.start(
-        {"json": {"type": "object", "properties": {"a": {}}}}
-    ).structured_output_request.grammar
-    constraint = grammar.request.constraint
-    assert (
-        constraint.accepts('{"a":1}')
-        and not constraint.accepts('{"a": 1}')
-        and not constraint.accepts('{"b":1}')
-    )
+    schema = {"type": "object", "properties": {"a": {}}}
+    for asked in ({"json": schema}, {"json": json.dumps(schema)}):
+        request = engine.start({**asked, **options})
+        constraint = request.structured_output_request.grammar.request.constraint
+        assert constraint.accepts(good) and not constraint.accepts(bad)
+        assert constraint is not engine.start(asked).structured_output_request.grammar.request.constraint or (
+            not options
+        )
+
+
+@pytest.mark.parametrize("option", ["disable_any_whitespace", "disable_additional_properties"])
+def test_the_engine_has_no_options(option: str) -> None:
+    """vLLM refuses them beside the backend "auto", which this one takes the place of."""
+    with pytest.raises(ValueError, match=option):
+        StructuredOutputsConfig(**{option: True})
 
 
 def test_another_backend_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = Engine(monkeypatch)
-    engine.config.structured_outputs_config.backend = "xgrammar"
+    engine = Engine(monkeypatch, backend="xgrammar")
     request = engine.start({"json": SCHEMA})
     assert request.sampling_params.structured_outputs._backend == "xgrammar"
     assert not isinstance(engine.manager.backend, ours.Backend)
@@ -247,8 +283,7 @@ def test_masks_beside_xgrammar(monkeypatch: pytest.MonkeyPatch) -> None:
     for constraint, good in compared:
         rows = []
         for backend in ("auto", "xgrammar"):
-            engine = Engine(monkeypatch)
-            engine.config.structured_outputs_config.backend = backend
+            engine = Engine(monkeypatch, backend=backend)
             request = engine.start(constraint)
             grammar = request.structured_output_request.grammar
             seen = []
@@ -278,5 +313,15 @@ def test_logits_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     for output, expected in ([], {a}), ([a], {b}), ([a, b], {tokenizer.eos_token_id}), ([], {a}):
         logits = process(output, torch.zeros(size))
         assert {at for at, logit in enumerate(logits.tolist()) if logit == 0} == expected
-    with pytest.raises(hr.GrammarError):
-        made.validate_params(SamplingParams(extra_args={"hedgerow": {"regex": "["}}))
+    for wrong, said in (
+        ({"regex": "["}, "Invalid structured output"),
+        ({"regex": "a{4294967296}"}, "repetition count"),
+        ({"regex": "a", "json": {}}, "it names json and regex"),
+        ({}, "it names none"),
+        ({"regex": "a", "regexp": "b"}, "unknown: regexp"),
+        ("a", "it names none"),
+    ):
+        with pytest.raises(VLLMValidationError, match=said):
+            made.validate_params(SamplingParams(extra_args={"hedgerow": wrong}))
+    asked = {"json": {"type": "array"}, "whitespace_pattern": " ?"}
+    assert ours.grammar_of_params(asked).options == {"whitespace_pattern": " ?"}

@@ -7,8 +7,10 @@ import pickle
 import signal
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import hedgerow as hr
 import pytest
@@ -147,6 +149,105 @@ def test_cancelling_a_task_ends_its_work(
     asyncio.run(run())
     # The loop's pool has been shut down, which waits for its threads.
     assert [type(error) for error in seen] == [hr.Cancelled]
+
+
+class Slow:
+    """`compile` that takes until it is let go, and counts its calls."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from hedgerow import _compiler
+
+        self.calls = 0
+        self.go = threading.Event()
+        self.began = threading.Event()
+        monkeypatch.setattr(_compiler, "compile", self)
+
+    def __call__(self, grammar: hr.Grammar, vocabulary: hr.Vocabulary, **options: Any) -> hr.Constraint:
+        self.calls += 1
+        self.began.set()
+        while not self.go.wait(0.01):
+            if options["cancel"] is not None and options["cancel"].is_set():
+                raise hr.Cancelled("cancelled")
+        return hr.compile(grammar, vocabulary, **options)
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    while not is_so():
+        time.sleep(0.001)
+
+
+def test_threads_compile_once(bytes_vocabulary: hr.Vocabulary, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = Slow(monkeypatch)
+    compiler = hr.Compiler(bytes_vocabulary)
+    with ThreadPoolExecutor(8) as pool:
+        calls = [pool.submit(compiler.compile, {"const": 1}) for _ in range(8)]
+        until(lambda: sum(compiler.cache_info()[:2]) == 8)
+        with pytest.raises(hr.DeadlineError):
+            compiler.compile({"const": 1}, timeout=0.01)
+        flag = hr.CancelFlag()
+        flag.set()
+        with pytest.raises(hr.Cancelled):
+            compiler.compile({"const": 1}, cancel=flag)
+        slow.go.set()
+        assert len({call.result(60) for call in calls}) == 1
+        assert slow.calls == 1 and compiler.cache_info()[:2] == (9, 1)
+        # A fault of the grammar is everybody's.
+        slow.go.clear()
+        calls = [pool.submit(compiler.compile, {"type": "nothing"}) for _ in range(8)]
+        until(lambda: sum(compiler.cache_info()[:2]) == 18)
+        slow.go.set()
+        assert [type(call.exception(60)) for call in calls] == [hr.GrammarError] * 8 and slow.calls == 2
+        assert compiler.compile({"const": 1}).accepts("1") and slow.calls == 2
+
+
+def test_another_goes_on_where_one_gave_up(
+    bytes_vocabulary: hr.Vocabulary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = Slow(monkeypatch)
+    compiler = hr.Compiler(bytes_vocabulary)
+    flag = hr.CancelFlag()
+    with ThreadPoolExecutor(8) as pool:
+        first = pool.submit(compiler.compile, {"const": 1}, cancel=flag)
+        assert slow.began.wait(60)
+        calls = [pool.submit(compiler.compile, {"const": 1}, timeout=60) for _ in range(4)]
+        until(lambda: sum(compiler.cache_info()[:2]) == 5)
+        flag.set()
+        with pytest.raises(hr.Cancelled):
+            first.result(60)
+        until(lambda: slow.calls == 2)
+        slow.go.set()
+        assert len({call.result(60) for call in calls}) == 1 and slow.calls == 2
+
+
+def test_tasks_compile_once(bytes_vocabulary: hr.Vocabulary, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = Slow(monkeypatch)
+    # One thread must do, since tasks that wait take none.
+    compiler = hr.Compiler(bytes_vocabulary, threads=1)
+
+    async def run() -> None:
+        tasks = [asyncio.ensure_future(compiler.compile_async({"const": 1})) for _ in range(8)]
+        while sum(compiler.cache_info()[:2]) < 8:
+            await asyncio.sleep(0.001)
+        with pytest.raises(hr.DeadlineError):
+            await compiler.compile_async(hr.Grammar.json_schema({"const": 1}), timeout=0.01)
+        # Work that has not begun, and work that has: others begin anew.
+        waiting = asyncio.ensure_future(compiler.compile_async(hr.Grammar.choice(["a"])))
+        behind = asyncio.ensure_future(compiler.compile_async(hr.Grammar.choice(["a"])))
+        await asyncio.sleep(0)
+        for task in (waiting, tasks[0]):
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        slow.go.set()
+        assert len(set(await asyncio.gather(*tasks[1:]))) == 1
+        assert (await behind).accepts("a") and slow.calls == 3
+        with pytest.raises(hr.GrammarError):
+            await compiler.compile_async({"type": "nothing"})
+
+    asyncio.run(run())
+    for wrong in (0, -1):
+        with pytest.raises(ValueError, match=f"threads is {wrong}"):
+            hr.Compiler(bytes_vocabulary, threads=wrong)
 
 
 def test_threads_share_everything(bytes_vocabulary: hr.Vocabulary) -> None:

@@ -7,8 +7,8 @@ asks for.
 Torch's wheel from PyPI names CUDA's libraries in its dynamic sections, even for work on the CPU.
 Two small ones of them are installed; for each other, an empty library of its name is compiled
 beside torch's own, and a `sitecustomize` lets symbols be looked up when they are called. That is
-enough for the CPU, and for tests only. With `engines`, vLLM, SGLang and XGrammar come too, with
-what importing their structured outputs takes.
+enough for the CPU, and for tests only. With `engines`, vLLM, SGLang, XGrammar and Outlines come too,
+with what importing their structured outputs takes.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ REST = [
 ]
 ENGINES = ["vllm==0.33.0", "sglang==0.5.23", "xgrammar==0.2.8", "llguidance==1.7.6"]
 ENGINES += ["compressed-tensors==0.17.0", "depyf", "numba", "llvmlite"]
+ENGINES += ["outlines==1.3.3", "genson", "jsonpath_ng", "ply"]
 # Modules that the engines import on the way to their structured outputs.
 IMPORTED = """
     aiohttp apache-tvm-ffi blake3 cachetools cbor2 cloudpickle diskcache einops fastapi gguf ijson

@@ -142,7 +142,7 @@ impl Reader<'_> {
                 return Ok(());
             }
             let what = format!("there is no module `{full}`");
-            let help = "only `common` is there by itself; give the grammar's text under this name, as a file with `--import-dir`";
+            let help = "only `common` is there by itself; give the grammar's text under this name with `lark::Options::module`";
             return Err((place, Problem::unsupported(what, help)));
         };
         if self.open.contains(&full) || self.open.len() as u32 >= NEST_LIMIT {

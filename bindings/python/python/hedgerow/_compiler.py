@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import operator
 import threading
+import time
 from collections import OrderedDict
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 from ._core import CancelFlag, Constraint, Grammar, Limits, Vocabulary, compile
-from .errors import VocabularyError
+from .errors import Cancelled, DeadlineError, HedgerowError, VocabularyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ._types import Eos, EosToken
+
+Key: TypeAlias = "tuple[Grammar, tuple[int, ...]]"
+"""The things that constraints of a `Compiler` are kept by: the grammar, and the end tokens."""
+
+Flight: TypeAlias = "concurrent.futures.Future[Constraint]"
+"""A constraint that a thread is compiling, for all who ask for it meanwhile."""
+
+PAUSE = 0.02
+"""Seconds between two looks at a `CancelFlag`."""
 
 
 async def compile_async(
@@ -28,10 +39,6 @@ async def compile_async(
     """`compile` on a thread of the event loop's pool. Cancelling the task ends the work."""
     flag = CancelFlag()
     work = partial(compile, grammar, vocabulary, limits=limits, timeout=timeout, cancel=flag)
-    return await _on_thread(work, flag)
-
-
-async def _on_thread(work: Any, flag: CancelFlag) -> Constraint:
     try:
         result: Constraint = await asyncio.get_running_loop().run_in_executor(None, work)
     except asyncio.CancelledError:
@@ -40,11 +47,17 @@ async def _on_thread(work: Any, flag: CancelFlag) -> Constraint:
     return result
 
 
+class _Abandoned(Exception):
+    """Whoever compiled a constraint gave up: its time was over, or it was cancelled. That is no
+    reason for the others, of whom one goes on.
+    """
+
+
 class CacheInfo(NamedTuple):
     """Figures of a `Compiler`'s cache."""
 
     hits: int
-    """Constraints that were there."""
+    """Constraints that were there, or that another call was compiling."""
     misses: int
     """Constraints that were compiled."""
     maxsize: int
@@ -57,13 +70,26 @@ class Compiler:
     """Compiles for one vocabulary, and keeps the constraints that were used last.
 
     Constraints are kept by grammar, options and end-of-sequence tokens. Threads may share a
-    compiler.
+    compiler. A constraint that several ask for at once is compiled once: the others wait for it.
+
+    `cache` is the number of constraints that are kept, and `threads` the number of those that
+    `compile_async` compiles at once; by default that is what `ThreadPoolExecutor` chooses.
     """
 
-    def __init__(self, vocabulary: Vocabulary, *, cache: int = 1024, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        *,
+        cache: int = 1024,
+        threads: int | None = None,
+        limits: Limits | None = None,
+    ) -> None:
         cache = operator.index(cache)
         if cache < 0:
             raise ValueError(f"cache is {cache}; it must be 0 or more")
+        threads = None if threads is None else operator.index(threads)
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads is {threads}; at least one must do the work")
         if not isinstance(vocabulary, Vocabulary):
             raise TypeError(f"vocabulary must be a hedgerow.Vocabulary, not {type(vocabulary).__name__}")
         if limits is not None and not isinstance(limits, Limits):
@@ -71,8 +97,11 @@ class Compiler:
         self.vocabulary = vocabulary
         self.limits = limits
         self._room = cache
+        # It starts threads when it has work for them.
+        self._pool = concurrent.futures.ThreadPoolExecutor(threads, "hedgerow")
         self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[Grammar, tuple[int, ...]], Constraint] = OrderedDict()
+        self._kept: OrderedDict[Key, Constraint] = OrderedDict()
+        self._flights: dict[Key, Flight] = {}
         self._vocabularies: dict[tuple[int, ...], Vocabulary] = {tuple(vocabulary.eos): vocabulary}
         self._hits = 0
         self._misses = 0
@@ -88,31 +117,104 @@ class Compiler:
         """The constraint of a grammar; `eos` names end-of-sequence tokens other than the
         vocabulary's, by id or name.
         """
-        grammar = Grammar.of(grammar)
-        ends = tuple(self.vocabulary.eos) if eos is None else self._ids(eos)
-        key = (grammar, ends)
+        key = (Grammar.of(grammar), tuple(self.vocabulary.eos) if eos is None else self._ids(eos))
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            found, is_ours = self._enter(key)
+            if isinstance(found, Constraint):
+                return found
+            if is_ours:
+                return self._lead(found, key, timeout, cancel)
+            try:
+                return _wait(found, deadline, cancel)
+            except _Abandoned:
+                timeout = _left(deadline)
+
+    async def compile_async(
+        self, grammar: Any, *, eos: Eos | None = None, timeout: float | None = None
+    ) -> Constraint:
+        """`compile` on a thread of the compiler's own. Cancelling the task ends the work; another
+        call that waits for it begins anew.
+        """
+        if not isinstance(grammar, Grammar):
+            # The schema of a type may take a while.
+            grammar = await asyncio.wrap_future(self._pool.submit(Grammar.of, grammar))
+        key = (grammar, tuple(self.vocabulary.eos) if eos is None else self._ids(eos))
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            found, is_ours = self._enter(key)
+            if isinstance(found, Constraint):
+                return found
+            if is_ours:
+                return await self._lead_async(found, key, timeout)
+            try:
+                return await asyncio.wait_for(asyncio.wrap_future(found), _left(deadline))
+            except asyncio.TimeoutError:
+                raise DeadlineError(_LATE) from None
+            except _Abandoned:
+                timeout = _left(deadline)
+
+    def _enter(self, key: Key) -> tuple[Constraint | Flight, bool]:
+        """The constraint if it is kept; else the flight that it comes by, and whether that is for
+        the caller to make.
+        """
         with self._lock:
             known = self._kept.get(key)
             if known is not None:
                 self._kept.move_to_end(key)
                 self._hits += 1
-                return known
+                return known, False
+            flight = self._flights.get(key)
+            if flight is not None:
+                self._hits += 1
+                return flight, False
             self._misses += 1
-        made = compile(grammar, self._with_ends(ends), limits=self.limits, timeout=timeout, cancel=cancel)
-        with self._lock:
-            kept = self._kept.setdefault(key, made)
-            self._kept.move_to_end(key)
-            while len(self._kept) > self._room:
-                self._kept.popitem(last=False)
-        return kept
+            flight = self._flights[key] = concurrent.futures.Future()
+            # Nobody who waits can cancel what runs.
+            flight.set_running_or_notify_cancel()
+            return flight, True
 
-    async def compile_async(
-        self, grammar: Any, *, eos: Eos | None = None, timeout: float | None = None
-    ) -> Constraint:
-        """`compile` on a thread of the event loop's pool. Cancelling the task ends the work."""
+    def _lead(self, flight: Flight, key: Key, timeout: float | None, cancel: CancelFlag | None) -> Constraint:
+        """Compiles for all who wait."""
+        grammar, ends = key
+        try:
+            vocabulary = self._with_ends(ends)
+            made = compile(grammar, vocabulary, limits=self.limits, timeout=timeout, cancel=cancel)
+        except BaseException as error:
+            is_about_the_grammar = isinstance(error, HedgerowError)
+            if isinstance(error, (Cancelled, DeadlineError)) or not is_about_the_grammar:
+                self._abandon(flight, key)
+            else:
+                self._land(flight, key)
+                flight.set_exception(error)
+            raise
+        self._land(flight, key, made)
+        flight.set_result(made)
+        return made
+
+    async def _lead_async(self, flight: Flight, key: Key, timeout: float | None) -> Constraint:
         flag = CancelFlag()
-        ends = None if eos is None else self._ids(eos)
-        return await _on_thread(partial(self.compile, grammar, eos=ends, timeout=timeout, cancel=flag), flag)
+        work = self._pool.submit(self._lead, flight, key, timeout, flag)
+        try:
+            return await asyncio.wrap_future(work)
+        except asyncio.CancelledError:
+            flag.set()
+            if work.cancel():
+                # No thread has begun with it, and none will.
+                self._abandon(flight, key)
+            raise
+
+    def _land(self, flight: Flight, key: Key, made: Constraint | None = None) -> None:
+        with self._lock:
+            del self._flights[key]
+            if made is not None:
+                self._kept[key] = made
+                while len(self._kept) > self._room:
+                    self._kept.popitem(last=False)
+
+    def _abandon(self, flight: Flight, key: Key) -> None:
+        self._land(flight, key)
+        flight.set_exception(_Abandoned())
 
     def cache_info(self) -> CacheInfo:
         """Figures of the cache."""
@@ -161,6 +263,28 @@ class Compiler:
             return self._vocabularies.setdefault(ends, made)
 
     _VOCABULARIES = 16
+
+
+_LATE = "the deadline passed before the answer was found"
+
+
+def _left(deadline: float | None) -> float | None:
+    """Seconds until a deadline."""
+    return None if deadline is None else max(0.0, deadline - time.monotonic())
+
+
+def _wait(flight: Flight, deadline: float | None, cancel: CancelFlag | None) -> Constraint:
+    """The constraint that another thread is compiling."""
+    while True:
+        left = _left(deadline)
+        pause = left if cancel is None else PAUSE if left is None else min(left, PAUSE)
+        try:
+            return flight.result(pause)
+        except concurrent.futures.TimeoutError:
+            if cancel is not None and cancel.is_set():
+                raise Cancelled("cancelled") from None
+            if left == 0.0:
+                raise DeadlineError(_LATE) from None
 
 
 def restore(grammar: Grammar, vocabulary: Vocabulary, limits: Limits | None) -> Constraint:

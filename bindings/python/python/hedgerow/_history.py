@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import threading
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from ._core import Constraint, Matcher
 
@@ -114,6 +115,28 @@ class _Follower:
         return other
 
 
+class Place(NamedTuple):
+    """The place of a row in a constraint."""
+
+    matcher: Matcher
+    """A matcher that has read the row, up to a token that may not come."""
+    is_refused: bool
+    """Tells whether there is such a token."""
+
+    @property
+    def has_left(self) -> bool:
+        """Tells whether the row has left the constraint before its end."""
+        return self.is_refused and not self.matcher.is_stopped
+
+
+class Candidate(NamedTuple):
+    """A row among which a loop will choose."""
+
+    place: Place
+    is_known: bool
+    """Tells whether it is a row of the generation."""
+
+
 class History:
     """Matchers for rows of tokens that may be reordered, and go back.
 
@@ -129,6 +152,10 @@ class History:
         """For each row of tokens a matcher that has read it; None if the row has left the
         constraint.
         """
+        return [None if place.is_refused else place.matcher for place in self.places(rows)]
+
+    def places(self, rows: Sequence[list[int]]) -> list[Place]:
+        """For each row of tokens its place."""
         free = self._followers
         found: list[_Follower | None] = [None] * len(rows)
         # Mostly each row goes on where it stood.
@@ -148,7 +175,7 @@ class History:
                 taken.append(follower)
         used = [follower for follower in found if follower is not None]
         self._followers = used + free[: max(0, self.kept - len(used))]
-        return [None if follower.refused else follower.matcher for follower in used]
+        return [Place(follower.matcher, follower.refused) for follower in used]
 
     def _nearest(self, free: list[_Follower], taken: list[_Follower], row: list[int]) -> _Follower:
         """The follower that shares most with a row: a free one, which is taken out, or a fork of
@@ -200,22 +227,28 @@ class Generations(threading.local):
                 return self._found(self._prompt.outputs(rows)[0])
         return found
 
-    def candidates(self, rows: list[list[int]]) -> list[tuple[Matcher | None, bool]]:
-        """For each of the rows among which a loop will choose the next ones: its matcher, and
-        whether it is a row of this generation.
-        """
+    def candidates(self, rows: list[list[int]]) -> list[Candidate]:
+        """The rows among which a loop will choose the next ones."""
         outputs = self._prompt.outputs_of_candidates(rows)
-        found = self._found([[] if output is None else output for output in outputs])
-        return [(matcher, output is not None) for matcher, output in zip(found, outputs)]
+        places = self._places([[] if output is None else output for output in outputs])
+        return [Candidate(place, output is not None) for place, output in zip(places, outputs)]
+
+    @property
+    def row_count(self) -> int:
+        """The number of rows of the last call."""
+        return len(self._prompt.rows)
 
     def _found(self, outputs: list[list[int]]) -> list[Matcher | None]:
+        return [None if place.is_refused else place.matcher for place in self._places(outputs)]
+
+    def _places(self, outputs: list[list[int]]) -> list[Place]:
         each = len(outputs) // len(self._histories)
         if each * len(self._histories) != len(outputs):
             said = f"{len(outputs)} rows do not share {len(self._histories)} constraints evenly"
             raise ValueError(said)
-        found: list[Matcher | None] = []
+        found: list[Place] = []
         for at, history in enumerate(self._histories):
-            found += history.matchers(outputs[at * each : (at + 1) * each])
+            found += history.places(outputs[at * each : (at + 1) * each])
         return found
 
     def _forget_rows(self) -> None:
@@ -226,3 +259,13 @@ class Generations(threading.local):
         """Forgets the prompt and all rows."""
         self._prompt.clear()
         self._forget_rows()
+
+
+def check_width(width: int, constraint: Constraint) -> None:
+    """Refuses rows of scores that are shorter than a constraint's masks."""
+    size = constraint.vocabulary.size
+    if width < size:
+        raise ValueError(
+            f"the model gives scores for {width} tokens, but the constraint's vocabulary has {size}; "
+            "make the vocabulary of this model's own tokenizer"
+        )

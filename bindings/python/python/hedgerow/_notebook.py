@@ -101,4 +101,9 @@ class Explanation:
 
 def explain(constraint: Constraint, text: str | bytes) -> Explanation:
     """Tells how far a text belongs to a constraint's grammar; notebooks show where it leaves it."""
+    if not isinstance(constraint, Constraint):
+        said = f"a constraint is made by hedgerow.compile; {type(constraint).__name__} is none"
+        raise TypeError(said)
+    if not isinstance(text, (str, bytes)):
+        raise TypeError(f"expected str or bytes, not {type(text).__name__}")
     return Explanation(constraint, text)

@@ -6,7 +6,10 @@ shape raise Python's own `TypeError`, `ValueError` and `IndexError`.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from ._types import SamplerOptions
 
 
 class HedgerowError(Exception):
@@ -95,3 +98,65 @@ class SamplingParameter(NamedTuple):
     """Tells whether it takes several values."""
     help: str
     """The meaning."""
+
+
+class Logprobs(NamedTuple):
+    """Natural logarithms of probabilities at one position."""
+
+    chosen: float
+    """That of the token; minus infinity if it cannot come."""
+    top: list[tuple[int, float]]
+    """The most probable tokens with theirs, most probable first."""
+
+
+class WatermarkEvidence(NamedTuple):
+    """The evidence for a watermark in tokens."""
+
+    scored: int
+    """Tokens that had a green list."""
+    green: int
+    """Those of them that were on their green list."""
+    z_score: float
+    """Distance of `green` from chance, in standard deviations. Texts without the watermark exceed 4
+    about once in 30,000.
+    """
+
+
+class Beams(NamedTuple):
+    """Beam search, as a configuration of transformers asks for it."""
+
+    beams: int
+    """Beams, two or more."""
+    groups: int
+    """Groups of beams; 1 is plain beam search."""
+    diversity_penalty: float
+    """Weight of the penalty on tokens that other groups have chosen."""
+    length_penalty: float
+    """Exponent of the length in the score."""
+    early_stopping: str
+    """The rule that ends the search: "heuristic", "full" or "never"."""
+
+
+class ParameterSet(NamedTuple):
+    """Sampling parameters that `read_parameters` has read."""
+
+    api: str
+    """The API whose spelling was read."""
+    options: SamplerOptions
+    """Options of `Sampler` that are not the default's, as texts: `Sampler(**read.options)`."""
+    seed: int | None
+    """The seed, if one was given; it is among the options, too."""
+    stop: list[str]
+    """Texts that end the output."""
+    bad_words: list[str]
+    """Texts that may not occur; whoever has the tokenizer makes `bad_words` of them."""
+    n: int
+    """Outputs of the request."""
+    logprobs: int | None
+    """Most probable tokens to report beside each token; None reports no log probabilities."""
+    response_format: Any
+    """OpenAI's `response_format`, as it was given."""
+    beams: Beams | None
+    """Beam search, if more than one beam was asked for."""
+    passed_over: list[str]
+    """Fields that do not concern sampling."""

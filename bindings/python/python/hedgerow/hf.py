@@ -13,13 +13,14 @@ there, and reads on.
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
 
 from ._core import Constraint, Matcher, Vocabulary, fill_masks
-from ._history import Generations
+from ._history import Generations, check_width
 from .torch import allocate_token_bitmask, apply_token_bitmask_inplace
 
 try:
@@ -88,6 +89,10 @@ class LogitsProcessor(_LogitsProcessor):  # type: ignore[misc, unused-ignore]
     `reset` before such a prompt, or give `prompt_length`: the tokens of each row that are prompt.
 
     A row that has ended, or has left the constraint, may go on with end tokens and padding only.
+
+    Another processor may forbid every token that the constraint allows, such as that of
+    `min_new_tokens` where an output is whole. The row then has no token left, and whatever
+    `generate` takes instead leaves the constraint. The first such row is warned about.
     """
 
     supports_continuous_batching = False
@@ -112,6 +117,7 @@ class LogitsProcessor(_LogitsProcessor):  # type: ignore[misc, unused-ignore]
         self.constraints = constraints
         self.pad_token_id = pad_token_id
         self.prompt_length = prompt_length
+        self._has_warned = False
         self._generations = Generations(constraints, prompt_length)
         self._masks = _Masks()
 
@@ -123,6 +129,11 @@ class LogitsProcessor(_LogitsProcessor):  # type: ignore[misc, unused-ignore]
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
         """The scores, with minus infinity for all tokens that may not come."""
+        if input_ids.dim() != 2 or scores.dim() != 2 or len(input_ids) != len(scores):
+            shapes = f"{list(input_ids.shape)} and {list(scores.shape)}"
+            said = f"tokens and scores have two dimensions and as many rows, not the shapes {shapes}"
+            raise ValueError(said)
+        check_width(scores.shape[-1], self.constraints[0])
         rows: list[list[int]] = input_ids.tolist()
         matchers = self._generations.matchers(rows)
         each = len(rows) // len(self.constraints)
@@ -138,7 +149,20 @@ class LogitsProcessor(_LogitsProcessor):  # type: ignore[misc, unused-ignore]
                 self._allow_the_end(bitmask[at], at // each)
         scores = scores.clone()
         apply_token_bitmask_inplace(scores, bitmask)
+        if not self._has_warned:
+            going = [at for at in live if not cast("Matcher", matchers[at]).is_stopped]
+            self._warn_of_rows_without_tokens(scores, going)
         return scores
+
+    def _warn_of_rows_without_tokens(self, scores: torch.FloatTensor, rows: list[int]) -> None:
+        if rows and bool((scores.amax(dim=-1)[rows] == -float("inf")).any()):
+            self._warn("forbids every token that the constraint allows, so that an output will leave it")
+
+    def _warn(self, said: str) -> None:
+        """Warns once."""
+        if not self._has_warned:
+            self._has_warned = True
+            warnings.warn(f"another logits processor {said}", RuntimeWarning, stacklevel=3)
 
     def _allow_the_end(self, row: torch.Tensor, constraint: int) -> None:
         """A row that is over: end tokens and padding."""
@@ -176,14 +200,20 @@ class StoppingCriteria(_StoppingCriteria):  # type: ignore[misc, unused-ignore]
 
     def __call__(self, input_ids: torch.LongTensor, scores: Any, **kwargs: Any) -> torch.BoolTensor:
         """For each row, whether it is whole. Rows of which the processor has not seen the prompt
-        are not.
+        are not, nor are rows that have left the constraint.
         """
         rows: list[list[int]] = input_ids.tolist()
         constraints = self.processor.constraints
+        generations = self.processor._generations
+        # Beams ask about more rows, of which some may be left out.
+        is_of_rows = len(rows) == generations.row_count
         whole: list[bool] = []
-        for at, (matcher, is_known) in enumerate(self.processor._generations.candidates(rows)):
+        for at, (place, is_known) in enumerate(generations.candidates(rows)):
             ends = constraints[at * len(constraints) // len(rows)].vocabulary.eos
-            whole.append(is_known and (matcher is None or _is_whole(matcher, ends)))
+            has_ended = place.is_refused or _is_whole(place.matcher, ends)
+            whole.append(is_known and not place.has_left and has_ended)
+            if is_known and is_of_rows and place.has_left:
+                self.processor._warn("has brought in a token that the constraint forbids")
         done: Any = torch.tensor(whole, dtype=torch.bool, device=input_ids.device)
         return cast("torch.BoolTensor", done)
 

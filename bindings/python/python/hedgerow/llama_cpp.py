@@ -15,7 +15,7 @@ import ctypes
 from typing import Any
 
 from ._core import Constraint, Vocabulary, mask_logits
-from ._history import Generations
+from ._history import Generations, check_width
 
 
 def vocabulary(llama: Any) -> Vocabulary:
@@ -55,6 +55,7 @@ class LogitsProcessor:
         # llama-cpp-python's logits lie between other numbers.
         row = scores if scores.flags.c_contiguous else scores.copy()
         try:
+            check_width(row.shape[-1], self.constraint)
             mask_logits(row, self._allowed(input_ids.tolist()))
         except BaseException:
             mask_logits(row, self._ends())

@@ -15,7 +15,7 @@ from typing import Any
 import mlx.core as mx
 
 from ._core import Constraint
-from ._history import Generations
+from ._history import Generations, check_width
 from .numpy import Bitmask, allocate_token_bitmask, fill_next_token_bitmask, get_bitmask_shape
 
 __all__ = [
@@ -64,9 +64,10 @@ class LogitsProcessor:
     """Allows only what a constraint allows: one of the `logits_processors` of MLX-LM.
 
     One object can be used for any number of generations, one after the other, and at once in
-    several threads. The tokens of the first call are the prompt. A call belongs to the same generation if it goes at most one token
-    behind a place that the call before has passed. A new prompt cannot be told from that if it is
-    the last prompt with a beginning of the last output; call `reset` before it.
+    several threads. The tokens of the first call are the prompt. A call belongs to the same
+    generation if it goes at most one token behind a place that the call before has passed. A new
+    prompt cannot be told from that if it is the last prompt with a beginning of the last output;
+    call `reset` before it.
     """
 
     def __init__(self, constraint: Constraint, *, prompt_length: int | None = None) -> None:
@@ -81,6 +82,7 @@ class LogitsProcessor:
 
     def __call__(self, tokens: Any, logits: Any) -> Any:
         """The logits, with minus infinity for all tokens that may not come."""
+        check_width(logits.shape[-1], self.constraint)
         [matcher] = self._generations.matchers([tokens.reshape(-1).tolist()])
         bitmask = allocate_token_bitmask(1, self.constraint.vocabulary.size)
         if matcher is None:

@@ -7,7 +7,9 @@ expressions and rules (`ebnf`), with the reasoning parsers of SGLang around it.
 
 from __future__ import annotations
 
+import json
 import logging
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -22,7 +24,7 @@ from sglang.srt.constrained.base_grammar_backend import (
 
 from . import torch as masks
 from ._compiler import Compiler
-from ._core import Constraint, fill_masks
+from ._core import Constraint, Grammar, Vocabulary, fill_masks
 from ._engine import Request, known_ends
 from ._requests import grammar_of
 
@@ -33,6 +35,26 @@ TIMEOUT = 30.0
 """Seconds that compiling one request's grammar may take."""
 
 logger = logging.getLogger(__name__)
+
+
+def set_token_filter(
+    vocab_mask: torch.Tensor,
+    token_ids: Iterable[int],
+    batch_idx: int,
+    is_allowed: bool = True,
+    reset_vocab_mask: bool = True,
+) -> None:
+    """Allows or forbids some tokens in a row of masks, and the opposite for all others if the row
+    is reset.
+    """
+    row = vocab_mask[batch_idx]
+    if reset_vocab_mask:
+        row.fill_(0 if is_allowed else -1)
+    for token in token_ids:
+        bit = 1 << token % 32
+        # The words are signed.
+        bit -= (bit >> 31) << 32
+        row[token // 32] = row[token // 32] | bit if is_allowed else row[token // 32] & ~bit
 
 
 class RequestGrammar(BaseGrammarObject):  # type: ignore[misc, unused-ignore]
@@ -132,13 +154,54 @@ class Backend(BaseGrammarBackend):  # type: ignore[misc, unused-ignore]
         self, tokenizer: Any, vocab_size: int, eos_token_ids: Any = None, **schema_options: Any
     ) -> None:
         super().__init__()
-        from ._core import Vocabulary
-
         found = Vocabulary.from_tokenizer(tokenizer)
         found = found.with_model_size(max(vocab_size, found.token_count))
         ends = [eos_token_ids] if isinstance(eos_token_ids, int) else eos_token_ids
         self.compiler = Compiler(found.with_eos(known_ends(found.eos, ends, found.token_count)))
         self.schema_options = schema_options
+        self._framing = self.compiler
+
+    def allocate_vocab_mask(self, vocab_size: int, batch_size: int, device: Any) -> torch.Tensor:
+        """Masks in which every token may come, on the CPU."""
+        return masks.allocate_token_bitmask(batch_size, self.compiler.vocabulary.size)
+
+    # SGLang's reasoning asks the backend for these.
+    move_vocab_mask = staticmethod(RequestGrammar.move_vocab_mask)
+    apply_vocab_mask = staticmethod(RequestGrammar.apply_vocab_mask)
+    set_token_filter = staticmethod(set_token_filter)
+
+    @property
+    def is_support_token_filter(self) -> bool:
+        """Tells that strict thinking can be enforced, and the number of its tokens be limited."""
+        return True
+
+    def reserve_framing_tokens(self, token_ids: Sequence[int]) -> None:
+        """Lets these tokens match no text in framed grammars, but only themselves."""
+        vocabulary = self.compiler.vocabulary
+        special = vocabulary.special_tokens
+        tokens = [vocabulary.bytes(token) for token in range(vocabulary.token_count)]
+        for token in set(token_ids).difference(special.values()):
+            special[tokens[token].decode(errors="replace") or f"token {token}"] = token
+        self._framing = Compiler(
+            Vocabulary.from_tokens(tokens, special=special, model_size=vocabulary.size, eos=vocabulary.eos)
+        )
+
+    def compile_framed_grammar(
+        self, grammar: BaseGrammarObject, frame: Callable[[dict[str, Any]], dict[str, Any]]
+    ) -> BaseGrammarObject | None:
+        """The grammar of a structural tag that has a request's grammar in it: a schema, a pattern
+        or rules in EBNF. None for others: then SGLang's reasoning is around the answer without the
+        frame.
+        """
+        if not isinstance(grammar, RequestGrammar):
+            return None
+        asked = grammar.request.constraint.grammar
+        content = _content(asked)
+        if content is None:
+            logger.warning("no frame is enforced around a %s", asked.kind)
+            return None
+        framed = Grammar.structural_tag(frame(content), **self.schema_options)
+        return self._made("structural_tag", lambda: self._framing.compile(framed, timeout=TIMEOUT))
 
     def initialize_vocab_mask_buffer(
         self, name: str, vocab_size: int, max_rows: int, device: Any
@@ -149,13 +212,17 @@ class Backend(BaseGrammarBackend):  # type: ignore[misc, unused-ignore]
         return buffer
 
     def _dispatch(self, kind: str, text: str) -> BaseGrammarObject:
+        options = self.schema_options if kind in ("json", "json_object", "structural_tag") else {}
+        return self._made(
+            kind, lambda: self.compiler.compile(grammar_of(kind, text, **options), timeout=TIMEOUT)
+        )
+
+    def _made(self, kind: str, make: Callable[[], Constraint]) -> BaseGrammarObject:
         try:
-            options = self.schema_options if kind in ("json", "json_object", "structural_tag") else {}
-            constraint = self.compiler.compile(grammar_of(kind, text, **options), timeout=TIMEOUT)
+            return RequestGrammar(make())
         except Exception as error:
             logger.error("invalid %s: %s", kind, error)
             return InvalidGrammarObject(str(error))
-        return RequestGrammar(constraint)
 
     def dispatch_json(self, key_string: str) -> BaseGrammarObject:
         """The grammar of a JSON Schema; SGLang writes `$$ANY$$` for any JSON."""
@@ -174,6 +241,17 @@ class Backend(BaseGrammarBackend):  # type: ignore[misc, unused-ignore]
         return self._dispatch("structural_tag", key_string)
 
 
+def _content(grammar: Grammar) -> dict[str, Any] | None:
+    """A grammar as a part of a structural tag; None for those that are no part of others."""
+    if grammar.kind == "json_schema":
+        return {"type": "json_schema", "json_schema": json.loads(grammar.text)}
+    if grammar.kind == "regex":
+        return {"type": "regex", "pattern": grammar.text}
+    if grammar.kind in ("gbnf", "ebnf"):
+        return {"type": "grammar", "grammar": grammar.text, "notation": grammar.kind}
+    return None
+
+
 def _setting(server_args: Any, name: str) -> Any:
     """A setting of the running server, or of its arguments where none runs."""
     from sglang.srt import runtime_context
@@ -184,17 +262,33 @@ def _setting(server_args: Any, name: str) -> Any:
         return getattr(server_args, name, None)
 
 
+def _whitespace(pattern: str | None, is_disabled: bool | None, most: int | None) -> dict[str, Any]:
+    """The option of schemas for the server's three options for whitespace, of which the first that
+    is given counts.
+    """
+    given: list[tuple[str, dict[str, Any]]] = []
+    if pattern:
+        given.append(("--constrained-json-whitespace-pattern", {"whitespace_pattern": pattern}))
+    if is_disabled:
+        given.append(("--constrained-json-disable-any-whitespace", {"whitespace": "compact"}))
+    if most is not None:
+        spaces = {"whitespace_pattern": f"[ \\n\\r\\t]{{0,{most}}}"}
+        given.append(("--constrained-json-max-whitespace-cnt", spaces))
+    for name, _ in given[1:]:
+        logger.warning("%s has no effect beside %s", name, given[0][0])
+    return given[0][1] if given else {}
+
+
 def create(server_args: Any, tokenizer: Any, vocab_size: int, eos_token_ids: Any) -> Any:
     """The backend of a server's arguments, within SGLang's reasoning where a parser is named.
 
     SGLang gives backends of others back before it wraps its own.
     """
-    options: dict[str, Any] = {}
-    pattern = _setting(server_args, "constrained_json_whitespace_pattern")
-    if pattern:
-        options["whitespace_pattern"] = pattern
-    elif _setting(server_args, "constrained_json_disable_any_whitespace"):
-        options["whitespace"] = "compact"
+    options = _whitespace(
+        _setting(server_args, "constrained_json_whitespace_pattern"),
+        _setting(server_args, "constrained_json_disable_any_whitespace"),
+        _setting(server_args, "constrained_json_max_whitespace_cnt"),
+    )
     backend = Backend(tokenizer, vocab_size, eos_token_ids, **options)
     parser = _setting(server_args, "reasoning_parser")
     if not parser:
@@ -203,6 +297,9 @@ def create(server_args: Any, tokenizer: Any, vocab_size: int, eos_token_ids: Any
     from sglang.srt.parser.reasoning_parser import ReasoningParser
 
     reasoning = ReasoningParser(model_type=parser, stream_reasoning=False, tokenizer=tokenizer)
+    if not reasoning.detector.get_think_end_token_ids(tokenizer):
+        # The model has no reasoning to tell from the answer.
+        return backend
     strict = bool(_setting(server_args, "enable_strict_thinking"))
     return ReasonerGrammarBackend(backend, reasoning, tokenizer, enable_strict_thinking=strict)
 

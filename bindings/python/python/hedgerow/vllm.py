@@ -4,8 +4,8 @@ vLLM has no registry for such backends. Two ways lead into it:
 
 - **Plug-in.** With `HEDGEROW_VLLM=1` in the environment, the entry point `hedgerow` of
   `vllm.general_plugins` puts `Backend` in the place of vLLM's own, in every process of the engine.
-  All requests are served by it: JSON, regex, choice, grammar. Reasoning parsers and speculative
-  decoding work as with vLLM's own.
+  All requests are served by it: JSON, regex, choice, grammar, structural tags. Reasoning parsers
+  and speculative decoding work as with vLLM's own.
 - **Logits processor.** `LLM(…, logits_processors=["hedgerow.vllm:RequestLogitsProcessor"])` takes a
   request's constraint from `SamplingParams(extra_args={"hedgerow": {"json": …}})`. It is the way
   that vLLM supports for others; it does not work with speculative decoding, and does not know of
@@ -18,7 +18,8 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -35,6 +36,7 @@ from ._core import Constraint, Grammar, Vocabulary
 from ._engine import Request, known_ends
 from ._history import History
 from ._requests import grammar_of
+from .errors import HedgerowError
 
 NAME = "hedgerow"
 """The backend's name, in requests and in vLLM's messages."""
@@ -49,16 +51,32 @@ def vocabulary(tokenizer: Any, vocab_size: int) -> Vocabulary:
     return found.with_model_size(max(vocab_size, found.token_count))
 
 
-def schema_options(config: Any) -> dict[str, Any]:
-    """Options of schemas, of an engine's configuration or a request."""
+logger = logging.getLogger(__name__)
+
+KINDS = ("json", "json_object", "regex", "choice", "grammar", "structural_tag")
+"""The constraints that a request may name, by vLLM's names."""
+
+OPTIONS = ("whitespace_pattern", "disable_any_whitespace", "disable_additional_properties")
+"""The options of schemas that a request may give, by vLLM's names."""
+
+
+def schema_options(asked: Any) -> dict[str, Any]:
+    """Options of the schemas of a request: vLLM's `StructuredOutputsParams`, or a mapping with the
+    same names.
+    """
+    pattern, is_compact, is_closed = (_field(asked, name) for name in OPTIONS)
     options: dict[str, Any] = {}
-    if getattr(config, "whitespace_pattern", None):
-        options["whitespace_pattern"] = config.whitespace_pattern
-    elif getattr(config, "disable_any_whitespace", False):
+    if pattern:
+        options["whitespace_pattern"] = pattern
+    elif is_compact:
         options["whitespace"] = "compact"
-    if getattr(config, "disable_additional_properties", False):
+    if is_closed:
         options["additional_properties"] = "forbid"
     return options
+
+
+def _field(asked: Any, name: str) -> Any:
+    return asked.get(name) if isinstance(asked, Mapping) else getattr(asked, name, None)
 
 
 class RequestGrammar(StructuredOutputGrammar):  # type: ignore[misc, unused-ignore]
@@ -99,7 +117,6 @@ class Backend(StructuredOutputBackend):  # type: ignore[misc, unused-ignore]
     def __init__(self, vllm_config: Any, tokenizer: Any, vocab_size: int) -> None:
         super().__init__(vllm_config, tokenizer, vocab_size)
         self.compiler = Compiler(vocabulary(tokenizer, vocab_size))
-        self.options = schema_options(getattr(vllm_config, "structured_outputs_config", None))
 
     def compile_grammar(
         self,
@@ -107,8 +124,14 @@ class Backend(StructuredOutputBackend):  # type: ignore[misc, unused-ignore]
         grammar_spec: str,
         stop_token_ids: set[int] | None = None,
     ) -> RequestGrammar:
-        """The grammar of a request."""
-        grammar = grammar_of(request_type.name.lower(), grammar_spec, **self.options)
+        """The grammar of a kind of request and its text, with the default options."""
+        return self._made(grammar_of(request_type.name.lower(), grammar_spec), stop_token_ids)
+
+    def compile_request(self, params: Any, stop_token_ids: set[int] | None = None) -> RequestGrammar:
+        """The grammar of a request's `StructuredOutputsParams`, with their options."""
+        return self._made(grammar_of_params(params), stop_token_ids)
+
+    def _made(self, grammar: Grammar, stop_token_ids: set[int] | None) -> RequestGrammar:
         tokens = self.compiler.vocabulary
         ends = known_ends(tokens.eos, stop_token_ids, tokens.token_count)
         return RequestGrammar(self.compiler.compile(grammar, eos=ends, timeout=TIMEOUT))
@@ -122,19 +145,41 @@ class Backend(StructuredOutputBackend):  # type: ignore[misc, unused-ignore]
         self.compiler.cache_clear()
 
 
-def grammar_of_params(params: Any, **options: Any) -> Grammar:
-    """The grammar of vLLM's `StructuredOutputsParams`, or of a mapping with the same names."""
-    for kind in ("json", "json_object", "regex", "choice", "grammar", "structural_tag"):
-        value = params.get(kind) if isinstance(params, dict) else getattr(params, kind, None)
-        if value is None or value is False:
-            continue
-        text = value if isinstance(value, str) else json.dumps(value)
-        return grammar_of(kind, text, **options)
-    raise ValueError("the request names no constraint: json, json_object, regex, choice or grammar")
+def grammar_of_params(asked: Any) -> Grammar:
+    """The grammar of vLLM's `StructuredOutputsParams`, or of a mapping with the same names. Raises
+    `ValueError` if it does not name one constraint, or names what is unknown.
+    """
+    if isinstance(asked, Mapping):
+        unknown = sorted(str(name) for name in asked if name not in (*KINDS, *OPTIONS))
+        if unknown:
+            raise ValueError(f"unknown: {', '.join(unknown)}; there are {', '.join((*KINDS, *OPTIONS))}")
+    given = [kind for kind in KINDS if _field(asked, kind) not in (None, False)]
+    if len(given) != 1:
+        said = f"it names {' and '.join(given)}" if given else "it names none"
+        raise ValueError(f"a request has one constraint of {', '.join(KINDS)}; {said}")
+    [kind] = given
+    value = _field(asked, kind)
+    text = value if isinstance(value, str) else json.dumps(value)
+    options = schema_options(asked) if kind in ("json", "json_object", "structural_tag") else {}
+    return grammar_of(kind, text, **options)
+
+
+def _check(asked: Any) -> None:
+    """Raises vLLM's `VLLMValidationError` for a request that cannot be served."""
+    from vllm.exceptions import VLLMValidationError
+
+    try:
+        grammar_of_params(asked).check(timeout=TIMEOUT)
+    except (HedgerowError, TypeError, ValueError, RecursionError) as error:
+        raise VLLMValidationError(f"Invalid structured output request: {error}") from error
 
 
 def _faults(params: Any) -> str | None:
-    """What vLLM itself refuses, whatever the backend."""
+    """What vLLM itself refuses, whatever the backend: it tells nothing of these checks apart from
+    those of its own backends.
+    """
+    if params._backend not in (None, "auto", NAME) and not params._backend_was_auto:
+        return f"a request cannot choose its backend, which this one does: {params._backend!r}"
     if isinstance(params.choice, list) and not params.choice:
         return "choice is an empty list"
     for name in ("grammar", "json", "structural_tag"):
@@ -154,6 +199,7 @@ def _validate(original: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(original)
     def validate(self: Any, model_config: Any, config: Any, tokenizer: Any) -> None:
         from vllm.exceptions import VLLMValidationError
+        from vllm.sampling_params import check_json_nesting
 
         params = self.structured_outputs
         if config is None or params is None or config.backend not in ("auto", NAME):
@@ -164,10 +210,9 @@ def _validate(original: Callable[..., None]) -> Callable[..., None]:
         fault = _faults(params)
         if fault is not None:
             raise VLLMValidationError(f"Invalid structured output request: {fault}")
-        try:
-            grammar_of_params(params, **schema_options(config)).check(timeout=TIMEOUT)
-        except Exception as error:
-            raise VLLMValidationError(f"Invalid structured output request: {error}") from error
+        check_json_nesting(params.json)
+        check_json_nesting(params.structural_tag, structural_tag=True)
+        _check(params)
         params._backend = NAME
         params._backend_was_auto = True
         return None
@@ -190,6 +235,25 @@ def _init(original: Callable[..., None]) -> Callable[..., None]:
     return grammar_init
 
 
+def _create(original: Callable[..., Any]) -> Callable[..., Any]:
+    """The manager's compiling of a request's grammar: with the options of the request, which
+    vLLM does not give to its backends.
+    """
+
+    @functools.wraps(original)
+    def create_grammar(self: Any, request: Any) -> Any:
+        if not isinstance(self.backend, Backend):
+            return original(self, request)
+        params = request.sampling_params
+        try:
+            return self.backend.compile_request(params.structured_outputs, params.all_stop_token_ids)
+        except Exception:
+            logger.exception("the grammar of request %s cannot be compiled", request.request_id)
+            raise
+
+    return create_grammar
+
+
 def install() -> None:
     """Puts this backend in the place of vLLM's own, in this process. Doing it twice changes
     nothing.
@@ -200,11 +264,12 @@ def install() -> None:
     for owner, name, wrap in (
         (SamplingParams, "_validate_structured_outputs", _validate),
         (StructuredOutputManager, "grammar_init", _init),
+        (StructuredOutputManager, "_create_grammar", _create),
     ):
         original = getattr(owner, name)
         if not getattr(original, "_hedgerow", False):
-            wrapped = wrap(original)
-            wrapped._hedgerow = True  # type: ignore[attr-defined]
+            wrapped: Any = wrap(original)
+            wrapped._hedgerow = True
             setattr(owner, name, wrapped)
 
 
@@ -221,10 +286,12 @@ class RequestLogitsProcessor(AdapterLogitsProcessor):  # type: ignore[misc, unus
 
     @classmethod
     def validate_params(cls, params: Any) -> None:
-        """Refuses a request whose constraint cannot be compiled."""
+        """Refuses a request whose constraint cannot be compiled, by vLLM's
+        `VLLMValidationError`.
+        """
         asked = (params.extra_args or {}).get(NAME)
         if asked is not None:
-            grammar_of_params(asked).check(timeout=TIMEOUT)
+            _check(asked)
 
     def is_argmax_invariant(self) -> bool:
         """Masks change which token is the most probable one."""
