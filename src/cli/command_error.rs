@@ -45,6 +45,12 @@ impl CommandError {
         self
     }
 
+    /// The sentence that says what went wrong.
+    #[cfg_attr(not(feature = "torch"), allow(dead_code))]
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+
     /// Writes it to stderr and gives the exit code.
     pub fn report(&self) -> ExitCode {
         eprintln!("error: {}", self.what);
@@ -63,6 +69,7 @@ impl CommandError {
 fn option_names(text: &str) -> String {
     const NAMES: &[(&str, &str)] = &[
         ("`SchemaOptions::document`", "--document URI=FILE"),
+        ("with `lark::Options::module`", "as a file with --import-dir DIR"),
         ("raise `fuel`", "raise --fuel"),
         ("raise `max_tokens`", "raise --max-tokens"),
         ("`Budget::Cut`", "--budget cut"),

@@ -169,6 +169,12 @@ pub(super) struct SchemaFile {
 }
 
 impl ConstraintArgs {
+    /// True if there is a constraint of another kind than a schema.
+    pub fn is_given_but_schema(&self) -> bool {
+        let Self { schema: _, regex, grammar, choice, structural_tag } = self;
+        regex.is_some() || grammar.is_some() || !choice.is_empty() || structural_tag.is_some()
+    }
+
     /// The constraint in words: the path of its file, or its kind.
     pub fn shown(&self) -> String {
         let file = self.schema.as_ref().or(self.grammar.as_ref()).or(self.structural_tag.as_ref());

@@ -27,7 +27,7 @@ pub(super) fn check_companions(
     for name in given {
         let companion = COMPANIONS.iter().find(|(parameter, _, is_on)| *parameter == name && !is_on(params));
         if let Some((_, other, _)) = companion {
-            let (name, other) = (flag(name), flag(other));
+            let (name, other) = (option_of(name), option_of(other));
             return Err(CommandError::usage(format!("{name} has no effect without {other}"))
                 .help(format!("give {other}, or leave {name} out")));
         }
@@ -68,7 +68,7 @@ pub(super) fn notes_at_temperature_0(
     if is_drawn {
         return Vec::new();
     }
-    let void: Vec<String> = given.filter(|name| KEEP_THE_FIRST.contains(name)).map(flag).collect();
+    let void: Vec<String> = given.filter(|name| KEEP_THE_FIRST.contains(name)).map(option_of).collect();
     let mut notes = Vec::new();
     if !void.is_empty() {
         notes.push(format!(
@@ -102,6 +102,6 @@ pub(super) fn check_budget(
 }
 
 /// The option of a parameter.
-fn flag(name: &str) -> String {
+pub(super) fn option_of(name: &str) -> String {
     format!("--{}", name.replace('_', "-"))
 }

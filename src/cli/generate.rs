@@ -13,11 +13,11 @@ use std::time::Instant;
 
 use super::command_error::{CommandError, Written, written};
 use super::constraint::{ConstraintArgs, Loaded, PolicyArgs};
-use super::effect;
+use super::effect::{self, option_of};
 use super::outcome::{Judged, Report, summarise};
 use super::policy::policy;
 use super::prompt::PromptArgs;
-use super::sampling::{Chosen, SamplingArgs};
+use super::sampling::{Chosen, SamplingArgs, check_tokens};
 use super::strategy::StrategyArgs;
 use super::tools::ToolArgs;
 use super::trace::{CANDIDATES, Subject, Trace};
@@ -26,7 +26,6 @@ use hedgerow::decode::{
     ReasoningBudget, Request, Strategy, TokenHealing,
 };
 use hedgerow::engine::Constraint;
-use hedgerow::sampling::SamplingParams;
 use hedgerow::tags::Tools;
 use hedgerow::vocab::{TokenId, Vocabulary};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -60,7 +59,8 @@ pub(super) struct Args {
     prompt: PromptArgs,
     #[command(flatten)]
     constraint: ConstraintArgs,
-    /// Most tokens of output [default: the one in --params, or else 512]
+    /// Most tokens of output [default: the one in --params or in the model's
+    /// generation_config.json, or else 512]
     #[arg(long, value_name = "N")]
     max_tokens: Option<usize>,
     /// Least tokens of output, unless the constraint is complete before
@@ -77,7 +77,8 @@ pub(super) struct Args {
     /// [default: complete]
     #[arg(long, value_parser = policy(Budget::ALL, Budget::name))]
     budget: Option<Budget>,
-    /// Make N outputs [default: the number in --params, or else 1]
+    /// Make N outputs [default: the number in --params or in the model's generation_config.json, or
+    /// else 1]
     #[arg(long, value_name = "N", value_parser = number_of_outputs)]
     n: Option<u64>,
     /// Append text at once where the constraint allows only one continuation, or ask the model for
@@ -107,8 +108,8 @@ pub(super) struct Args {
     #[arg(long, default_value = "f32")]
     dtype: String,
     /// Threads to compute with; the default is one for each core
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
+    threads: Option<u64>,
     #[command(flatten)]
     strategy: StrategyArgs,
     #[command(flatten)]
@@ -147,22 +148,23 @@ pub(super) fn run(
     if let Some(code) = started {
         return Ok(code);
     }
-    let mut chosen = args.sampling.choose(Some(&args.model), args.min_tokens, args.max_tokens)?;
-    chosen.params.max_tokens.get_or_insert(512);
+    let chosen = args.sampling.choose(Some(&args.model), args.min_tokens, args.max_tokens, DEFAULT_LENGTH)?;
     check(args, &chosen)?;
     if args.stream && outputs(args, &chosen) != 1 {
         return Err(
-            CommandError::usage("--stream writes one output").help("leave --n at 1, or leave out --stream")
+            CommandError::usage("--stream writes one output").help("give --n 1, or leave out --stream")
         );
     }
-    let constraint = args.constraint.load(&args.policy)?;
-    let tools = args.tools.load()?;
-    let mut prompt = args.prompt.load()?;
-    if let (Some(tools), Prompt::Chat(input)) = (&tools, &mut prompt) {
-        input.tools = tools.for_template().to_vec();
+    if args.sampling.is_verbose() {
+        tell(args, &chosen);
     }
+    let constraint = args.constraint.load(&args.policy)?;
+    let mut prompt = args.prompt.load()?;
+    let tools = args.tools.of_prompt(&mut prompt, args.constraint.is_given_but_schema())?;
     args.tools.named_format()?;
     args.tools.options()?;
+    let is_constrained = args.constraint.is_given() || tools.is_some();
+    effect::check_budget(args.budget, is_constrained, &chosen.strategy(args))?;
     // The file is truncated only when there is something to write.
     let open = |path| File::options().write(true).create(true).truncate(false).open(path);
     let trace = args.trace.as_ref().map(open).transpose();
@@ -175,38 +177,64 @@ pub(super) fn run(
 fn check(args: &Args, chosen: &Chosen) -> Result<(), CommandError> {
     let strategy = chosen.strategy(args);
     args.strategy.check(&strategy, outputs(args, chosen))?;
-    let is_constrained = args.constraint.is_given() || args.tools.tools.is_some();
-    effect::check_budget(args.budget, is_constrained, &strategy)?;
     for note in effect::notes_at_temperature_0(args.sampling.names(), &chosen.params, outputs(args, chosen)) {
         eprintln!("note: {note}");
     }
-    if let Strategy::Beam(_) | Strategy::Contrastive(_) = strategy
+    if ranks(&strategy)
         && let Some(name) = args.sampling.names().find(|name| !RANKED.contains(name))
     {
-        let what = format!("--{} has no effect on this strategy", name.replace('_', "-"));
+        let what = format!("{} has no effect on this strategy", option_of(name));
         return Err(CommandError::usage(what).help(
                 "beam search and contrastive search rank tokens instead of drawing them; leave the option out, or use \
                  --strategy sample",
             ));
     }
-    let SamplingParams { logit_bias, suppressed_tokens, begin_suppressed_tokens, allowed_tokens, .. } =
-        &chosen.params;
-    let named = (args.stop_token.iter().map(|&id| ("--stop-token", TokenId(id))))
-        .chain(logit_bias.iter().map(|&(token, _)| ("--logit-bias", token)))
-        .chain(suppressed_tokens.iter().map(|&token| ("--suppressed-tokens", token)))
-        .chain(begin_suppressed_tokens.iter().map(|&token| ("--begin-suppressed-tokens", token)))
-        .chain(allowed_tokens.iter().flatten().map(|&token| ("--allowed-tokens", token)));
-    let named: Vec<(&str, TokenId)> = named.collect();
+    if args.json.is_none() && chosen.set.as_ref().is_some_and(|set| set.logprobs.is_some()) {
+        eprintln!("note: {} asks for log-probabilities, which only --json writes", chosen.source);
+    }
+    let mut named = args.sampling.named_tokens(chosen);
+    named.extend(args.stop_token.iter().map(|&id| ("--stop-token".to_owned(), TokenId(id))));
     if named.is_empty() {
         return Ok(());
     }
     let tokens = super::input::vocabulary(&vocabulary_path(&args.model))?.token_count();
-    match named.into_iter().find(|(_, token)| token.index() >= tokens) {
-        None => Ok(()),
-        Some((option, token)) => Err(CommandError::usage(format!(
-            "{option} names token {}, but the model has {tokens} tokens, numbered from 0",
-            token.0
-        ))),
+    check_tokens(named, tokens, &format!("the model has {tokens} tokens, numbered from 0"))
+}
+
+/// True for strategies that rank tokens in place of drawing them.
+fn ranks(strategy: &Strategy) -> bool {
+    matches!(strategy, Strategy::Beam(_) | Strategy::Contrastive(_))
+}
+
+/// Writes the parameters of a run to stderr, each with its source.
+fn tell(args: &Args, chosen: &Chosen) {
+    let strategy = chosen.strategy(args);
+    let ranks = ranks(&strategy);
+    let is_length = |name: &str| matches!(name, "min_tokens" | "max_tokens");
+    args.sampling.tell(chosen, |name| !ranks || is_length(name) || RANKED.contains(&name));
+    let line = |name: &str, text: String, given: bool| {
+        let origin = if given { option_of(name) } else { chosen.source.clone() };
+        eprintln!("  {name} {text}  ({origin})");
+    };
+    if strategy != Strategy::Sample {
+        line("strategy", super::strategy::spelled(&strategy), args.strategy.is_given());
+    }
+    let set = chosen.set.as_ref();
+    if outputs(args, chosen) != 1 {
+        line("n", outputs(args, chosen).to_string(), args.n.is_some());
+    }
+    let stop = match (args.stop.as_slice(), set) {
+        ([], Some(set)) => &set.stop,
+        (given, _) => given,
+    };
+    if !stop.is_empty() {
+        line("stop", format!("{stop:?}"), !args.stop.is_empty());
+    }
+    if !args.stop_token.is_empty() {
+        line("stop_token", format!("{:?}", args.stop_token), true);
+    }
+    if let Some(logprobs) = args.logprobs.or(set.and_then(|set| set.logprobs)) {
+        line("logprobs", logprobs.to_string(), args.logprobs.is_some());
     }
 }
 
@@ -217,6 +245,9 @@ fn vocabulary_path(model: &Path) -> PathBuf {
         false => model.to_owned(),
     }
 }
+
+/// Most tokens of output, if nothing says otherwise.
+const DEFAULT_LENGTH: usize = 512;
 
 /// The sampling parameters that change single logits, which also affect strategies that rank
 /// tokens.
@@ -282,7 +313,7 @@ fn with_model(
         .device(args.device.parse().map_err(usage)?)
         .dtype(args.dtype.parse().map_err(usage)?);
     if let Some(threads) = args.threads {
-        options = options.threads(threads);
+        options = options.threads(threads as usize);
     }
     let model = load(&args.model, options)?;
     let tokens = prompt_tokens(args, &model, prompt)?;
@@ -324,6 +355,12 @@ fn with_model(
         checked.map_err(|error| CommandError::usage("--amateur is not usable").because(&error))?;
         run.generate(ContrastiveDecoding::new(&model, amateur, 0.1, 0.5), tokens)
     } else if let Some(layers) = &strategy.dola {
+        let count = model.layer_count();
+        if let Some(layer) = layers.0.iter().find(|&&layer| layer >= count) {
+            return Err(CommandError::usage(format!(
+                "--dola names layer {layer}, but the model has {count} layers, numbered from 0"
+            )));
+        }
         run.generate(Dola::new(&model, layers.0.clone()), tokens)
     } else {
         run.generate(&model, tokens)
@@ -365,7 +402,18 @@ fn replies(
     let unreadable = |error| CommandError::new("cannot read the model's chat template").because(&error);
     let preset = match args.tools.named_format()? {
         Some(preset) => preset,
-        None => super::tools::proven(model.tool_format().map_err(unreadable)?)?,
+        None => match super::tools::proven(model.tool_format().map_err(unreadable)?) {
+            Ok(preset) => preset,
+            Err(failure) if args.tools.are_optional() && args.reasoning_budget.is_none() => {
+                eprintln!(
+                    "note: the tools of --messages do not constrain the output: {}; name the format \
+                     with --tool-format",
+                    failure.what()
+                );
+                return Ok((constraint, None));
+            }
+            Err(failure) => return Err(failure),
+        },
     };
     let prompt_end = model.prompt_end(prompt).map_err(unreadable)?;
     let reasoning = match (&args.reasoning_budget, preset.reasoning()) {
@@ -457,7 +505,8 @@ impl Run<'_> {
         let spelled = trace.as_ref().map_or_else(String::new, |_| spelled(vocabulary, &prompt));
         let mut request = request(args, chosen, prompt)?.completions(outputs);
         request.reasoning = reasoning;
-        request.logprobs = match (args.logprobs.or(request.logprobs), &trace) {
+        let beside = args.logprobs.or(request.logprobs);
+        request.logprobs = match (beside, &trace) {
             (wanted, Some(_)) => Some(wanted.unwrap_or(0).max(CANDIDATES)),
             (wanted, None) => wanted,
         };
@@ -512,7 +561,7 @@ impl Run<'_> {
             return Ok(ExitCode::SUCCESS);
         }
         let judged = Judged::of(&generation, constraint.as_ref());
-        let report = || Report::new(args.logprobs, name, vocabulary, &generation, &judged);
+        let report = || Report::new(beside, name, vocabulary, &generation, &judged);
         let result = match args.json {
             Some(JsonForm::Lines) => report().lines().iter().try_for_each(|line| writeln!(out, "{line}")),
             Some(JsonForm::Pretty) => writeln!(out, "{:#}", report().whole()),
@@ -575,7 +624,7 @@ enum JsonForm {
 
 /// Builds the request. Options of the command line take precedence over the file of parameters.
 fn request(args: &Args, chosen: Chosen, prompt: Vec<TokenId>) -> Result<Request, CommandError> {
-    let Chosen { mut params, set } = chosen;
+    let Chosen { mut params, set, .. } = chosen;
     let mut request = match set {
         Some(set) => Request::from_parameters(prompt, set)
             .map_err(|error| CommandError::usage("cannot use the parameters of --params").because(&error))?,

@@ -21,10 +21,12 @@ pub(super) struct Judged {
     cut: Vec<Unfinished>,
     /// Outputs that end with tokens that the budget has written.
     budget: Vec<Unfinished>,
+    /// Constrained outputs that happen to be complete where the limit on tokens ended them.
+    limited: Vec<Unfinished>,
     outputs: usize,
 }
 
-/// An output that the model has not completed.
+/// An output whose end the model has not chosen.
 struct Unfinished {
     /// Its number, from 1.
     number: usize,
@@ -40,11 +42,14 @@ const LONGER_JSON: &str = "raise --max-tokens, or bound strings, arrays and numb
      `maximum`), or by --max-string-length, --max-items and --max-digits";
 
 impl Judged {
-    /// An output, in words.
-    fn name(&self, number: usize) -> String {
-        match self.outputs {
-            1 => "the output".to_owned(),
-            _ => format!("output {number}"),
+    /// Outputs, in words: "the output", "output 2", "outputs 1, 3 and 4".
+    fn names(&self, outputs: &[Unfinished]) -> String {
+        let numbers: Vec<String> = outputs.iter().map(|output| output.number.to_string()).collect();
+        match numbers.split_last() {
+            _ if self.outputs == 1 => "the output".to_owned(),
+            Some((last, [])) => format!("output {last}"),
+            Some((last, others)) => format!("outputs {} and {last}", others.join(", ")),
+            None => "no output".to_owned(),
         }
     }
 
@@ -63,6 +68,11 @@ impl Judged {
             schema: schema.map_or_else(String::new, |schema| schema.path.display().to_string()),
             cut: those(|completion| completion.complete == Some(false)),
             budget: those(|completion| completion.budget_ending.is_some()),
+            limited: those(|completion| {
+                completion.finish == FinishReason::Length
+                    && completion.complete == Some(true)
+                    && completion.budget_ending.is_none()
+            }),
             outputs: completions.len(),
         }
     }
@@ -78,8 +88,11 @@ impl Judged {
             _ => None,
         });
         if let Some(cut) = self.cut.first() {
-            let failure =
-                CommandError::new(format!("{} was cut off before it was complete", self.name(cut.number)));
+            let names = self.names(&self.cut);
+            let failure = CommandError::new(match self.cut.len() {
+                1 => format!("{names} was cut off before it was complete"),
+                _ => format!("{names} were cut off before they were complete"),
+            });
             return Err(match cut.finish {
                 FinishReason::Length => failure.help(self.longer()),
                 FinishReason::StopSequence => failure
@@ -96,13 +109,23 @@ impl Judged {
                 self.schema
             )));
         }
-        if let Some(Unfinished { number, ending: Some(ending), .. }) = self.budget.first() {
+        if let [Unfinished { ending: Some(ending), .. }, others @ ..] = self.budget.as_slice() {
+            let written = match others.len() {
+                0 => format!("the last {} (from byte {})", ending.tokens, ending.first_byte),
+                _ => "their ends".to_owned(),
+            };
             let what = format!(
-                "the model did not complete {} within its tokens; --budget complete wrote the last {} \
-                 (from byte {}), which are not the model's",
-                self.name(*number),
-                ending.tokens,
-                ending.first_byte,
+                "the model did not complete {} within its tokens; --budget complete wrote {written}, \
+                 which are not the model's",
+                self.names(&self.budget),
+            );
+            return Err(CommandError::new(what).help(self.longer()));
+        }
+        if !self.limited.is_empty() {
+            let what = format!(
+                "the limit on tokens ended {}, which the model might have continued; that the constraint \
+                 is satisfied is chance",
+                self.names(&self.limited),
             );
             return Err(CommandError::new(what).help(self.longer()));
         }
@@ -257,6 +280,10 @@ pub(super) fn summarise(generation: &Generation) {
         short if short < 100.0 => format!("{short:.2} ms"),
         long => format!("{long:.0} ms"),
     };
+    // The prefill gives each output its first token, and no pass gives the forced ones.
+    let drawn = |completion: &&Completion| completion.tokens.len() > completion.forced_tokens;
+    let first = generation.completions.iter().filter(drawn).count();
+    let decoded = usage.completion_tokens.saturating_sub(usage.forced_tokens + first);
     let ends: Vec<_> = generation.completions.iter().map(|completion| completion.finish.as_str()).collect();
     eprintln!(
         "{} tokens of prompt, {} of output ({} forced) in {} forward passes; finished: {}",
@@ -281,11 +308,7 @@ pub(super) fn summarise(generation: &Generation) {
         milliseconds(timings.prefill),
         rate(usage.prompt_tokens - usage.reused_tokens, usage.prefill_passes, timings.prefill),
         milliseconds(timings.forward),
-        rate(
-            usage.completion_tokens,
-            usage.forward_passes - usage.prefill_passes,
-            timings.total.saturating_sub(timings.prefill),
-        ),
+        rate(decoded, usage.forward_passes - usage.prefill_passes, timings.forward),
         if usage.drafted_tokens > 0 || usage.draft_passes > 0 {
             format!("drafts {}, ", milliseconds(timings.draft))
         } else {

@@ -14,8 +14,9 @@ pub(super) struct PromptArgs {
     /// A message to the model (`-` reads standard input)
     #[arg(long, value_name = "TEXT", required_unless_present = "messages", conflicts_with = "messages")]
     prompt: Option<String>,
-    /// A conversation in JSON: an array of messages, or an object with `messages` and `tools`; an
-    /// assistant's message at its end is continued (`-` reads standard input)
+    /// A conversation in JSON: an array of messages, or an object with `messages` and `tools`,
+    /// which count as --tools; an assistant's message at its end is continued (`-` reads standard
+    /// input)
     #[arg(long, value_name = "FILE", conflicts_with_all = ["raw", "system"])]
     messages: Option<PathBuf>,
     /// The system message, in place of the template's own
@@ -35,6 +36,9 @@ pub(super) struct PromptArgs {
 
 fn variable(text: &str) -> Result<(String, Value), String> {
     let (name, json) = text.split_once('=').ok_or("expected NAME=JSON, such as enable_thinking=false")?;
+    if ChatInput::OWN_VARIABLES.contains(&name) {
+        return Err(format!("`{name}` follows from the prompt and from other options"));
+    }
     match serde_json::from_str(json) {
         Ok(value) if !name.is_empty() => Ok((name.to_owned(), value)),
         Ok(_) => Err("there is no name before the `=`".to_owned()),
@@ -105,6 +109,8 @@ mod tests {
             ("a=b", None),
             ("a", None),
             ("=1", None),
+            ("messages=[]", None),
+            ("add_generation_prompt=false", None),
         ] {
             let expected = expected.map(|(name, value)| (name.to_owned(), value));
             assert_eq!(variable(text).ok(), expected, "{text}");

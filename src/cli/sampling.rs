@@ -14,12 +14,13 @@ use std::sync::LazyLock;
 use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
 
 use super::command_error::CommandError;
-use super::effect;
+use super::effect::{self, option_of};
 use super::input;
 use hedgerow::UnknownName;
 use hedgerow::sampling::parameter_sets::{Api, ParameterSet};
 use hedgerow::sampling::presets::{PRESETS, Preset, RECIPES};
 use hedgerow::sampling::{Group, Parameter, SamplingError, SamplingParams};
+use hedgerow::vocab::TokenId;
 
 /// The options for drawing tokens.
 #[derive(Debug)]
@@ -60,6 +61,12 @@ pub(super) struct Chosen {
     pub params: SamplingParams,
     /// The other settings of the file.
     pub set: Option<ParameterSet>,
+    /// The source of what no option sets, such as `--preset creative`.
+    pub source: String,
+    /// The parameters of that source.
+    base: SamplingParams,
+    /// True if nothing gives the largest number of tokens.
+    has_default_length: bool,
 }
 
 /// The parameters that have an option here: all but those of the loop.
@@ -72,8 +79,19 @@ fn options() -> impl Iterator<Item = (&'static Parameter, &'static str)> {
 
 /// The text of a parameter as the library reads it. Only the command line allows negative seeds.
 fn spelled(parameter: &Parameter, text: &str) -> String {
-    let seed = (parameter.name == "seed").then(|| text.parse::<i64>().ok()).flatten();
-    seed.map_or_else(|| text.to_owned(), |seed| (seed as u64).to_string())
+    let seed = (parameter.name == "seed").then(|| seed(text)).flatten();
+    seed.map_or_else(|| text.to_owned(), |seed| seed.to_string())
+}
+
+/// A whole number of any size, modulo 2^64.
+fn seed(text: &str) -> Option<u64> {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let digit = |digit: char| digit.to_digit(10).map(u64::from);
+    let size = digits
+        .chars()
+        .try_fold(0_u64, |size, next| Some(size.wrapping_mul(10).wrapping_add(digit(next)?)))
+        .filter(|_| !digits.is_empty())?;
+    Some(if text.starts_with('-') { size.wrapping_neg() } else { size })
 }
 
 /// The options of the parameters.
@@ -132,12 +150,14 @@ impl SamplingArgs {
         self.given.iter().map(|(parameter, _)| parameter.name)
     }
 
-    /// The parameters, checked. A length that is not given is the file's, if there is one.
+    /// The parameters, checked. A length that is not given is the file's, if there is one, or else
+    /// `longest`.
     pub fn choose(
         &self,
         model: Option<&Path>,
         min_tokens: Option<usize>,
         max_tokens: Option<usize>,
+        longest: usize,
     ) -> Result<Chosen, CommandError> {
         let (source, base, set) = self.base(model)?;
         let mut params = base.clone();
@@ -146,10 +166,12 @@ impl SamplingArgs {
         }
         params.min_tokens = min_tokens.unwrap_or(params.min_tokens);
         params.max_tokens = max_tokens.or(params.max_tokens);
+        let has_default_length = params.max_tokens.is_none();
+        params.max_tokens.get_or_insert(longest);
         // Exponential decay needs end tokens, which are only known with the model. The decoding
         // loop validates the parameters again with the model's end tokens.
         let mut checked = params.clone();
-        checked.end_tokens.push(hedgerow::vocab::TokenId(0));
+        checked.end_tokens.push(TokenId(0));
         checked.validate().map_err(|error| {
             let failure = CommandError::usage("the sampling options are not usable").because(&error);
             match error {
@@ -161,10 +183,7 @@ impl SamplingArgs {
             }
         })?;
         effect::check_companions(self.names(), &params)?;
-        if self.base.verbose {
-            self.tell(&source, &base, &params);
-        }
-        Ok(Chosen { params, set })
+        Ok(Chosen { params, set, source, base, has_default_length })
     }
 
     /// The parameters before options of single parameters apply, and the name of their source.
@@ -179,35 +198,106 @@ impl SamplingArgs {
             let set = ParameterSet::from_text(*api, &text).map_err(|error| {
                 CommandError::usage(format!("cannot use the parameters `{}`", path.display())).because(&error)
             })?;
-            return Ok((format!("--params {api}:{}", path.display()), set.sampling.clone(), Some(set)));
+            let source = format!("--params {api}:{}", path.display());
+            tell_unused(&source, &set);
+            return Ok((source, set.sampling.clone(), Some(set)));
         }
         if let Some(preset) = self.base.preset {
             return Ok((format!("--preset {}", preset.name), preset.params(), None));
         }
         let file = model.map(|folder| folder.join("generation_config.json")).filter(|file| file.is_file());
         if let Some(file) = file {
-            let text = input::read_text(&file, "parameters")?;
-            match ParameterSet::recommended(&text) {
-                Ok(sampling) => return Ok((file.display().to_string(), sampling, None)),
-                Err(error) => eprintln!("note: `{}` is not used: {error}", file.display()),
+            let source = file.display().to_string();
+            let read = std::fs::read_to_string(&file).map_err(|error| error.to_string());
+            let read = read.and_then(|text| {
+                ParameterSet::from_text(Api::HuggingFace, &text).map_err(|error| error.to_string())
+            });
+            match read {
+                Ok(set) => {
+                    tell_unused(&source, &set);
+                    return Ok((source, set.sampling.clone(), Some(set)));
+                }
+                Err(error) => eprintln!("note: `{source}` is not used: {error}"),
             }
         }
         Ok(("--preset balanced".to_owned(), balanced().params(), None))
     }
 
+    /// True if `--verbose` asks for the parameters and their sources.
+    pub fn is_verbose(&self) -> bool {
+        self.base.verbose
+    }
+
     /// Writes the parameters that differ from their defaults to stderr, each with its source.
-    fn tell(&self, source: &str, base: &SamplingParams, params: &SamplingParams) {
+    /// `has_effect` says which of them the strategy uses.
+    pub fn tell(&self, chosen: &Chosen, has_effect: impl Fn(&str) -> bool) {
+        let Chosen { params, source, base, .. } = chosen;
         eprintln!("sampling: parameters without an option are those of {source}");
         let of_base = base.changed();
-        for (name, text) in params.changed() {
+        for (name, text) in params.changed().into_iter().filter(|(name, _)| has_effect(name)) {
             let given = self.given.iter().any(|(parameter, _)| parameter.name == name);
-            // The limits of length belong to the options of `generate`.
             let origin = match !given && of_base.iter().any(|entry| *entry == (name, text.clone())) {
                 true => source.to_owned(),
-                false => format!("--{}", name.replace('_', "-")),
+                false if name == "max_tokens" && chosen.has_default_length => "default".to_owned(),
+                // Limits of length have options of their own.
+                false => option_of(name),
             };
             eprintln!("  {name} {text}  ({origin})");
         }
+    }
+
+    /// The tokens that the parameters name, each with the option or the source that names it.
+    pub fn named_tokens(&self, chosen: &Chosen) -> Vec<(String, TokenId)> {
+        let origin = |name: &str| match self.names().any(|given| given == name) {
+            true => option_of(name),
+            false => format!("`{name}` of {}", chosen.source),
+        };
+        // The end tokens of the model's own file are the model's.
+        let own = self.base.params.is_none();
+        let tokens = chosen.params.tokens().into_iter();
+        tokens
+            .filter(|(name, _)| !(own && *name == "end_tokens"))
+            .map(|(name, token)| (origin(name), token))
+            .collect()
+    }
+}
+
+/// Refuses tokens that the model or the row does not have: those from `count` on. `limit` says how
+/// many there are.
+pub(super) fn check_tokens(
+    named: impl IntoIterator<Item = (String, TokenId)>,
+    count: usize,
+    limit: &str,
+) -> Result<(), CommandError> {
+    match named.into_iter().find(|(_, token)| token.index() >= count) {
+        None => Ok(()),
+        Some((origin, token)) => {
+            Err(CommandError::usage(format!("{origin} names token {}, but {limit}", token.0)))
+        }
+    }
+}
+
+/// Names the fields of a file that are not used and would change the output.
+fn tell_unused(source: &str, set: &ParameterSet) {
+    if !set.unused.is_empty() {
+        eprintln!("note: not used of {source}: {}{}", set.unused.join(", "), remedy(set));
+    }
+}
+
+/// The options for fields that are not used.
+fn remedy(set: &ParameterSet) -> String {
+    const OPTIONS: [(&str, &str); 5] = [
+        ("messages", "--messages"),
+        ("system", "--system"),
+        ("tools", "--tools"),
+        ("tool_choice", "--tool-choice"),
+        ("max_length", "--max-tokens"),
+    ];
+    let known = OPTIONS.iter().filter(|(field, _)| set.unused.iter().any(|name| name == field));
+    let options: Vec<&str> = known.map(|(_, option)| *option).collect();
+    match options.is_empty() {
+        true => String::new(),
+        false => format!(" (see {})", options.join(", ")),
     }
 }
 
@@ -236,7 +326,6 @@ mod tests {
         AdaptiveP, ChainOrder, Dry, DynamicTemperature, ExponentialDecay, Mirostat, MirostatVersion, PLess,
         Selection, Smoothing, Step, Watermark, Xtc,
     };
-    use hedgerow::vocab::TokenId;
 
     #[derive(Parser)]
     struct Line {
@@ -247,7 +336,7 @@ mod tests {
     fn parse(line: &str) -> Result<SamplingParams, String> {
         let words = std::iter::once("line").chain(line.split_whitespace());
         let line = Line::try_parse_from(words).map_err(|error| error.to_string())?;
-        let chosen = line.sampling.choose(None, Some(0), Some(9));
+        let chosen = line.sampling.choose(None, Some(0), Some(9), 512);
         chosen.map(|chosen| chosen.params).map_err(|failure| format!("{failure:?}"))
     }
 
@@ -300,6 +389,24 @@ mod tests {
             params.order,
             ChainOrder::Custom(vec![Step::Mask, Step::Temperature, Step::TopP, Step::AdaptiveP])
         );
+    }
+
+    #[test]
+    fn seeds_are_whole_numbers_of_any_size() {
+        for (text, expected) in [
+            ("7", Some(7)),
+            ("-1", Some(u64::MAX)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("18446744073709551617", Some(1)),
+            ("-18446744073709551617", Some(u64::MAX)),
+            ("+3", Some(3)),
+            ("", None),
+            ("-", None),
+            ("1.5", None),
+            ("0x3", None),
+        ] {
+            assert_eq!(seed(text), expected, "{text}");
+        }
     }
 
     #[test]

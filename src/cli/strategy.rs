@@ -17,7 +17,8 @@ use super::policy::policy;
 #[command(next_help_heading = "Strategy")]
 pub(super) struct StrategyArgs {
     /// `sample`; `best-of:N`; `beam:BEAMS[:LENGTH_PENALTY]`; `diverse-beam:BEAMS:GROUPS:PENALTY`;
-    /// `contrastive[:K[:PENALTY]]` [default: that of --params, or else sample]
+    /// `contrastive[:K[:PENALTY]]` [default: that of --params or of the
+    /// model's generation_config.json, or else sample]
     #[arg(long, value_name = "STRATEGY", value_parser = strategy)]
     strategy: Option<Strategy>,
     /// When beam search stops: by heuristic, when as many outputs as beams have ended, or when none
@@ -85,6 +86,11 @@ impl StrategyArgs {
             }
             other => Some(other),
         }
+    }
+
+    /// True if an option gives the strategy.
+    pub fn is_given(&self) -> bool {
+        self.strategy.is_some()
     }
 
     /// The source of guesses, and the number of tokens to guess, as the decoding loop takes them.
@@ -185,6 +191,22 @@ fn strategy(text: &str) -> Result<Strategy, String> {
          contrastive[:K[:PENALTY]]"
             .to_owned()
     })
+}
+
+/// A strategy as `--strategy` reads it.
+pub(super) fn spelled(strategy: &Strategy) -> String {
+    match strategy {
+        Strategy::BestOf(count) => format!("best-of:{count}"),
+        Strategy::Beam(search) if search.groups > 1 => {
+            format!("diverse-beam:{}:{}:{}", search.beams, search.groups, search.diversity_penalty)
+        }
+        Strategy::Beam(search) if search.length_penalty != 1.0 => {
+            format!("beam:{}:{}", search.beams, search.length_penalty)
+        }
+        Strategy::Beam(search) => format!("beam:{}", search.beams),
+        Strategy::Contrastive(search) => format!("contrastive:{}:{}", search.candidates, search.penalty),
+        _ => "sample".to_owned(),
+    }
 }
 
 fn drafter(text: &str) -> Result<Drafter, String> {

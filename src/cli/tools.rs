@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use super::command_error::{CommandError, written};
 use super::constraint::{Loaded, SchemaFile, warn};
 use super::input;
-use hedgerow::decode::{ChatTemplate, DetectedFormat};
+use hedgerow::decode::{ChatTemplate, DetectedFormat, Prompt};
 use hedgerow::gguf::GgufFile;
 use hedgerow::tags::{Preset, ToolChoice, ToolOptions, Tools};
 
@@ -21,26 +21,84 @@ pub(super) struct ToolArgs {
     pub tools: Option<PathBuf>,
     /// Calls that the reply has: `auto`, `none`, `required`, a tool's name, or a choice in JSON as
     /// chat APIs take it
-    #[arg(long, value_name = "CHOICE", default_value = "auto", requires = "tools")]
+    #[arg(long, value_name = "CHOICE", default_value = "auto")]
     pub tool_choice: String,
     /// Format of calls: that of the model's chat template (`auto`), a name that `hedgerow tools
     /// list` shows, or a file with a format
-    #[arg(long, value_name = "NAME|FILE", default_value = "auto", requires = "tools")]
+    #[arg(long, value_name = "NAME|FILE", default_value = "auto")]
     pub tool_format: String,
     /// At most one call in a reply
-    #[arg(long, requires = "tools")]
+    #[arg(long)]
     pub one_call: bool,
 }
 
 impl ToolArgs {
     /// The tools of `--tools`.
     pub fn load(&self) -> Result<Option<Tools>, CommandError> {
-        let Some(path) = &self.tools else { return Ok(None) };
+        let Some(path) = &self.tools else { return self.without_tools().map(|()| None) };
         let text = input::read_text(path, "list of tools")?;
         let tools = Tools::from_json(&text).map_err(|error| {
             CommandError::new(format!("cannot use the tools `{}`", path.display())).because(&error)
         })?;
         Ok(Some(tools))
+    }
+
+    /// The tools of `--tools`, which become those of a conversation, or else the tools that the
+    /// conversation has. `is_constrained` is true if another constraint leaves no room for calls.
+    pub fn of_prompt(
+        &self,
+        prompt: &mut Prompt,
+        is_constrained: bool,
+    ) -> Result<Option<Tools>, CommandError> {
+        let own = match prompt {
+            Prompt::Chat(input) => std::mem::take(&mut input.tools),
+            _ => Vec::new(),
+        };
+        let tools = match (&self.tools, own.as_slice()) {
+            (_, []) => self.load()?,
+            (Some(_), _) => {
+                return Err(CommandError::usage("the conversation of --messages has tools of its own")
+                    .help("leave out --tools, or the `tools` of the conversation"));
+            }
+            (None, own) => {
+                let tools = Tools::from_json(&serde_json::json!(own).to_string());
+                Some(tools.map_err(|error| {
+                    CommandError::usage("cannot use the tools of --messages").because(&error)
+                })?)
+            }
+        };
+        let Some(tools) = tools else { return Ok(None) };
+        if let Prompt::Chat(input) = prompt {
+            input.tools = tools.for_template().to_vec();
+        }
+        if self.tools.is_none() && is_constrained {
+            eprintln!("note: the tools of --messages do not constrain the output: another constraint does");
+            return self.without_tools().map(|()| None);
+        }
+        Ok(Some(tools))
+    }
+
+    /// Refuses options about calls where no calls are made.
+    fn without_tools(&self) -> Result<(), CommandError> {
+        let given = [
+            ("--tool-choice", self.tool_choice != "auto"),
+            ("--tool-format", self.tool_format != "auto"),
+            ("--one-call", self.one_call),
+        ];
+        match given.iter().find(|(_, is_given)| *is_given) {
+            None => Ok(()),
+            Some((option, _)) => {
+                let what = format!("{option} has no effect without tools, or with another constraint");
+                Err(CommandError::usage(what).help("give tools with --tools FILE"))
+            }
+        }
+    }
+
+    /// True if a reply need have no calls: the tools are those of the conversation, and no option
+    /// asks for calls.
+    #[cfg_attr(not(feature = "torch"), allow(dead_code))]
+    pub fn are_optional(&self) -> bool {
+        self.tools.is_none() && self.tool_choice == "auto" && !self.one_call
     }
 
     /// The library's options, as the command line sets them.

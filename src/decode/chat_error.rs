@@ -6,11 +6,27 @@ use minijinja::Error;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChatTemplateError {
-    /// A message that is no object, or has no role.
-    #[error("a message must be an object with a `role` and a `content`, but one is {given}")]
+    /// A message that is no object, or has no role, or neither a content nor calls.
+    #[error(
+        "a message must be an object with a `role`, and with a `content` or `tool_calls`, but one is {given}"
+    )]
     Message {
         /// The message, shortened.
         given: String,
+    },
+    /// A part of a message that is no text.
+    #[error("a message has a part of the kind `{kind}`, but only parts of the kind `text` can be read")]
+    Part {
+        /// The part's `type`, or the part itself.
+        kind: String,
+    },
+    /// A variable of the template that follows from the conversation itself.
+    #[error(
+        "the template's variable `{name}` follows from the conversation; change the conversation in its place"
+    )]
+    Variable {
+        /// The variable.
+        name: &'static str,
     },
     /// A value that is no conversation.
     #[error(

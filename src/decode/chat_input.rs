@@ -25,15 +25,31 @@ impl Message {
         Self(fields)
     }
 
-    /// A message as chat APIs write it: an object with at least a `role`.
+    /// A message as chat APIs write it: an object with a `role`, and with a `content` or
+    /// `tool_calls`. Any role is read; the model's template may refuse it.
+    ///
+    /// A `content` of several parts (`[{"type": "text", "text": "Hi"}]`) becomes one text, with a
+    /// space between the parts, as transformers' server makes it for language models.
     ///
     /// # Errors
-    /// [`ChatTemplateError::Message`] for any other value.
+    /// [`ChatTemplateError::Message`] for any other value, and [`ChatTemplateError::Part`] for a
+    /// part that is no text, such as an image.
     pub fn from_json(json: Json) -> Result<Self, ChatTemplateError> {
-        match json {
-            Json::Object(fields) if fields.get("role").is_some_and(Json::is_string) => Ok(Self(fields)),
-            other => Err(ChatTemplateError::Message { given: shortened(&other.to_string()) }),
+        let fault = |given: &Json| ChatTemplateError::Message { given: shortened(&given.to_string()) };
+        let Json::Object(mut fields) = json else { return Err(fault(&json)) };
+        let calls = fields.get("tool_calls").is_some_and(|calls| !calls.is_null());
+        let has_role = fields.get("role").is_some_and(Json::is_string);
+        match fields.get("content") {
+            _ if !has_role => return Err(fault(&Json::Object(fields))),
+            Some(Json::String(_)) => {}
+            None | Some(Json::Null) if calls => {}
+            Some(Json::Array(parts)) => {
+                let text = joined_parts(parts)?;
+                fields.insert("content".to_owned(), Json::String(text));
+            }
+            _ => return Err(fault(&Json::Object(fields))),
         }
+        Ok(Self(fields))
     }
 
     /// The same message with one more field.
@@ -67,6 +83,21 @@ impl Message {
     }
 }
 
+/// The texts of the parts of a content.
+fn joined_parts(parts: &[Json]) -> Result<String, ChatTemplateError> {
+    let text = |part: &Json| {
+        let kind = part.get("type").and_then(Json::as_str);
+        match (kind, part.get("text").and_then(Json::as_str)) {
+            (Some("text" | "input_text" | "output_text"), Some(text)) => Ok(text.to_owned()),
+            (kind, _) => {
+                let kind = kind.map_or_else(|| shortened(&part.to_string()), shortened);
+                Err(ChatTemplateError::Part { kind })
+            }
+        }
+    };
+    Ok(parts.iter().map(text).collect::<Result<Vec<_>, _>>()?.join(" "))
+}
+
 fn shortened(text: &str) -> String {
     match text.char_indices().nth(80) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -87,7 +118,8 @@ pub struct ChatInput {
     pub tools: Vec<Json>,
     /// Further variables of the template. They hold the text of the special tokens by the names
     /// that templates use, such as `bos_token` and `eos_token`, and options such as
-    /// `enable_thinking`. They may also replace the variables made of the fields above.
+    /// `enable_thinking`. [`OWN_VARIABLES`](Self::OWN_VARIABLES) are made of the other fields, and
+    /// are refused here.
     pub variables: Map<String, Json>,
     /// The time for `strftime_now`, in seconds since 1970-01-01 00:00 of the time zone to be shown.
     /// If it is `None`, a template that asks for the date fails.
@@ -108,6 +140,9 @@ pub enum Answer {
 }
 
 impl ChatInput {
+    /// The variables of a template that follow from the other fields.
+    pub const OWN_VARIABLES: [&str; 4] = ["messages", "add_generation_prompt", "tools", "strftime_now"];
+
     /// The given messages, and defaults for all other fields.
     pub fn new(messages: impl IntoIterator<Item = Message>) -> Self {
         Self { messages: messages.into_iter().collect(), ..Self::default() }
@@ -119,10 +154,9 @@ impl ChatInput {
     /// If the last message is the assistant's, the output [continues](Answer::Continued) it. The
     /// arguments of tool calls may be JSON in a string or objects.
     ///
-    /// # Errors
-    /// [`ChatTemplateError::Message`] for a message without a role;
-    /// [`ChatTemplateError::Conversation`] for anything else that is no conversation, and for other
-    /// keys of the object.
+    /// # Errors Those of [`Message::from_json`]; [`ChatTemplateError::Variable`] for a variable
+    /// that other fields set; [`ChatTemplateError::Conversation`] for anything else that is no
+    /// conversation, and for other keys of the object.
     ///
     /// ```
     /// use hedgerow::decode::{Answer, ChatInput};
@@ -145,7 +179,10 @@ impl ChatInput {
                         ("messages", Json::Array(list)) => messages = list,
                         ("tools", Json::Array(tools)) => input.tools = tools,
                         ("tools", Json::Null) => {}
-                        ("chat_template_kwargs", Json::Object(variables)) => input.variables = variables,
+                        ("chat_template_kwargs", Json::Object(variables)) => {
+                            input.variables = variables;
+                            input.check_variables()?;
+                        }
                         ("messages" | "tools", _) => return fault(format!("`{name}` is not an array")),
                         ("chat_template_kwargs", _) => return fault(format!("`{name}` is not an object")),
                         _ => return fault(format!("`{name}` is no part of a conversation")),
@@ -166,6 +203,14 @@ impl ChatInput {
             Some(_) => {}
         }
         Ok(input)
+    }
+
+    /// Refuses variables that follow from the other fields.
+    pub(super) fn check_variables(&self) -> Result<(), ChatTemplateError> {
+        match Self::OWN_VARIABLES.into_iter().find(|name| self.variables.contains_key(*name)) {
+            None => Ok(()),
+            Some(name) => Err(ChatTemplateError::Variable { name }),
+        }
     }
 
     /// Sets a variable of the template; see [`variables`](Self#structfield.variables).

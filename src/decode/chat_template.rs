@@ -82,10 +82,12 @@ impl ChatTemplate {
     /// # Errors
     /// - [`ChatTemplateError::Refused`] if the template itself rejects the conversation, for
     ///   example because roles do not alternate.
+    /// - [`ChatTemplateError::Variable`] for a variable that follows from the conversation.
     /// - [`ChatTemplateError::Render`] if it fails or exceeds its budget of steps.
     /// - [`ChatTemplateError::Continuation`] if the output is to continue the last message, and the
     ///   template does not render its text.
     pub fn render(&self, input: &ChatInput) -> Result<String, ChatTemplateError> {
+        input.check_variables()?;
         let Some((last, earlier)) = input.messages.split_last().filter(|_| input.answer == Answer::Continued)
         else {
             return self.render_messages(input, &input.messages, input.answer == Answer::Opened);
@@ -474,6 +476,8 @@ mod tests {
         let endless = "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}{% endfor %}{% endfor %}{% endfor %}";
         assert!(matches!(render(endless, conversation()), Err(ChatTemplateError::Render(_))));
         assert!(Message::from_json(json!({"content": "x"})).is_err());
-        assert!(Message::from_json(json!({"role": "user", "content": [{"type": "text"}]})).is_ok());
+        let parts = |part: Json| Message::from_json(json!({"role": "user", "content": [part]}));
+        assert!(parts(json!({"type": "text", "text": "Hello"})).is_ok());
+        assert!(parts(json!({"type": "text"})).is_err());
     }
 }

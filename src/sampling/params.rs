@@ -274,6 +274,35 @@ impl SamplingParams {
         texts.filter(|(_, text, default)| text != default).map(|(name, text, _)| (name, text)).collect()
     }
 
+    /// The tokens that parameters name, each with the name of its parameter. A caller who knows the
+    /// vocabulary can check them: an id beyond it has no effect on most steps.
+    ///
+    /// ```
+    /// use hedgerow::sampling::SamplingParams;
+    /// use hedgerow::vocab::TokenId;
+    /// let params = SamplingParams::default().bad_words(vec![vec![TokenId(7), TokenId(9)]]);
+    /// assert_eq!(params.tokens(), [("bad_words", TokenId(7)), ("bad_words", TokenId(9))]);
+    /// ```
+    pub fn tokens(&self) -> Vec<(&'static str, TokenId)> {
+        fn each<'a>(
+            name: &'static str,
+            tokens: impl IntoIterator<Item = &'a TokenId>,
+        ) -> impl Iterator<Item = (&'static str, TokenId)> {
+            tokens.into_iter().map(move |&token| (name, token))
+        }
+        each("logit_bias", self.logit_bias.iter().map(|(token, _)| token))
+            .chain(each("sequence_bias", self.sequence_bias.iter().flat_map(|(tokens, _)| tokens)))
+            .chain(each("bad_words", self.bad_words.iter().flatten()))
+            .chain(each("allowed_tokens", self.allowed_tokens.iter().flatten()))
+            .chain(each("suppressed_tokens", &self.suppressed_tokens))
+            .chain(each("begin_suppressed_tokens", &self.begin_suppressed_tokens))
+            .chain(each("forced_first", &self.forced_first))
+            .chain(each("forced_last", &self.forced_last))
+            .chain(each("end_tokens", &self.end_tokens))
+            .chain(each("dry", self.dry.iter().flat_map(|dry| &dry.breakers)))
+            .collect()
+    }
+
     /// Checks every parameter, alone and against the others.
     ///
     /// # Errors

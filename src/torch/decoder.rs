@@ -92,6 +92,7 @@ impl Decoder {
     ) -> Result<Self, TorchError> {
         let width = config.width as i64;
         let [vocab, _] = loader.shape(Role::Embedding, Member::Weight)?;
+        let vocab = config.vocab.map_or(vocab, |vocab| vocab as i64);
         let embedding = loader.tensor(Role::Embedding, Member::Weight, &[vocab, width])?;
         let positions = match architecture.positions {
             PositionKind::Rotary => rotary(&mut config, loader)?,
@@ -108,11 +109,19 @@ impl Decoder {
         let output_norm = norm(architecture, format, loader, Role::OutputNorm, width, config.epsilon)?;
         let output = match (config.tied, loader.contains(Role::Output, Member::Weight)) {
             (Some(false), false) => {
-                let reason = "is false, but the weights have no output matrix (`lm_head.weight`)";
+                let reason = "is false, or its default is, but the weights have no output matrix \
+                              (`lm_head.weight`)";
                 return Err(TorchError::config("tie_word_embeddings", reason));
             }
-            (Some(true), _) | (None, false) => embedding.shallow_clone(),
-            (_, true) => loader.tensor(Role::Output, Member::Weight, &[vocab, width])?,
+            (Some(true) | None, false) => embedding.shallow_clone(),
+            // As in transformers, an output matrix in the file counts. A copy of the embedding
+            // need not be held twice.
+            (tied, true) => {
+                let output = loader.tensor(Role::Output, Member::Weight, &[vocab, width])?;
+                let is_copy =
+                    tied == Some(true) && output.f_equal(&embedding).doing("comparing the output matrix")?;
+                if is_copy { embedding.shallow_clone() } else { output }
+            }
         };
         loader.check_all_used()?;
         let output = Linear { weight: output, bias: None };

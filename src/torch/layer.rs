@@ -74,6 +74,7 @@ impl Layer {
         };
         let post_norm =
             |loader: &mut Loader<'_>, part| optional(loader, architecture.post_norms, part, width);
+        let biases = config.biases;
         let up: &[_] = match architecture.feed_forward {
             FeedForwardKind::Gelu => &[(role(Part::Up), inner)],
             _ => &[(role(Part::Gate), inner), (role(Part::Up), inner)],
@@ -85,13 +86,18 @@ impl Layer {
             query_key_value: query_key_value(architecture, config, format, index, loader)?,
             query_norm: head_norm(loader, Part::QueryNorm)?,
             key_norm: head_norm(loader, Part::KeyNorm)?,
-            attention_output: stacked(loader, &[(role(Part::AttentionOutput), width)], attended)?,
+            attention_output: stacked(
+                loader,
+                &[(role(Part::AttentionOutput), width)],
+                attended,
+                biases.output,
+            )?,
             attention_post_norm: post_norm(loader, Part::AttentionPostNorm)?,
             feed_forward_norm: norm(loader, Part::FeedForwardNorm, width)?,
             feed_forward: FeedForward {
                 kind: architecture.feed_forward,
-                up: stacked(loader, up, width)?,
-                down: stacked(loader, &[(role(Part::Down), width)], inner)?,
+                up: stacked(loader, up, width, biases.feed_forward)?,
+                down: stacked(loader, &[(role(Part::Down), width)], inner, biases.feed_forward)?,
             },
             feed_forward_post_norm: post_norm(loader, Part::FeedForwardPostNorm)?,
         })
@@ -181,15 +187,24 @@ pub(crate) fn norm(
 }
 
 /// The matrices of several roles (each with its number of rows) over the same `columns`, stacked.
-/// Biases are taken from the file. If only some roles have one, the others get zeros.
-fn stacked(loader: &mut Loader<'_>, roles: &[(Role, i64)], columns: i64) -> Result<Linear, TorchError> {
-    let biased = roles.iter().any(|&(role, _)| loader.contains(role, Member::Bias));
+/// If only some roles have an optional bias, the others get zeros.
+fn stacked(
+    loader: &mut Loader<'_>,
+    roles: &[(Role, i64)],
+    columns: i64,
+    bias: Presence,
+) -> Result<Linear, TorchError> {
+    let biased = match bias {
+        Presence::Absent => false,
+        Presence::Required => true,
+        Presence::Optional => roles.iter().any(|&(role, _)| loader.contains(role, Member::Bias)),
+    };
     let (mut weights, mut biases) = (Vec::new(), Vec::new());
     for &(role, rows) in roles {
         let weight = loader.read_matrix(role, rows, columns)?;
         weights.push(loader.place(&weight)?);
         if biased {
-            biases.push(if loader.contains(role, Member::Bias) {
+            biases.push(if bias == Presence::Required || loader.contains(role, Member::Bias) {
                 loader.tensor(role, Member::Bias, &[rows])?
             } else {
                 let zeros = Tensor::f_zeros([rows], (Kind::Float, Device::Cpu)).doing("making a bias")?;
@@ -219,11 +234,11 @@ fn query_key_value(
     let together = Role::Layer(index, Part::QueryKeyValue);
     if loader.contains(together, Member::Weight) {
         let rows = ((config.heads + 2 * config.kv_heads) * config.head_dim) as i64;
-        return stacked(loader, &[(together, rows)], config.width as i64);
+        return stacked(loader, &[(together, rows)], config.width as i64, config.biases.inputs);
     }
     let order = architecture.row_order(format);
     let parts = [(Part::Query, config.heads), (Part::Key, config.kv_heads), (Part::Value, config.kv_heads)];
-    let biased = match architecture.attention_bias {
+    let biased = match config.biases.inputs {
         Presence::Absent => false,
         Presence::Required => true,
         Presence::Optional => loader.contains(Role::Layer(index, Part::Query), Member::Bias),

@@ -329,7 +329,12 @@ fn optional(path: &Path) -> Result<Option<Vec<u8>>, TorchError> {
 fn with_eos_of(folder: &Path, vocabulary: Vocabulary) -> Result<Vocabulary, TorchError> {
     for name in ["generation_config.json", "config.json"] {
         let path: PathBuf = folder.join(name);
-        let Some(json) = object(&path)? else { continue };
+        let json = match object(&path) {
+            // A file of defaults that cannot be read is a fault of `default_sampling` alone.
+            Err(TorchError::Config { .. }) if name == "generation_config.json" => None,
+            other => other?,
+        };
+        let Some(json) = json else { continue };
         if json.get("eos_token_id").is_some_and(|eos| !eos.is_null()) {
             let bytes = optional(&path)?.unwrap_or_default();
             return vocabulary.with_eos_from_config(&[&bytes]).map_err(tokenizer_error);

@@ -52,11 +52,22 @@ pub(crate) enum Scaling {
         slow: f64,
         /// Length in tokens of the context on which the model was first trained.
         original: f64,
-        /// Factor on cosine and sine; `None` for `0.1 ln(factor) + 1`.
+        /// Factor on cosine and sine; `None` for `0.1 ln(factor) + 1`, or 1 if that is less.
         attention: Option<f64>,
+        /// The ends of the ramp: whole pairs or not.
+        ends: RampEnds,
     },
     /// One divisor per pair.
     Divisors(Vec<f32>),
+}
+
+/// The ends of YaRN's ramp over the pairs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RampEnds {
+    /// Rounded outwards to whole pairs (`truncate` in `config.json`), which is the usual form.
+    Whole,
+    /// As computed.
+    Exact,
 }
 
 /// The frequencies of one model.
@@ -92,13 +103,16 @@ impl Rope {
                     frequency * (kept + (1.0 - kept) / factor)
                 })
                 .collect(),
-            Scaling::Yarn { factor, fast, slow, original, attention } => {
-                amplitude = attention.unwrap_or_else(|| 0.1 * factor.ln() + 1.0);
+            Scaling::Yarn { factor, fast, slow, original, attention, ends } => {
+                amplitude = attention.unwrap_or_else(|| 0.1 * factor.max(1.0).ln() + 1.0);
                 // The index of the pair that makes `turns` turns within the original context.
                 let pair_with =
                     |turns: f64| head_dim as f64 * (original / (turns * 2.0 * PI)).ln() / (2.0 * theta.ln());
-                let start = pair_with(*fast).floor().max(0.0);
-                let end = pair_with(*slow).ceil().min(head_dim as f64 - 1.0);
+                let (start, end) = match ends {
+                    RampEnds::Whole => (pair_with(*fast).floor(), pair_with(*slow).ceil()),
+                    RampEnds::Exact => (pair_with(*fast), pair_with(*slow)),
+                };
+                let (start, end) = (start.max(0.0), end.min(head_dim as f64 - 1.0));
                 let width = if end == start { 0.001 } else { end - start };
                 plain
                     .enumerate()
@@ -200,15 +214,25 @@ mod tests {
 
     #[test]
     fn yarn_ramps_between_its_bounds() {
-        let scaling =
-            Scaling::Yarn { factor: 4.0, fast: 32.0, slow: 1.0, original: 32_768.0, attention: None };
-        let rope = Rope::new(128, 1_000_000.0, &scaling).unwrap();
+        let scaling = |ends| Scaling::Yarn {
+            factor: 4.0,
+            fast: 32.0,
+            slow: 1.0,
+            original: 32_768.0,
+            attention: None,
+            ends,
+        };
+        let rope = Rope::new(128, 1_000_000.0, &scaling(RampEnds::Whole)).unwrap();
+        let exact = Rope::new(128, 1_000_000.0, &scaling(RampEnds::Exact)).unwrap();
         let plain = Rope::new(128, 1_000_000.0, &Scaling::None).unwrap();
         // 32 turns at pair 23.6, 1 turn at pair 39.7: the ramp runs from 23 to 40.
         for pair in 0..64 {
             let divided = ((pair as f32 - 23.0) / 17.0).clamp(0.0, 1.0);
             let expected = plain.frequencies[pair] * (1.0 - 0.75 * divided);
             assert!((rope.frequencies[pair] / expected - 1.0).abs() < 1e-5, "{pair}");
+            let divided = ((pair as f32 - 23.5954) / (39.6509 - 23.5954)).clamp(0.0, 1.0);
+            let expected = plain.frequencies[pair] * (1.0 - 0.75 * divided);
+            assert!((exact.frequencies[pair] / expected - 1.0).abs() < 1e-4, "{pair}");
         }
         assert!((rope.amplitude - 1.138_629_436).abs() < 1e-9);
     }

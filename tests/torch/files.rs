@@ -347,7 +347,7 @@ fn folder_files() -> Vec<(&'static str, Value)> {
                 "architectures": ["LlamaForCausalLM"], "hidden_size": 16, "num_hidden_layers": 1,
                 "num_attention_heads": 2, "num_key_value_heads": 1, "intermediate_size": 24,
                 "max_position_embeddings": 32, "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "hidden_act": "silu",
-                "eos_token_id": 3,
+                "eos_token_id": 3, "tie_word_embeddings": true,
             }),
         ),
         (
@@ -422,6 +422,8 @@ fn each_broken_folder_names_its_fault() {
     let mut reshaped = folder_tensors();
     reshaped[4].1 = vec![8, 16];
     let mut more = folder_tensors();
+    let mut biased = folder_tensors();
+    biased.push(("model.layers.0.self_attn.o_proj.bias", vec![16]));
     more.push(("model.layers.0.mlp.experts.0.up_proj.weight", vec![2, 2]));
     let cases: Vec<((&str, Vec<u8>), &str)> = vec![
         (("config.json", b"[]".to_vec()), "config.json` is not a JSON object"),
@@ -450,7 +452,20 @@ fn each_broken_folder_names_its_fault() {
         (config("layer_types", json!(["linear_attention"])), "`layer_types` holds \"linear_attention\""),
         (
             config("tie_word_embeddings", json!(false)),
-            "`tie_word_embeddings` is false, but the weights have no",
+            "`tie_word_embeddings` is false, or its default is, but the weights have no",
+        ),
+        (config("tie_word_embeddings", json!("yes")), "`tie_word_embeddings` is not true or false"),
+        (config("is_causal", json!(false)), "`is_causal` is false, and may change what the model computes"),
+        (config("vocab_size", json!(3)), "and the model's configuration calls for [3, 16]"),
+        (config("attention_bias", json!(true)), "lacks the tensor `model.layers.0.self_attn.q_proj.bias`"),
+        (config("mlp_bias", json!(true)), "lacks the tensor `model.layers.0.mlp.gate_proj.bias`"),
+        (
+            config("rope_parameters", json!({"sliding_attention": {"rope_theta": 5.0}})),
+            "`rope_parameters.sliding_attention` is {",
+        ),
+        (
+            weights(safetensors(&biased, "F32", 4)),
+            "tensor `model.layers.0.self_attn.o_proj.bias`, which this architecture does not use",
         ),
         (
             weights(safetensors(&more, "F32", 4)),

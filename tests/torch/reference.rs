@@ -63,6 +63,30 @@ fn small_models_give_the_logits_of_transformers() {
     }
 }
 
+/// Settings that contradict each other or the weights count as in transformers 5.
+#[test]
+fn contradictions_are_settled_as_in_transformers() {
+    let scratch = Scratch::new("contradictions");
+    let reference = reference();
+    for (name, key, value) in [
+        // An output matrix in the file is used, whatever the configuration says.
+        ("llama", "tie_word_embeddings", json!(true)),
+        // The inner base of rotary frequencies comes before the outer one.
+        ("llama llama3", "rope_theta", json!(7.0)),
+    ] {
+        let mut case = tiny(&reference, name).clone();
+        if let Some(rope) = case["config"]["rope_scaling"].as_object_mut() {
+            rope.insert("rope_theta".to_owned(), json!(10_000.0));
+        }
+        case["config"][key] = value;
+        let folder = scratch.0.join(name);
+        write_folder(&folder, &case, 1);
+        let model = Model::load(&folder, LoadOptions::default()).unwrap();
+        let difference = largest_difference(&case, &model.logits(&ids(&case["tokens"])).unwrap());
+        assert!(difference <= TINY_TOLERANCE, "{name}: {difference}");
+    }
+}
+
 #[test]
 fn checkpoints_without_the_outer_module_load() {
     let (scratch, case) = tiny_folder("bare", "gpt2");

@@ -19,7 +19,7 @@ use super::command_error::{CommandError, written};
 use super::constraint::{ConstraintArgs, PolicyArgs};
 use super::input;
 use super::mask::{read_prefix, shown_token};
-use super::sampling::SamplingArgs;
+use super::sampling::{SamplingArgs, check_tokens};
 use hedgerow::engine::Constraint;
 use hedgerow::sampling::{Sampled, Sampler, SamplingError, Stage};
 use hedgerow::vocab::{TokenId, TokenSet, Vocabulary};
@@ -100,8 +100,11 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
             "only one of --logits, --vocab, --schema and --grammar can be standard input",
         ));
     }
-    let mut params = args.sampling.choose(None, Some(args.min_tokens), None)?.params;
-    params.max_tokens.get_or_insert(usize::MAX);
+    let chosen = args.sampling.choose(None, Some(args.min_tokens), None, usize::MAX)?;
+    if args.sampling.is_verbose() {
+        // A row has no greatest length.
+        args.sampling.tell(&chosen, |name| name != "max_tokens");
+    }
     let grammar = args.constraint.load(&args.policy)?.map(|loaded| loaded.grammar);
     if grammar.is_none() && !args.prefix.is_empty() {
         return Err(CommandError::usage("--prefix is the output so far under a constraint, but none is given")
@@ -111,6 +114,16 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
         return Err(CommandError::usage("a constraint needs a vocabulary").help("give it with --vocab FILE"));
     }
     let row = read_row(&args.logits, args.row)?;
+    let mut named = args.sampling.named_tokens(&chosen);
+    for (option, ids) in [
+        ("--prompt-ids", &args.prompt_ids),
+        ("--output-ids", &args.output_ids),
+        ("--stop-token", &args.stop_token),
+    ] {
+        named.extend(ids.iter().map(|&id| (option.to_owned(), TokenId(id))));
+    }
+    check_tokens(named, row.len(), &format!("the row has {} logits", row.len()))?;
+    let mut params = chosen.params;
     let vocabulary = args.vocab.as_deref().map(|path| fitted(path, row.len())).transpose()?;
     params.end_tokens = args.stop_token.iter().copied().map(TokenId).collect();
     params.end_tokens.extend(vocabulary.iter().flat_map(|vocabulary| vocabulary.eos()));

@@ -2,27 +2,26 @@
 //!
 //! Source: Anthropic's API reference, "Messages".
 
-use super::{Fields, ParameterSet, PassedOver};
+use super::{Fields, NotRead, ParameterSet};
 use crate::sampling::SamplingError;
 
-const PASSED_OVER: PassedOver = &[
-    "model",
-    "messages",
-    "system",
-    "metadata",
-    "stream",
-    "tools",
-    "tool_choice",
-    "thinking",
-    "service_tier",
-    "container",
-    "context_management",
-    "mcp_servers",
-    "output_config",
-    "output_format",
-];
+const NOT_READ: NotRead = NotRead {
+    harmless: &["model", "metadata", "stream", "service_tier"],
+    telling: &[
+        "messages",
+        "system",
+        "tools",
+        "tool_choice",
+        "thinking",
+        "container",
+        "context_management",
+        "mcp_servers",
+        "output_config",
+        "output_format",
+    ],
+};
 
-pub(super) fn read(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<PassedOver, SamplingError> {
+pub(super) fn read(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<NotRead, SamplingError> {
     let p = &mut set.sampling;
     p.max_tokens = fields.integer("max_tokens", 1, u64::MAX)?;
     if p.max_tokens.is_none() {
@@ -31,6 +30,6 @@ pub(super) fn read(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<Pa
     p.temperature = fields.number("temperature", 0.0, 1.0)?.unwrap_or(1.0);
     p.top_p = fields.number("top_p", 0.0, 1.0)?.unwrap_or(1.0);
     p.top_k = fields.integer("top_k", 0, u64::MAX)?.unwrap_or(0);
-    set.stop = fields.strings("stop_sequences")?;
-    Ok(PASSED_OVER)
+    set.stop = fields.string_list("stop_sequences")?;
+    Ok(NOT_READ)
 }

@@ -1,17 +1,18 @@
 //! `generation_config.json` of Hugging Face transformers.
 //!
-//! Without `do_sample`, transformers is greedy and ignores the sampling fields. Here a sampling
-//! field that would change the distribution is then a conflict. With `do_sample`, `top_k` defaults
-//! to 50.
+//! Without `do_sample`, transformers is greedy and warns about sampling fields. So it is here: such
+//! fields are [unused](ParameterSet::unused). With `do_sample`, `top_k` defaults to 50, and beams
+//! are a conflict, as beam search here draws nothing. Lengths that count the prompt (`max_length`,
+//! `min_length`) are not read.
 //!
 //! Source: documentation of `transformers.GenerationConfig`.
 
-use super::{Beams, EarlyStopping, Fields, ParameterSet, PassedOver};
+use super::{Beams, EarlyStopping, Fields, NotRead, ParameterSet};
 use crate::sampling::{ExponentialDecay, SamplingError, Watermark, WatermarkSeeding};
 use crate::vocab::TokenId;
 use serde_json::Value;
 
-const PASSED_OVER: PassedOver = &[
+const HARMLESS: &[&str] = &[
     "_from_model_config",
     "_commit_hash",
     "transformers_version",
@@ -19,7 +20,6 @@ const PASSED_OVER: PassedOver = &[
     "cache_implementation",
     "cache_config",
     "return_legacy_cache",
-    "renormalize_logits",
     "remove_invalid_values",
     "output_attentions",
     "output_hidden_states",
@@ -29,25 +29,29 @@ const PASSED_OVER: PassedOver = &[
     "pad_token_id",
     "bos_token_id",
     "decoder_start_token_id",
-    "max_time",
-    "min_length",
-    "max_length",
     "low_memory",
-    "token_healing",
     "num_assistant_tokens",
     "num_assistant_tokens_schedule",
     "assistant_confidence_threshold",
     "assistant_early_exit",
     "assistant_lookbehind",
     "target_lookbehind",
-    "prompt_lookup_num_tokens",
     "max_matching_ngram_size",
     "is_assistant",
     "compile_config",
     "disable_compile",
     "prefill_chunk_size",
-    "custom_generate",
     "trust_remote_code",
+];
+
+const TELLING: &[&str] = &[
+    "custom_generate",
+    "max_length",
+    "max_time",
+    "min_length",
+    "prompt_lookup_num_tokens",
+    "renormalize_logits",
+    "token_healing",
 ];
 
 /// Fields that do not act on one row of logits. Only their neutral value is accepted.
@@ -61,7 +65,7 @@ const UNSUPPORTED: &[(&str, f64)] = &[
     ("dola_layers", f64::NAN),
 ];
 
-pub(super) fn read(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<PassedOver, SamplingError> {
+pub(super) fn read(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<NotRead, SamplingError> {
     for &(name, neutral) in UNSUPPORTED {
         match fields.take(name) {
             Some(value) if value.as_f64() != Some(neutral) => {
@@ -70,17 +74,28 @@ pub(super) fn read(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<Pa
             _ => {}
         }
     }
-    sampling(fields, set)?;
+    let draws = sampling(fields, set)?;
     tokens(fields, set)?;
     lengths(fields, set)?;
     beams(fields, set)?;
     set.stop = fields.strings("stop_strings")?;
     set.n = fields.integer("num_return_sequences", 1, u64::MAX)?.unwrap_or(1);
+    if draws && set.beams.is_some() {
+        let reason = "conflicts with `do_sample`, which is true: beam search draws no tokens here; \
+                      remove one of them";
+        return Err(fields.fault("num_beams", reason));
+    }
+    if !draws && set.beams.is_none() && set.n > 1 {
+        let reason = "conflicts with `do_sample`, which is not true: greedy outputs are all the same; \
+                      set it to true, or remove this field";
+        return Err(fields.fault("num_return_sequences", reason));
+    }
     set.sampling.watermark = watermark(fields)?;
-    Ok(PASSED_OVER)
+    Ok(NotRead { harmless: HARMLESS, telling: TELLING })
 }
 
-fn sampling(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<(), SamplingError> {
+/// Reads the fields about drawing tokens; true if tokens are drawn.
+fn sampling(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<bool, SamplingError> {
     let p = &mut set.sampling;
     let sample = fields.flag("do_sample")?.unwrap_or(false);
     let temperature = fields.number("temperature", 0.0, f64::INFINITY)?;
@@ -92,34 +107,27 @@ fn sampling(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<(), Sampl
         ("epsilon_cutoff", fields.number("epsilon_cutoff", 0.0, 1.0)?, 0.0, &mut p.epsilon_cutoff),
         ("eta_cutoff", fields.number("eta_cutoff", 0.0, 1.0)?, 0.0, &mut p.eta_cutoff),
     ];
-    p.top_h = fields.number("top_h", 0.0, 1.0)?;
-    let conflict = |name| {
-        fields.fault(name, "conflicts with `do_sample`, which is false; set it to true or remove this field")
-    };
+    let top_h = fields.number("top_h", 0.0, 1.0)?;
     if sample {
         for (_, given, off, value) in &mut distribution {
             **value = given.unwrap_or(*off);
         }
         p.temperature = temperature.unwrap_or(1.0);
         p.top_k = top_k.unwrap_or(50);
-        return Ok(());
+        p.top_h = top_h;
+        return Ok(true);
     }
-    if let Some((name, ..)) = distribution.iter().find(|(_, given, off, _)| given.is_some_and(|x| x != *off))
-    {
-        return Err(conflict(name));
-    }
-    if temperature.is_some_and(|t| t != 1.0 && t != 0.0) {
-        return Err(conflict("temperature"));
-    }
-    // 50 is the library's own default and is written out by it.
-    if top_k.is_some_and(|k| k > 1 && k != 50) {
-        return Err(conflict("top_k"));
-    }
-    if p.top_h.is_some() {
-        return Err(conflict("top_h"));
-    }
+    let truncates =
+        distribution.iter().map(|(name, given, off, _)| (*name, given.is_some_and(|x| x != *off)));
+    let others = [
+        ("temperature", temperature.is_some_and(|t| t != 1.0 && t != 0.0)),
+        // 50 is the library's own default and is written out by it.
+        ("top_k", top_k.is_some_and(|k| k > 1 && k != 50)),
+        ("top_h", top_h.is_some()),
+    ];
+    fields.void.extend(truncates.chain(others).filter(|(_, is_set)| *is_set).map(|(name, _)| name));
     p.temperature = 0.0;
-    Ok(())
+    Ok(false)
 }
 
 fn tokens(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<(), SamplingError> {
@@ -127,8 +135,8 @@ fn tokens(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<(), Samplin
     p.repetition_penalty = fields.number("repetition_penalty", 0.0, f64::INFINITY)?.unwrap_or(1.0);
     p.no_repeat_ngram = fields.integer("no_repeat_ngram_size", 0, u64::MAX)?.unwrap_or(0);
     p.end_tokens = fields.tokens("eos_token_id")?.unwrap_or_default();
-    p.suppressed_tokens = fields.tokens("suppress_tokens")?.unwrap_or_default();
-    p.begin_suppressed_tokens = fields.tokens("begin_suppress_tokens")?.unwrap_or_default();
+    p.suppressed_tokens = fields.only_tokens("suppress_tokens")?.unwrap_or_default();
+    p.begin_suppressed_tokens = fields.only_tokens("begin_suppress_tokens")?.unwrap_or_default();
     p.forced_first = first(fields, "forced_bos_token_id")?;
     p.forced_last = first(fields, "forced_eos_token_id")?;
     if let Some(value) = fields.take("bad_words_ids") {
@@ -136,7 +144,7 @@ fn tokens(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<(), Samplin
             .as_array()
             .ok_or_else(|| fields.fault("bad_words_ids", format!("{value} is not a list of lists")))?
             .iter()
-            .map(|word| fields.token_list("bad_words_ids", word))
+            .map(|word| fields.token_array("bad_words_ids", word))
             .collect::<Result<_, _>>()?;
     }
     if let Some(value) = fields.take("sequence_bias") {
@@ -153,7 +161,7 @@ fn tokens(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<(), Samplin
             pairs.ok_or_else(|| fields.fault("sequence_bias", "not a list of [token ids, number] pairs"))?;
         p.sequence_bias = pairs
             .into_iter()
-            .map(|(ids, bias)| Ok((fields.token_list("sequence_bias", ids)?, bias)))
+            .map(|(ids, bias)| Ok((fields.token_array("sequence_bias", ids)?, bias)))
             .collect::<Result<_, SamplingError>>()?;
     }
     if let Some(value) = fields.take("exponential_decay_length_penalty") {
@@ -172,15 +180,16 @@ fn tokens(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<(), Samplin
 }
 
 fn first(fields: &mut Fields<'_>, name: &'static str) -> Result<Option<TokenId>, SamplingError> {
-    Ok(fields.tokens(name)?.and_then(|tokens| tokens.first().copied()))
+    match fields.tokens(name)?.as_deref() {
+        None | Some([]) => Ok(None),
+        Some([only]) => Ok(Some(*only)),
+        Some(_) => Err(fields.fault(name, "several tokens; only one can be forced")),
+    }
 }
 
 fn lengths(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<(), SamplingError> {
     let p = &mut set.sampling;
     p.max_tokens = fields.integer("max_new_tokens", 1, u64::MAX)?;
-    if p.max_tokens.is_some() && fields.map.get("max_length").is_some_and(|v| !v.is_null()) {
-        return Err(fields.fault("max_length", "conflicts with `max_new_tokens`; give one"));
-    }
     p.min_tokens = fields.integer("min_new_tokens", 0, u64::MAX)?.unwrap_or(0);
     Ok(())
 }
@@ -217,7 +226,7 @@ fn watermark(fields: &mut Fields<'_>) -> Result<Option<Watermark>, SamplingError
         }
         other => other,
     };
-    let mut config = Fields { api: fields.api, map, used: Vec::new() };
+    let mut config = Fields { api: fields.api, map, used: Vec::new(), void: Vec::new() };
     let read = |config: &mut Fields<'_>| {
         let standard = Watermark::default();
         let width = config.integer("context_width", 1, u64::MAX)?.unwrap_or(1);
@@ -236,6 +245,6 @@ fn watermark(fields: &mut Fields<'_>) -> Result<Option<Watermark>, SamplingError
         })
     };
     let watermark = read(&mut config).map_err(inner)?;
-    config.finish(&[]).map_err(inner)?;
+    config.check_all_read().map_err(inner)?;
     Ok(Some(watermark))
 }

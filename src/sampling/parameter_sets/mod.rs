@@ -3,8 +3,9 @@
 //! Each API has a file that knows its fields, defaults, ranges and conflicts. A field that the API
 //! does not have, a value of the wrong type or range, or two fields that contradict each other is
 //! an error that names the field by JSON pointer. Fields that the API has but that do not concern
-//! sampling (`model`, `messages`, …) are listed in [`ParameterSet::passed_over`], so that a caller
-//! can tell what was not used. `null` counts as absent.
+//! sampling (`model`, `messages`, …) are listed in [`ParameterSet::passed_over`]. Those of them
+//! that would change the output (`messages`, but not `model`) are also listed in
+//! [`ParameterSet::unused`], so that a caller can say what was not used. `null` counts as absent.
 
 mod anthropic;
 mod hugging_face;
@@ -53,8 +54,12 @@ pub struct ParameterSet {
     pub response_format: Option<Value>,
     /// Beam search, if more than one beam was asked for.
     pub beams: Option<Beams>,
-    /// Fields of the API that do not concern sampling, in the order of the text.
+    /// Fields that are not read, in the order of the text: those of the API that do not concern
+    /// sampling, and sampling fields that another field makes void.
     pub passed_over: Vec<String>,
+    /// Those of them that would change the output: `messages`, for example, or a `temperature`
+    /// without `do_sample`. Fields whose value changes nothing, such as `false`, are left out.
+    pub unused: Vec<String>,
 }
 
 /// Beam search as `generation_config.json` asks for it.
@@ -89,8 +94,11 @@ policy! {
 
 impl ParameterSet {
     /// The sampling parameters that a model's authors recommend, from the text of its
-    /// `generation_config.json`. End tokens and limits of length are left out: the model's
-    /// vocabulary and each request have their own.
+    /// `generation_config.json`.
+    ///
+    /// End tokens, limits of length and `forced_last` are left out: the model's vocabulary and each
+    /// request have their own. Stop strings, the number of outputs and beams are no sampling
+    /// parameters. [`from_text`](Self::from_text) reads all of them.
     ///
     /// # Errors
     /// As [`from_text`](Self::from_text).
@@ -107,6 +115,7 @@ impl ParameterSet {
         let plain = SamplingParams::default();
         sampling.end_tokens = plain.end_tokens;
         (sampling.min_tokens, sampling.max_tokens) = (plain.min_tokens, plain.max_tokens);
+        sampling.forced_last = plain.forced_last;
         Ok(sampling)
     }
 
@@ -148,7 +157,7 @@ impl ParameterSet {
                 reason: "not a JSON object".to_owned(),
             });
         };
-        let mut fields = Fields { api: api.title(), map, used: Vec::new() };
+        let mut fields = Fields { api: api.title(), map, used: Vec::new(), void: Vec::new() };
         let mut set = ParameterSet {
             api,
             sampling: SamplingParams::default(),
@@ -160,14 +169,15 @@ impl ParameterSet {
             response_format: None,
             beams: None,
             passed_over: Vec::new(),
+            unused: Vec::new(),
         };
-        let passed_over = match api {
+        let not_read = match api {
             Api::OpenAi => openai::read(&mut fields, &mut set)?,
             Api::Anthropic => anthropic::read(&mut fields, &mut set)?,
             Api::HuggingFace => hugging_face::read(&mut fields, &mut set)?,
             Api::Vllm => vllm::read(&mut fields, &mut set)?,
         };
-        set.passed_over = fields.finish(passed_over)?;
+        fields.finish(&not_read, &mut set)?;
         set.sampling.seed = set.seed.unwrap_or(0);
         set.sampling.validate()?;
         Ok(set)
@@ -193,14 +203,35 @@ impl Api {
     }
 }
 
-/// The fields of an API that do not concern sampling.
-type PassedOver = &'static [&'static str];
-
 /// A JSON object whose fields are taken one by one. Fields that are left over are unknown.
 struct Fields<'a> {
     api: &'static str,
     map: &'a Map<String, Value>,
     used: Vec<&'static str>,
+    /// Fields that were taken, and that another field makes void.
+    void: Vec<&'static str>,
+}
+
+/// The fields of an API that are not read.
+struct NotRead {
+    /// Fields that change no output here.
+    harmless: &'static [&'static str],
+    /// Fields that would change the output.
+    telling: &'static [&'static str],
+}
+
+/// True if a field asks for nothing by this value.
+fn asks_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Bool(true) => false,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty() || text == "none",
+        Value::Array(list) => list.is_empty(),
+        Value::Object(object) => {
+            object.is_empty() || object.get("type").is_some_and(|kind| kind == "none" || kind == "disabled")
+        }
+    }
 }
 
 impl<'a> Fields<'a> {
@@ -245,6 +276,16 @@ impl<'a> Fields<'a> {
         seed.map(Some).ok_or_else(|| self.fault("seed", format!("{value} is not a 64-bit integer")))
     }
 
+    /// A list of strings.
+    fn string_list(&mut self, name: &'static str) -> Result<Vec<String>, SamplingError> {
+        match self.map.get(name) {
+            Some(value @ Value::String(_)) => {
+                Err(self.fault(name, format!("{value} is not a list of strings")))
+            }
+            _ => self.strings(name),
+        }
+    }
+
     /// A string or a list of strings.
     fn strings(&mut self, name: &'static str) -> Result<Vec<String>, SamplingError> {
         match self.take(name) {
@@ -267,6 +308,20 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A list of token ids.
+    fn token_array(&self, name: &str, value: &Value) -> Result<Vec<TokenId>, SamplingError> {
+        match value.as_array() {
+            Some(_) => self.token_list(name, value),
+            None => Err(self.fault(name, format!("{value} is not a list of token ids"))),
+        }
+    }
+
+    /// A list of token ids, if the field is there.
+    fn only_tokens(&mut self, name: &'static str) -> Result<Option<Vec<TokenId>>, SamplingError> {
+        self.take(name).map(|value| self.token_array(name, value)).transpose()
+    }
+
+    /// A token id or a list of token ids.
     fn token_list(&self, name: &str, value: &Value) -> Result<Vec<TokenId>, SamplingError> {
         let ids = match value {
             Value::Array(items) => items.iter().map(token).collect(),
@@ -297,16 +352,35 @@ impl<'a> Fields<'a> {
             .collect()
     }
 
-    /// Fields neither taken nor passed over are unknown.
-    fn finish(self, passed_over: &[&str]) -> Result<Vec<String>, SamplingError> {
-        let mut found = Vec::new();
-        for name in self.map.keys().filter(|name| !self.used.contains(&name.as_str())) {
-            if !passed_over.contains(&name.as_str()) {
-                return Err(self.fault(name, "unknown field; remove it or correct its spelling"));
-            }
-            found.push(name.clone());
+    /// Refuses fields that have not been read.
+    fn check_all_read(&self) -> Result<(), SamplingError> {
+        match self.map.keys().find(|name| !self.used.contains(&name.as_str())) {
+            None => Ok(()),
+            Some(name) => Err(self.unknown(name)),
         }
-        Ok(found)
+    }
+
+    fn unknown(&self, name: &str) -> SamplingError {
+        self.fault(name, "unknown field; remove it or correct its spelling")
+    }
+
+    /// Lists the fields that have not been read. Any other field is unknown.
+    fn finish(self, not_read: &NotRead, set: &mut ParameterSet) -> Result<(), SamplingError> {
+        for (name, value) in self.map {
+            let is_void = self.void.contains(&name.as_str());
+            if self.used.contains(&name.as_str()) && !is_void {
+                continue;
+            }
+            let is_telling = is_void || not_read.telling.contains(&name.as_str());
+            if !is_telling && !not_read.harmless.contains(&name.as_str()) {
+                return Err(self.unknown(name));
+            }
+            set.passed_over.push(name.clone());
+            if is_telling && !asks_nothing(value) {
+                set.unused.push(name.clone());
+            }
+        }
+        Ok(())
     }
 }
 
@@ -342,6 +416,7 @@ mod tests {
         assert_eq!(set.sampling, expected);
         assert_eq!((set.n, set.logprobs, set.stop.len()), (3, Some(4), 2));
         assert_eq!(set.passed_over, ["messages", "user"]);
+        assert!(set.unused.is_empty());
         assert!(set.response_format.is_some());
         assert_eq!(read(Api::OpenAi, r#"{"logprobs": true}"#).logprobs, Some(0));
     }
@@ -387,6 +462,47 @@ mod tests {
         assert_eq!((greedy.sampling.temperature, greedy.sampling.top_k), (0.0, 0));
         let beams = greedy.beams.unwrap();
         assert_eq!((beams.beams, beams.early_stopping), (4, EarlyStopping::Never));
+        // Without `do_sample`, fields of sampling are void, as in transformers.
+        let void = read(Api::HuggingFace, r#"{"do_sample": false, "temperature": 0.6, "top_p": 0.9}"#);
+        assert_eq!(void.sampling, SamplingParams::default().temperature(0.0));
+        assert_eq!(void.unused, ["temperature", "top_p"]);
+    }
+
+    #[test]
+    fn fields_that_change_the_output_are_named() {
+        for (api, text, expected) in [
+            (
+                Api::HuggingFace,
+                r#"{"max_length": 99, "min_length": 3, "max_time": 1.5, "token_healing": true, "use_cache": false,
+                    "prompt_lookup_num_tokens": 3, "pad_token_id": 1}"#,
+                "max_length min_length max_time token_healing prompt_lookup_num_tokens",
+            ),
+            (Api::HuggingFace, r#"{"max_length": null, "min_length": 0, "token_healing": false}"#, ""),
+            (Api::HuggingFace, r#"{"max_length": 99, "max_new_tokens": 5}"#, "max_length"),
+            (
+                Api::OpenAi,
+                r#"{"model": "m", "messages": [{}], "tools": [{}], "tool_choice": "auto", "prediction": {"a": 1},
+                    "stream": true}"#,
+                "messages tools tool_choice prediction",
+            ),
+            (Api::OpenAi, r#"{"tools": [], "tool_choice": "none", "modalities": null}"#, ""),
+            (Api::OpenAi, r#"{"response_format": {"type": "text"}}"#, ""),
+            (
+                Api::Anthropic,
+                r#"{"max_tokens": 1, "messages": [{}], "system": "s", "thinking": {"type": "enabled"}}"#,
+                "messages system thinking",
+            ),
+            (Api::Anthropic, r#"{"max_tokens": 1, "thinking": {"type": "disabled"}}"#, ""),
+            (
+                Api::Vllm,
+                r#"{"include_stop_str_in_output": true, "truncate_prompt_tokens": 4, "detokenize": true}"#,
+                "include_stop_str_in_output truncate_prompt_tokens",
+            ),
+        ] {
+            let set = read(api, text);
+            assert_eq!(set.unused.join(" "), expected, "{text}");
+            assert!(set.response_format.is_none());
+        }
     }
 
     #[test]
@@ -435,16 +551,21 @@ mod tests {
                 "/temperature: 1.5 is not a number in [0, 1]",
             ),
             (Api::Anthropic, r#"{"max_tokens": 1, "stop": "x"}"#, "/stop: unknown"),
+            (Api::Anthropic, r#"{"max_tokens": 1, "stop_sequences": "x"}"#, "\"x\" is not a list of strings"),
             (
                 Api::HuggingFace,
-                r#"{"do_sample": false, "temperature": 0.6}"#,
-                "/temperature: conflicts with `do_sample`",
+                r#"{"do_sample": true, "num_beams": 4}"#,
+                "/num_beams: conflicts with `do_sample`, which is true",
             ),
             (
                 Api::HuggingFace,
-                r#"{"max_new_tokens": 5, "max_length": 9}"#,
-                "/max_length: conflicts with `max_new_tokens`",
+                r#"{"num_return_sequences": 2}"#,
+                "/num_return_sequences: conflicts with `do_sample`",
             ),
+            (Api::HuggingFace, r#"{"bad_words_ids": [3]}"#, "/bad_words_ids: 3 is not a list of token ids"),
+            (Api::HuggingFace, r#"{"suppress_tokens": 3}"#, "/suppress_tokens: 3 is not a list of token ids"),
+            (Api::HuggingFace, r#"{"sequence_bias": [[3, 1.5]]}"#, "/sequence_bias: 3 is not a list"),
+            (Api::HuggingFace, r#"{"forced_eos_token_id": [3, 4]}"#, "/forced_eos_token_id: several tokens"),
             (
                 Api::HuggingFace,
                 r#"{"num_beams": 4, "num_beam_groups": 3}"#,
@@ -460,6 +581,9 @@ mod tests {
             (Api::HuggingFace, r#"{"watermarking_config": {"key": 1}}"#, "/watermarking_config/key: unknown"),
             (Api::Vllm, r#"{"top_k": -2}"#, "/top_k: -2 is not"),
             (Api::Vllm, r#"{"ignore_eos": true}"#, "/ignore_eos: not supported"),
+            (Api::Vllm, r#"{"skip_special_tokens": false}"#, "/skip_special_tokens: not supported"),
+            (Api::Vllm, r#"{"structured_outputs": {"regex": "a"}}"#, "/structured_outputs: not supported"),
+            (Api::Vllm, r#"{"stop_token_ids": 3}"#, "/stop_token_ids: 3 is not a list of token ids"),
             (Api::Vllm, r#"{"min_tokens": 20, "max_tokens": 5}"#, "conflict"),
         ] {
             let error = ParameterSet::from_text(api, text).expect_err(text).to_string();

@@ -2,35 +2,40 @@
 //!
 //! Source: OpenAI's API reference, "Create chat completion".
 
-use super::{Fields, ParameterSet, PassedOver};
+use super::{Fields, NotRead, ParameterSet};
 use crate::sampling::SamplingError;
+use serde_json::Value;
 
-const PASSED_OVER: PassedOver = &[
-    "model",
-    "messages",
-    "stream",
-    "stream_options",
-    "user",
-    "tools",
-    "tool_choice",
-    "parallel_tool_calls",
-    "functions",
-    "function_call",
-    "metadata",
-    "store",
-    "service_tier",
-    "modalities",
-    "audio",
-    "prediction",
-    "reasoning_effort",
-    "verbosity",
-    "web_search_options",
-    "safety_identifier",
-    "prompt_cache_key",
-    "prompt_cache_retention",
-];
+const NOT_READ: NotRead = NotRead {
+    harmless: &[
+        "model",
+        "stream",
+        "stream_options",
+        "user",
+        "metadata",
+        "store",
+        "service_tier",
+        "safety_identifier",
+        "prompt_cache_key",
+        "prompt_cache_retention",
+    ],
+    telling: &[
+        "messages",
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "functions",
+        "function_call",
+        "modalities",
+        "audio",
+        "prediction",
+        "reasoning_effort",
+        "verbosity",
+        "web_search_options",
+    ],
+};
 
-pub(super) fn read(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<PassedOver, SamplingError> {
+pub(super) fn read(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<NotRead, SamplingError> {
     let p = &mut set.sampling;
     p.temperature = fields.number("temperature", 0.0, 2.0)?.unwrap_or(1.0);
     p.top_p = fields.number("top_p", 0.0, 1.0)?.unwrap_or(1.0);
@@ -55,6 +60,8 @@ pub(super) fn read(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<Pa
         return Err(fields.fault("top_logprobs", "needs `logprobs` to be true"));
     }
     set.logprobs = logprobs.then(|| top.unwrap_or(0));
-    set.response_format = fields.take("response_format").cloned();
-    Ok(PASSED_OVER)
+    // Plain text is what there is without a format.
+    let is_text = |format: &&Value| format.get("type").is_some_and(|kind| kind == "text");
+    set.response_format = fields.take("response_format").filter(|format| !is_text(format)).cloned();
+    Ok(NOT_READ)
 }

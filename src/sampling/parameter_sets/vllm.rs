@@ -2,24 +2,15 @@
 //!
 //! Source: vLLM's documentation of `vllm.SamplingParams`.
 
-use super::{Fields, ParameterSet, PassedOver};
+use super::{Fields, NotRead, ParameterSet};
 use crate::sampling::SamplingError;
 
-const PASSED_OVER: PassedOver = &[
-    "detokenize",
-    "skip_special_tokens",
-    "spaces_between_special_tokens",
-    "include_stop_str_in_output",
-    "output_kind",
-    "prompt_logprobs",
-    "truncate_prompt_tokens",
-    "structured_outputs",
-    "guided_decoding",
-    "extra_args",
-    "flat_logprobs",
-];
+const NOT_READ: NotRead = NotRead {
+    harmless: &["detokenize", "spaces_between_special_tokens", "output_kind", "flat_logprobs"],
+    telling: &["include_stop_str_in_output", "prompt_logprobs", "truncate_prompt_tokens", "extra_args"],
+};
 
-pub(super) fn read(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<PassedOver, SamplingError> {
+pub(super) fn read(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<NotRead, SamplingError> {
     let p = &mut set.sampling;
     p.temperature = fields.number("temperature", 0.0, f64::INFINITY)?.unwrap_or(1.0);
     p.top_p = fields.number("top_p", 0.0, 1.0)?.unwrap_or(1.0);
@@ -35,8 +26,8 @@ pub(super) fn read(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<Pa
     p.presence_penalty = fields.number("presence_penalty", -2.0, 2.0)?.unwrap_or(0.0);
     p.repetition_penalty = fields.number("repetition_penalty", 0.0, f64::INFINITY)?.unwrap_or(1.0);
     p.logit_bias = fields.biases("logit_bias", -100.0, 100.0)?;
-    p.allowed_tokens = fields.tokens("allowed_token_ids")?;
-    p.end_tokens = fields.tokens("stop_token_ids")?.unwrap_or_default();
+    p.allowed_tokens = fields.only_tokens("allowed_token_ids")?;
+    p.end_tokens = fields.only_tokens("stop_token_ids")?.unwrap_or_default();
     p.min_tokens = fields.integer("min_tokens", 0, u64::MAX)?.unwrap_or(0);
     // vLLM's default; `null` means no limit there.
     p.max_tokens = match fields.map.get("max_tokens") {
@@ -47,10 +38,18 @@ pub(super) fn read(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<Pa
     if fields.flag("ignore_eos")?.unwrap_or(false) {
         return Err(fields.fault("ignore_eos", "not supported; suppress the end tokens instead"));
     }
+    if !fields.flag("skip_special_tokens")?.unwrap_or(true) {
+        return Err(fields.fault("skip_special_tokens", "not supported; special tokens are no text here"));
+    }
+    for name in ["structured_outputs", "guided_decoding"] {
+        if fields.take(name).is_some() {
+            return Err(fields.fault(name, "not supported; make a constraint of it and remove the field"));
+        }
+    }
     set.stop = fields.strings("stop")?;
     set.bad_words = fields.strings("bad_words")?;
     set.seed = fields.seed()?;
     set.n = fields.integer("n", 1, u64::MAX)?.unwrap_or(1);
     set.logprobs = fields.integer("logprobs", 0, u64::MAX)?;
-    Ok(PASSED_OVER)
+    Ok(NOT_READ)
 }

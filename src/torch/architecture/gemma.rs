@@ -14,8 +14,8 @@
 use serde_json::{Map, Value};
 
 use super::{
-    Architecture, DecoderConfig, FeedForwardKind, LLAMA_NAMES, LocalAttention, MatrixLayout, NormKind,
-    PositionKind, Presence, RowOrder, Settings, json_number,
+    Architecture, Biases, DecoderConfig, FeedForwardKind, LLAMA_NAMES, LocalAttention, MatrixLayout,
+    NormKind, PositionKind, Presence, RowOrder, Settings, json_number,
 };
 use crate::torch::error::TorchError;
 use crate::torch::weights::{Names, Part};
@@ -34,7 +34,8 @@ pub(super) const GEMMA3: Architecture = Architecture {
     gguf: &["gemma3"],
     hugging_face: &["Gemma3ForCausalLM"],
     names: &NAMES,
-    attention_bias: Presence::Optional,
+    biases: Biases { inputs: Presence::Optional, output: Presence::Optional, ..Biases::NONE },
+    tied: true,
     head_norm: Presence::Required,
     post_norms: Presence::Required,
     norm: NormKind::RmsAroundOne,
@@ -82,7 +83,13 @@ fn translate(json: &Map<String, Value>) -> Result<Map<String, Value>, TorchError
     words.entry("head_dim").or_insert(Value::from(256));
     // Newer files have both kinds of frequencies in one object.
     if let Some(Value::Object(mut both)) = words.remove("rope_parameters") {
-        if let Some(theta) = both.get("sliding_attention").and_then(|local| local.get("rope_theta")) {
+        let local = both.get("sliding_attention");
+        let local_type = local.and_then(|local| local.get("rope_type").or_else(|| local.get("type")));
+        if let Some(other) = local_type.filter(|name| name.as_str() != Some("default")) {
+            let reason = format!("is {other}, which is not supported; supported: default");
+            return Err(TorchError::config("rope_parameters.sliding_attention.rope_type", reason));
+        }
+        if let Some(theta) = local.and_then(|local| local.get("rope_theta")) {
             words.insert("rope_local_base_freq".to_owned(), theta.clone());
         }
         if let Some(global) = both.remove("full_attention") {
@@ -190,6 +197,14 @@ mod tests {
             (json!({"final_logit_softcapping": 30.0}), "final_logit_softcapping"),
             (json!({"layer_types": ["full_attention"]}), "layer_types"),
             (json!({"query_pre_attn_scalar": 0}), "query_pre_attn_scalar"),
+            (
+                json!({"rope_parameters": {"sliding_attention": {"rope_type": "linear", "factor": 2}}}),
+                "rope_parameters.sliding_attention.rope_type",
+            ),
+            (
+                json!({"rope_parameters": {"full_attention": {"rope_type": "default", "shift": 2}}}),
+                "rope_parameters.full_attention.shift",
+            ),
         ] {
             let error = read(changes).unwrap_err().to_string();
             assert!(error.contains(named), "{error}");

@@ -9,7 +9,9 @@
 
 use serde_json::{Map, Value};
 
-use super::{Architecture, FeedForwardKind, MatrixLayout, NormKind, PositionKind, Presence, RowOrder};
+use super::{
+    Architecture, Biases, FeedForwardKind, MatrixLayout, NormKind, PositionKind, Presence, RowOrder,
+};
 use crate::torch::error::TorchError;
 use crate::torch::weights::{Names, Part};
 
@@ -35,7 +37,12 @@ pub(super) const GPT2: Architecture = Architecture {
     gguf: &["gpt2"],
     hugging_face: &["GPT2LMHeadModel"],
     names: &NAMES,
-    attention_bias: Presence::Required,
+    biases: Biases {
+        inputs: Presence::Required,
+        output: Presence::Required,
+        feed_forward: Presence::Required,
+    },
+    tied: true,
     head_norm: Presence::Absent,
     post_norms: Presence::Absent,
     norm: NormKind::Layer,

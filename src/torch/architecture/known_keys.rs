@@ -3,7 +3,9 @@
 //! A configuration may hold settings that change what the model computes and that this module does
 //! not know, such as a number of experts or a factor on the logits. A model that was computed
 //! without them would give plausible but wrong text. Every setting must therefore be one that is
-//! read, one that is known to have no effect on the logits, or switched off.
+//! read, one that is known to have no effect on the logits, or one that is known to be switched off
+//! by its value. `false` alone says nothing: `is_causal: false` changes the model, and
+//! `use_qk_norm: false` does not.
 
 use serde_json::{Map, Value};
 
@@ -41,11 +43,15 @@ const READ: &[&str] = &[
 /// generation.
 const WITHOUT_EFFECT: &[&str] = &[
     "attn_implementation",
+    "begin_suppress_tokens",
     "cache_implementation",
     "chunk_size_feed_forward",
+    "diversity_penalty",
     "do_sample",
     "dtype",
     "early_stopping",
+    "encoder_no_repeat_ngram_size",
+    "finetuning_task",
     "gradient_checkpointing",
     "id2label",
     "initializer_range",
@@ -65,26 +71,78 @@ const WITHOUT_EFFECT: &[&str] = &[
     "num_return_sequences",
     "output_attentions",
     "output_hidden_states",
+    "output_scores",
     "pretraining_tp",
     "problem_type",
     "reorder_and_upcast_attn",
+    "remove_invalid_values",
     "repetition_penalty",
     "return_dict",
+    "return_dict_in_generate",
+    "suppress_tokens",
     "task_specific_params",
     "temperature",
+    "tf_legacy_loss",
     "tokenizer_class",
     "top_k",
     "top_p",
     "torch_dtype",
+    "torchscript",
     "transformers.js_config",
     "transformers_version",
     "typical_p",
+    "use_bfloat16",
     "use_cache",
 ];
 
 /// Beginnings and ends of further keys without effect.
 const WITHOUT_EFFECT_PREFIXES: &[&str] = &["_", "summary_", "unsloth"];
 const WITHOUT_EFFECT_SUFFIXES: &[&str] = &["_token_id", "dropout", "dropout_prob", "_pdrop"];
+
+/// Keys that are switched off by `false`.
+const OFF_IF_FALSE: &[&str] = &[
+    "add_cross_attention",
+    "alibi",
+    "attention_out_bias",
+    "attn_logit_softcapping",
+    "bias",
+    "final_logit_softcapping",
+    "is_encoder_decoder",
+    "lm_head_bias",
+    "moe",
+    "o_bias",
+    "parallel_attn",
+    "qk_layernorm",
+    "quantized",
+    "rope_interleaved",
+    "scale_attn_by_inverse_layer_idx",
+    "sparse_attention",
+    "tie_encoder_decoder",
+    "use_bidirectional_attention",
+    "use_mrope",
+    "use_parallel_residual",
+    "use_qk_norm",
+];
+
+/// Keys that are switched off by `true`, which is the usual computation.
+const OFF_IF_TRUE: &[&str] = &["is_causal", "scale_attn_weights", "use_rms_norm"];
+
+/// Parts of the names of numbers that are switched off by 0: counts and bounds of something that is
+/// not there.
+const OFF_IF_ZERO: &[&str] = &[
+    "attention_chunk_size",
+    "attention_sink_size",
+    "expert",
+    "first_k_dense_replace",
+    "lora_rank",
+    "num_kv_shared_layers",
+    "num_mtp_layers",
+    "num_nextn_predict_layers",
+    "softcapping",
+];
+
+/// Parts of the names of factors, which are switched off by 1.
+const OFF_IF_ONE: &[&str] = &["multiplier", "num_experts_per_tok", "scale", "scaling"];
 
 /// Keys of the object `rope_scaling` or `rope_parameters` that are read, or have no effect.
 const ROPE: &[&str] = &[
@@ -93,15 +151,24 @@ const ROPE: &[&str] = &[
     "beta_slow",
     "factor",
     "finetuned",
-    "full_attention",
     "high_freq_factor",
     "low_freq_factor",
     "original_max_position_embeddings",
+    "partial_rotary_factor",
     "rope_theta",
     "rope_type",
-    "sliding_attention",
+    "truncate",
     "type",
 ];
+
+/// Keys of the same object that hold such an object for one kind of layer, in architectures with
+/// two kinds.
+const ROPE_OF_LAYERS: &[&str] = &["full_attention", "sliding_attention"];
+/// A key that only architectures with two kinds of layers have.
+const TWO_KINDS: &str = "rope_local_base_freq";
+
+/// Flags of GGUF metadata, below the architecture's name, that are switched off by `false`.
+const GGUF_OFF_IF_FALSE: &[&str] = &["use_parallel_residual", "rope.scaling.finetuned"];
 
 /// Keys of GGUF metadata, below the architecture's name, that are read or have no effect.
 const GGUF: &[&str] = &[
@@ -145,10 +212,24 @@ pub(super) fn check_hugging_face(json: &Map<String, Value>, own: &[&str]) -> Res
         }
     }
     for name in ["rope_scaling", "rope_parameters"] {
-        for (key, value) in json.get(name).and_then(Value::as_object).into_iter().flatten() {
-            if !ROPE.contains(&key.as_str()) && !is_off(key, value) {
-                return Err(unknown(&format!("{name}.{key}"), &value.to_string()));
+        if let Some(rope) = json.get(name).and_then(Value::as_object) {
+            check_rope(name, rope, own.contains(&TWO_KINDS))?;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses settings of rotary positions that are not known. `by_layer` is true if kinds of layers
+/// may have settings of their own.
+fn check_rope(name: &str, rope: &Map<String, Value>, by_layer: bool) -> Result<(), TorchError> {
+    for (key, value) in rope {
+        let path = format!("{name}.{key}");
+        match value {
+            Value::Object(inner) if by_layer && ROPE_OF_LAYERS.contains(&key.as_str()) => {
+                check_rope(&path, inner, false)?;
             }
+            _ if ROPE.contains(&key.as_str()) || is_off(key, value) => {}
+            _ => return Err(unknown(&path, &value.to_string())),
         }
     }
     Ok(())
@@ -161,7 +242,8 @@ pub(super) fn check_gguf(file: &GgufFile<'_>, architecture: &str) -> Result<(), 
         let own = key.strip_prefix(architecture).and_then(|key| key.strip_prefix('.'));
         let Some(own) = own.filter(|own| !GGUF.contains(own)) else { continue };
         let off = match value {
-            GgufValue::Bool(value) => *value == (own == "attention.causal"),
+            GgufValue::Bool(true) => own == "attention.causal",
+            GgufValue::Bool(false) => GGUF_OFF_IF_FALSE.contains(&own),
             value => value.as_integer() == Some(0) || value.as_float() == Some(0.0),
         };
         if !off {
@@ -177,17 +259,16 @@ pub(super) fn check_gguf(file: &GgufFile<'_>, architecture: &str) -> Result<(), 
 
 /// True if a setting that is not known is switched off by its value.
 fn is_off(key: &str, value: &Value) -> bool {
-    let neutral_number = |number: f64| match key {
-        // Factors leave numbers as they are if they are 1.
-        key if key.contains("scale") || key.contains("scaling") || key.contains("multiplier") => {
-            number == 1.0
-        }
-        key => number == 0.0 || (key == "num_experts_per_tok" && number == 1.0),
-    };
+    let names = |parts: &[&str]| parts.iter().any(|part| key.contains(part));
     match value {
-        Value::Null | Value::Bool(false) => true,
-        Value::Bool(true) => key == "is_causal" || key == "scale_attn_weights",
-        Value::Number(number) => number.as_f64().is_some_and(neutral_number),
+        Value::Null => true,
+        Value::Bool(false) => OFF_IF_FALSE.contains(&key),
+        Value::Bool(true) => OFF_IF_TRUE.contains(&key),
+        Value::Number(number) => match number.as_f64() {
+            Some(0.0) => names(OFF_IF_ZERO),
+            Some(1.0) => names(OFF_IF_ONE),
+            _ => false,
+        },
         Value::String(text) => text.is_empty(),
         Value::Array(list) => list.is_empty(),
         Value::Object(object) => object.is_empty(),
@@ -227,6 +308,20 @@ mod tests {
             ("no_rope_layers", json!([0, 1]), true),
             ("auto_map", json!({"AutoModelForCausalLM": "modeling_x.X"}), true),
             ("rope_interleaved", json!(true), true),
+            ("rope_interleaved", json!(false), false),
+            // `false` is off only where it is known to be.
+            ("is_causal", json!(false), true),
+            ("is_causal", json!(true), false),
+            ("use_rms_norm", json!(false), true),
+            ("use_qkv_bias", json!(false), true),
+            ("use_qk_norm", json!(false), false),
+            ("foo_bar", json!(false), true),
+            ("norm_eps", json!(0), true),
+            ("clip_qkv", json!(0.0), true),
+            ("clip_qkv", json!(null), false),
+            ("rope_parameters", json!({"rope_type": "yarn", "factor": 4, "truncate": false}), false),
+            ("rope_parameters", json!({"rope_type": "default", "untruncated": false}), true),
+            ("rope_parameters", json!({"full_attention": {"rope_theta": 5.0}}), true),
             ("rope_scaling", json!({"rope_type": "yarn", "factor": 4, "mscale": 0.7}), true),
             ("rope_scaling", json!({"rope_type": "yarn", "factor": 4, "beta_fast": 32}), false),
             ("attention_dropout", json!(0.1), false),

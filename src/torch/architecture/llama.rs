@@ -7,12 +7,16 @@
 //!
 //! Source: Touvron et al. 2023, “LLaMA”; Jiang et al. 2023, “Mistral 7B”.
 
-use super::{Architecture, LLAMA_LIKE, Presence, RowOrder};
+use super::{Architecture, Biases, LLAMA_LIKE, Presence, RowOrder};
 
 pub(super) const LLAMA: Architecture = Architecture {
     gguf: &["llama"],
     hugging_face: &["LlamaForCausalLM", "MistralForCausalLM"],
-    attention_bias: Presence::Optional,
+    biases: Biases {
+        inputs: Presence::Optional,
+        output: Presence::Optional,
+        feed_forward: Presence::Optional,
+    },
     gguf_rows: RowOrder::Interleaved,
     ..LLAMA_LIKE
 };

@@ -14,7 +14,7 @@ mod qwen;
 use serde_json::{Map, Value};
 
 use super::error::TorchError;
-use super::rope::Scaling;
+use super::rope::{RampEnds, Scaling};
 use super::weights::{MatrixLayout, Names, Part};
 use crate::gguf::GgufFile;
 
@@ -30,8 +30,10 @@ pub(crate) struct Architecture {
     pub(crate) hugging_face: &'static [&'static str],
     /// The names of weights in Hugging Face checkpoints.
     pub(crate) names: &'static Names,
-    /// The presence of biases on queries, keys and values.
-    pub(crate) attention_bias: Presence,
+    /// The presence of biases.
+    pub(crate) biases: Biases,
+    /// True if the output matrix is the embedding where `config.json` does not say so.
+    pub(crate) tied: bool,
     /// The presence of normalisation of queries and keys per head.
     pub(crate) head_norm: Presence,
     /// The presence of normalisation of the outputs of attention and feed-forward network, before
@@ -79,7 +81,8 @@ const LLAMA_LIKE: Architecture = Architecture {
     gguf: &[],
     hugging_face: &[],
     names: &LLAMA_NAMES,
-    attention_bias: Presence::Absent,
+    biases: Biases::NONE,
+    tied: false,
     head_norm: Presence::Absent,
     post_norms: Presence::Absent,
     norm: NormKind::Rms,
@@ -141,6 +144,37 @@ pub(crate) enum Presence {
     Optional,
 }
 
+/// The presence of biases in the layers of an architecture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Biases {
+    /// On queries, keys and values.
+    pub(crate) inputs: Presence,
+    /// On the output of attention.
+    pub(crate) output: Presence,
+    /// On the matrices of the feed-forward network.
+    pub(crate) feed_forward: Presence,
+}
+
+impl Biases {
+    const NONE: Self =
+        Self { inputs: Presence::Absent, output: Presence::Absent, feed_forward: Presence::Absent };
+
+    /// The biases of a checkpoint whose `config.json` names the optional ones.
+    fn of_config(self, json: &Map<String, Value>) -> Result<Self, TorchError> {
+        let named = |presence: Presence, key: &str| match (presence, json.get(key)) {
+            (Presence::Optional, None | Some(Value::Null | Value::Bool(false))) => Ok(Presence::Absent),
+            (Presence::Optional, Some(Value::Bool(true))) => Ok(Presence::Required),
+            (Presence::Optional, Some(_)) => Err(TorchError::config(key, "is not true or false")),
+            (fixed, _) => Ok(fixed),
+        };
+        Ok(Self {
+            inputs: named(self.inputs, "attention_bias")?,
+            output: named(self.output, "attention_bias")?,
+            feed_forward: named(self.feed_forward, "mlp_bias")?,
+        })
+    }
+}
+
 /// The place of the two dimensions of a rotary pair in a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RowOrder {
@@ -174,7 +208,14 @@ impl Architecture {
         let mut config = DecoderConfig::read(self, &Settings::HuggingFace(&(self.translate)(json)?))?;
         // What is wrong with a known setting is said first.
         known_keys::check_hugging_face(json, self.own_keys)?;
-        config.tied = json.get("tie_word_embeddings").and_then(Value::as_bool);
+        config.biases = self.biases.of_config(json)?;
+        config.tied = Some(match json.get("tie_word_embeddings") {
+            None => self.tied,
+            Some(Value::Null) => false,
+            Some(Value::Bool(tied)) => *tied,
+            Some(_) => return Err(TorchError::config("tie_word_embeddings", "is not true or false")),
+        });
+        config.vocab = Settings::HuggingFace(json).size(("", "vocab_size"))?;
         Ok(config)
     }
 
@@ -232,9 +273,13 @@ pub(crate) struct DecoderConfig {
     pub(crate) attention_scale: Option<f64>,
     /// Layers that attend to the latest positions only.
     pub(crate) local: Option<LocalAttention>,
+    /// The presence of biases; an optional one is there if the file has it.
+    pub(crate) biases: Biases,
     /// True if the output matrix is the embedding, false if it is not; `None` if the file does not
     /// say so.
     pub(crate) tied: Option<bool>,
+    /// Number of tokens, if the file gives it.
+    pub(crate) vocab: Option<usize>,
 }
 
 /// Layers that attend to the latest positions only.
@@ -352,7 +397,9 @@ impl DecoderConfig {
             embedding_scale: 1.0,
             attention_scale: None,
             local: None,
+            biases: architecture.biases,
             tied: None,
+            vocab: None,
         };
         (architecture.refine)(settings, &mut config)?;
         if config.local.is_some() {
@@ -399,7 +446,9 @@ fn read_heads(
     let rotary = match settings {
         Settings::Gguf { .. } => settings.size(("rope.dimension_count", ""))?.unwrap_or(head_dim),
         Settings::HuggingFace(json) => {
-            let share = json_number(json, "partial_rotary_factor")?.unwrap_or(1.0);
+            let inner = rope_object(json).map(|rope| json_number(rope, "partial_rotary_factor"));
+            let outer = json_number(json, "partial_rotary_factor")?;
+            let share = inner.transpose()?.flatten().or(outer).unwrap_or(1.0);
             (head_dim as f64 * share) as usize
         }
     };
@@ -468,6 +517,7 @@ fn gguf_rope(
                 attention: settings
                     .number(("rope.scaling.attn_factor", ""))?
                     .map(|share| share * (0.1 * factor.ln() + 1.0)),
+                ends: RampEnds::Whole,
             }
         }
         Some(other) => {
@@ -478,13 +528,19 @@ fn gguf_rope(
     Ok((theta, scaling))
 }
 
+/// The object in `config.json` with the settings of rotary positions. As in transformers, the
+/// older of its two names comes first.
+fn rope_object(json: &Map<String, Value>) -> Option<&Map<String, Value>> {
+    let object = |key: &str| json.get(key).and_then(Value::as_object).filter(|rope| !rope.is_empty());
+    object("rope_scaling").or_else(|| object("rope_parameters"))
+}
+
 /// Base and scaling from `config.json`: `rope_theta` and `rope_scaling`, or both in
-/// `rope_parameters`.
+/// `rope_parameters`. A base inside the object comes before one beside it, as in transformers.
 fn hugging_face_rope(json: &Map<String, Value>, context: usize) -> Result<(f64, Scaling), TorchError> {
-    let object = |key: &str| json.get(key).and_then(Value::as_object);
-    let scaling = object("rope_scaling").or_else(|| object("rope_parameters"));
+    let scaling = rope_object(json);
     let nested_theta = scaling.map(|scaling| json_number(scaling, "rope_theta")).transpose()?.flatten();
-    let theta = json_number(json, "rope_theta")?.or(nested_theta).unwrap_or(10_000.0);
+    let theta = nested_theta.or(json_number(json, "rope_theta")?).unwrap_or(10_000.0);
     let Some(scaling) = scaling else { return Ok((theta, Scaling::None)) };
     let name = scaling.get("rope_type").or_else(|| scaling.get("type"));
     let optional = |key: &str| json_number(scaling, key);
@@ -508,6 +564,11 @@ fn hugging_face_rope(json: &Map<String, Value>, context: usize) -> Result<(f64, 
             slow: optional("beta_slow")?.unwrap_or(1.0),
             original: original()?,
             attention: optional("attention_factor")?,
+            ends: match scaling.get("truncate") {
+                None | Some(Value::Bool(true)) => RampEnds::Whole,
+                Some(Value::Bool(false) | Value::Null) => RampEnds::Exact,
+                Some(_) => return Err(TorchError::config("rope_scaling.truncate", "is not true or false")),
+            },
         },
         Some(other) => {
             let reason =

@@ -6,19 +6,19 @@
 //!
 //! Source: Yang et al. 2024, “Qwen2 Technical Report”; 2025, “Qwen3 Technical Report”.
 
-use super::{Architecture, LLAMA_LIKE, Presence};
+use super::{Architecture, Biases, LLAMA_LIKE, Presence};
 
 pub(super) const QWEN2: Architecture = Architecture {
     gguf: &["qwen2"],
     hugging_face: &["Qwen2ForCausalLM"],
-    attention_bias: Presence::Required,
+    biases: Biases { inputs: Presence::Required, ..Biases::NONE },
     ..LLAMA_LIKE
 };
 
 pub(super) const QWEN3: Architecture = Architecture {
     gguf: &["qwen3"],
     hugging_face: &["Qwen3ForCausalLM"],
-    attention_bias: Presence::Optional,
+    biases: Biases { inputs: Presence::Optional, output: Presence::Optional, ..Biases::NONE },
     head_norm: Presence::Required,
     ..LLAMA_LIKE
 };
