@@ -84,6 +84,7 @@ impl EventGraph {
     fn lock_for_work(&self) -> Result<MutexGuard<'_, Core>, EngineError> {
         let mut core = interrupt::lock(&self.core)?;
         core.recogniser.machine.pool.languages.refill();
+        core.recogniser.machine.begin_call();
         Ok(core)
     }
 

@@ -136,11 +136,12 @@ class Compiler:
         """`compile` on a thread of the compiler's own. Cancelling the task ends the work; another
         call that waits for it begins anew.
         """
+        deadline = None if timeout is None else time.monotonic() + timeout
         if not isinstance(grammar, Grammar):
             # The schema of a type may take a while.
             grammar = await asyncio.wrap_future(self._pool.submit(Grammar.of, grammar))
         key = (grammar, tuple(self.vocabulary.eos) if eos is None else self._ids(eos))
-        deadline = None if timeout is None else time.monotonic() + timeout
+        timeout = _left(deadline)
         while True:
             found, is_ours = self._enter(key)
             if isinstance(found, Constraint):
