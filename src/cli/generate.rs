@@ -624,10 +624,11 @@ enum JsonForm {
 
 /// Builds the request. Options of the command line take precedence over the file of parameters.
 fn request(args: &Args, chosen: Chosen, prompt: Vec<TokenId>) -> Result<Request, CommandError> {
-    let Chosen { mut params, set, .. } = chosen;
+    let Chosen { mut params, set, source, .. } = chosen;
     let mut request = match set {
-        Some(set) => Request::from_parameters(prompt, set)
-            .map_err(|error| CommandError::usage("cannot use the parameters of --params").because(&error))?,
+        Some(set) => Request::from_parameters(prompt, set).map_err(|error| {
+            CommandError::usage(format!("cannot use the parameters of {source}")).because(&error)
+        })?,
         None => Request::new(prompt),
     };
     // The request already has these end tokens, which end outputs in addition to the vocabulary's.

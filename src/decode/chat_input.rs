@@ -154,9 +154,10 @@ impl ChatInput {
     /// If the last message is the assistant's, the output [continues](Answer::Continued) it. The
     /// arguments of tool calls may be JSON in a string or objects.
     ///
-    /// # Errors Those of [`Message::from_json`]; [`ChatTemplateError::Variable`] for a variable
-    /// that other fields set; [`ChatTemplateError::Conversation`] for anything else that is no
-    /// conversation, and for other keys of the object.
+    /// # Errors
+    /// Those of [`Message::from_json`]; [`ChatTemplateError::Variable`] for a variable that other
+    /// fields set; [`ChatTemplateError::Conversation`] for anything else that is no conversation,
+    /// and for other keys of the object.
     ///
     /// ```
     /// use hedgerow::decode::{Answer, ChatInput};
