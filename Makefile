@@ -58,7 +58,8 @@ lint: ## formatting, clippy, documentation, and builds of the small feature sets
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --exclude peers --all-targets --features $(TEST_FEATURES) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --features $(FEATURES)
-	for features in "" decode tokenizers decode,tokenizers cli torch; do \
+	$(CARGO) check --all-targets
+	for features in decode tokenizers decode,tokenizers cli torch; do \
 		$(CARGO) check --features "$$features" || exit 1; \
 	done
 

@@ -4,6 +4,7 @@
 //! `fuzz/corpus/`. An input may fail to compile, and one that exceeds a default limit may give an
 //! error. A panic, an endless loop, and two answers that contradict each other are faults.
 
+use crate::support::gguf::gguf_parts;
 use crate::support::reference::generate::{Family, Source};
 use crate::support::reference::judge;
 use crate::support::reference::written::Style;
@@ -12,7 +13,7 @@ use crate::support::whole_masks;
 use crate::support::whole_masks::{schemas, texts};
 use hedgerow::decode::{Answer, ChatInput, ChatTemplate, Message};
 use hedgerow::engine::{Constraint, EngineError, Limits, Matcher, TokenFsm};
-use hedgerow::gguf::{GgufFile, GgufValue};
+use hedgerow::gguf::GgufFile;
 use hedgerow::grammar::{Grammar, Location};
 use hedgerow::schema::{self, SchemaOptions};
 use hedgerow::syntax::Notation;
@@ -379,29 +380,6 @@ pub fn gguf(data: &[u8]) {
     if let Some(vocabulary) = gguf_parts(&file) {
         inspect(&vocabulary);
     }
-}
-
-/// Calls every accessor of a file that parsed. The result is its vocabulary, if it has one.
-pub fn gguf_parts(file: &GgufFile<'_>) -> Option<Vocabulary> {
-    fn count(value: &GgufValue<'_>) -> usize {
-        match value {
-            GgufValue::Array(array) => {
-                assert_eq!(array.iter().count(), array.len());
-                array.iter().map(|element| count(&element)).sum()
-            }
-            _ => 1,
-        }
-    }
-    for (key, value) in file.metadata() {
-        count(value);
-        assert!(file.get(key).is_some());
-    }
-    for tensor in file.tensors() {
-        if let Ok(bytes) = file.tensor_bytes(tensor) {
-            assert_eq!(Some(bytes.len()), tensor.byte_range().map(|range| range.len()));
-        }
-    }
-    Vocabulary::from_gguf(file).ok()
 }
 
 /// Checks that a vocabulary's tokens are in its trie and that the vocabulary can be used.

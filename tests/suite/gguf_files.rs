@@ -2,7 +2,7 @@
 //! every byte. If `HEDGEROW_GGUF` names a real model file, its vocabulary and its table of tensors
 //! are read, too.
 
-use crate::fuzz::gguf_parts;
+use crate::support::gguf::gguf_parts;
 use hedgerow::gguf::{GgmlType, GgufError, GgufFile, GgufValue, GgufValueType};
 use hedgerow::vocab::{TokenId, Vocabulary};
 

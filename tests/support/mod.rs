@@ -6,6 +6,7 @@ pub mod bytes;
 pub mod closed;
 pub mod documentation;
 pub mod files;
+pub mod gguf;
 pub mod numbers;
 pub mod random_rules;
 pub mod random_schema;
