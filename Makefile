@@ -54,7 +54,7 @@ capi-test: setup ## build and run the C and C++ programs of tests/capi
 libllama: ## fetch and compile llama.cpp's library, with which capi-test and python-engines then test
 	@$(PYTHON) setup/setup.py libllama
 
-lint: ## formatting, clippy, documentation, and builds of the small feature sets
+lint: ## formatting, clippy, documentation, and builds of the small feature sets and of the fuzz targets
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --exclude peers --all-targets --features $(TEST_FEATURES) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --features $(FEATURES)
@@ -62,6 +62,7 @@ lint: ## formatting, clippy, documentation, and builds of the small feature sets
 	for features in decode tokenizers decode,tokenizers cli torch; do \
 		$(CARGO) check --features "$$features" || exit 1; \
 	done
+	$(CARGO) check --manifest-path fuzz/Cargo.toml --target-dir target/fuzz
 
 bench-deps: ## fetch the 128 k-token vocabulary and chat templates (need npm) and build llama.cpp's samplers, for benchmarks
 	@$(PYTHON) setup/setup.py tokenizer templates llama
