@@ -12,6 +12,7 @@
 use super::byte_classes::{ByteClasses, ByteSet};
 use super::expr::{CharTarget, Escapes, JsonMode, LangId};
 use super::expr_pool::ExprPool;
+use regex_syntax::utf8::{Utf8Range, Utf8Sequences};
 use std::sync::{Arc, OnceLock};
 
 impl Escapes {
@@ -258,8 +259,26 @@ impl ExprPool {
         }
         // Most states read nearly every character, so that a few tries are mostly enough.
         let tries = [u32::from('a').clamp(lo, hi), hi, lo, lo + (hi - lo) / 2];
-        tries.into_iter().any(|c| self.after_char(inner, c) != LangId::NEVER)
-            || (hi - lo > 2 && self.char_targets(inner).iter().any(|t| t.lo <= hi && lo <= t.hi))
+        if tries.into_iter().any(|c| self.after_char(inner, c) != LangId::NEVER) {
+            return true;
+        }
+        // Surrogates are no characters.
+        let parts = [(lo, hi.min(0xd7ff)), (lo.max(0xe000), hi)].into_iter().filter(|(lo, hi)| lo <= hi);
+        let parts = parts.filter_map(|(lo, hi)| Some((char::from_u32(lo)?, char::from_u32(hi)?)));
+        hi - lo > 2
+            && parts
+                .flat_map(|(lo, hi)| Utf8Sequences::new(lo, hi))
+                .any(|sequence| self.reads_sequence(inner, sequence.as_slice()))
+    }
+
+    /// True if some bytes of these ranges can be read from `state`, one after the other. The
+    /// recursion goes no deeper than the bytes of a character.
+    fn reads_sequence(&mut self, state: LangId, ranges: &[Utf8Range]) -> bool {
+        let Some((range, rest)) = ranges.split_first() else { return true };
+        (range.start..=range.end).any(|byte| {
+            let next = self.step(state, byte);
+            next != LangId::NEVER && self.reads_sequence(next, rest)
+        })
     }
 
     /// The characters that may follow the decoded state `inner`, as sorted ranges, each with the

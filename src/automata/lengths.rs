@@ -84,6 +84,7 @@ impl ExprPool {
             Expr::Union(parts) => gapless(parts.iter().map(of).collect::<Option<_>>()?),
             Expr::Repeat(body, min, max) => super::construct::flatten_counts(of(body)?, (*min, *max)),
             Expr::Inter(parts) => self.intersected_lengths(parts).filter(|(least, most)| least <= most),
+            Expr::Machine { machine, state } => self.machines[*machine as usize].0.lengths(*state),
             _ => None,
         }
     }
@@ -270,8 +271,8 @@ impl ExprPool {
     fn characters_left(&self, id: LangId) -> u32 {
         let of = |id: &LangId| match *self.expr(*id) {
             _ if self.is_text(*id) => self.at_least(*id),
-            Expr::Machine { .. } => self.at_least(*id),
-            // The state stands within a character.
+            // The state may stand within a character, which has begun.
+            Expr::Machine { .. } => self.at_least(*id).saturating_sub(1),
             Expr::Concat(_, tail) if self.is_text(tail) => self.at_least(tail),
             _ => 0,
         };

@@ -1,6 +1,7 @@
 //! A language given by its transition function: the leaf for languages that are awkward as
 //! expressions, such as the multiples of 7.
 
+use super::UNBOUNDED;
 use super::byte_classes::ByteClasses;
 use std::sync::Arc;
 
@@ -29,6 +30,20 @@ pub trait Machine: Send + Sync {
     /// does not accept. Searches for a word look first where the bound is smallest.
     fn at_least(&self, _state: u64) -> u32 {
         1
+    }
+    /// An upper bound on the bytes of a shortest word of `state`. [`UNBOUNDED`] if none is known.
+    fn at_most(&self, _state: u64) -> u32 {
+        UNBOUNDED
+    }
+    /// An upper bound on the bytes that any state reached from `state` still needs. [`UNBOUNDED`]
+    /// if none is known.
+    fn completion(&self, _state: u64) -> u32 {
+        UNBOUNDED
+    }
+    /// The least and the greatest length of a word in characters, if `state` stands between two
+    /// characters and has words of every length between. `None` if that is not known.
+    fn lengths(&self, _state: u64) -> Option<(u32, u32)> {
+        None
     }
     /// A state that has all words of `state` and perhaps more, and that stands for many states.
     /// `None` when `state` is such a state itself. Neither it nor the states after it need be
@@ -67,9 +82,9 @@ pub trait Machine: Send + Sync {
     fn labelled_words(&self, _state: u64) -> Vec<(Vec<u8>, u32)> {
         Vec::new()
     }
-    /// True if every word is UTF-8 and every state stands between two characters, as in languages
-    /// of ASCII characters.
-    fn is_text(&self) -> bool;
+    /// True if every word is UTF-8 and `state` stands between two characters, as every state of a
+    /// language of ASCII characters does.
+    fn is_text(&self, state: u64) -> bool;
 }
 
 /// The runs of decimal digits that complete a state, see [`Machine::digit_runs`].

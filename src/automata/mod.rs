@@ -13,7 +13,8 @@
 //! Each leaf has its file: [`chars`] has one character of a set, in UTF-8; [`literals`] has sorted
 //! literals with labels; [`json_string`] has the JSON spellings of a decoded language; [`until`]
 //! has free text up to a trigger; [`machine`] has languages that are easier to give as a transition
-//! function, such as the multiples of 7.
+//! function, such as the multiples of 7; [`char_table`] has such functions over classes of
+//! characters, as tables.
 //!
 //! # Trim
 //!
@@ -32,6 +33,7 @@
 pub mod approximate;
 mod budget;
 pub mod byte_classes;
+pub mod char_table;
 pub mod chars;
 mod construct;
 pub mod decimal;

@@ -438,7 +438,7 @@ impl Machine for Multiples {
         }
     }
 
-    fn is_text(&self) -> bool {
+    fn is_text(&self, _state: u64) -> bool {
         true
     }
 }

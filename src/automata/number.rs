@@ -428,7 +428,7 @@ impl Machine for RangeTable {
         self.digit_runs[state as usize]
     }
 
-    fn is_text(&self) -> bool {
+    fn is_text(&self, _state: u64) -> bool {
         true
     }
 }

@@ -83,7 +83,8 @@ impl ExprPool {
             Expr::Inter(parts) => {
                 self.bounded_alone(parts).map_or(UNBOUNDED, of).min(self.longest_word(parts))
             }
-            Expr::Not(_) | Expr::Json { .. } | Expr::Machine { .. } | Expr::Unknown(_) => UNBOUNDED,
+            Expr::Machine { machine, state } => self.machines[*machine as usize].0.at_most(*state),
+            Expr::Not(_) | Expr::Json { .. } | Expr::Unknown(_) => UNBOUNDED,
         }
     }
 
@@ -115,7 +116,8 @@ impl ExprPool {
                 });
                 needed.min(self.longest_word(parts))
             }
-            Expr::Not(_) | Expr::Json { .. } | Expr::Machine { .. } | Expr::Unknown(_) => UNBOUNDED,
+            Expr::Machine { machine, state } => self.machines[*machine as usize].0.completion(*state),
+            Expr::Not(_) | Expr::Json { .. } | Expr::Unknown(_) => UNBOUNDED,
         }
     }
 
@@ -201,7 +203,7 @@ impl ExprPool {
             Expr::Inter(parts) => parts.iter().any(of),
             Expr::Repeat(a, ..) => of(a),
             Expr::Json { inner, mode, .. } => *mode != JsonMode::Body || of(inner),
-            Expr::Machine { machine, .. } => self.machines[*machine as usize].0.is_text(),
+            Expr::Machine { machine, state } => self.machines[*machine as usize].0.is_text(*state),
             Expr::Unknown(_) => true,
         }
     }

@@ -434,7 +434,7 @@ impl Machine for Until {
         self.distance(state).max(1)
     }
 
-    fn is_text(&self) -> bool {
+    fn is_text(&self, _state: u64) -> bool {
         false
     }
 

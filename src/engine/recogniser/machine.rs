@@ -339,6 +339,11 @@ impl Machine {
     /// Drops threads that read no more than another one with the same continuation. In a row of
     /// texts of at most so many characters, each text may have begun at every byte, and the one
     /// that began last may go on for longest. Readers of events need all of them.
+    ///
+    /// The outputs of the state stay the same: what a dropped thread reads, followed by what its
+    /// continuation reads, the other thread reads as well. Two threads never drop each other, since
+    /// languages that cover each other by counts have equal counts, and so are one expression. So
+    /// each dropped thread is covered by one that stays.
     fn drop_covered(&self, threads: &mut Vec<Thread>) {
         if threads.len() <= FEW {
             return;

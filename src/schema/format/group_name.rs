@@ -141,7 +141,7 @@ impl Machine for Names {
         ByteClasses::singletons(&alone)
     }
 
-    fn is_text(&self) -> bool {
+    fn is_text(&self, _state: u64) -> bool {
         false
     }
 }

@@ -92,3 +92,119 @@ fn words() {
         no.iter().for_each(|w| assert!(!pool.accepts(id, w.as_bytes()), "{format} accepts {w}"));
     }
 }
+
+/// Host names by one expression for each rule of IDNA2008, which is slow but can be read beside the
+/// RFCs: what `idn_hostname.rs` makes a table of.
+mod idn_hostname_by_rules {
+    use super::super::idna_tables::{DISALLOWED, RIGHT_TO_LEFT, VIRAMA};
+    use super::super::{ecma, hostname, rust};
+    use crate::automata::{ExprPool, LangId, UNBOUNDED};
+
+    const DUAL_JOINING: &str = r"\u0620\u0626\u0628\u062A-\u062E\u0633-\u063F\u0641-\u0647\u0649\u064A";
+    const RIGHT_JOINING: &str = r"\u0622-\u0625\u0627\u0629\u062F-\u0632\u0648";
+
+    fn rules() -> Vec<String> {
+        vec![
+            r"(?!-|\p{M}|..--).*(?<!-)".to_owned(),
+            r"(?:[^\u00B7]|(?<=l)\u00B7(?=l))*".to_owned(),
+            r"(?:[^\u0375]|\u0375(?=\p{Script=Greek}))*".to_owned(),
+            r"(?:[^\u05F3\u05F4]|(?<=\p{Script=Hebrew})[\u05F3\u05F4])*".to_owned(),
+            r"[^\u30FB]*|.*[\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Han}].*".to_owned(),
+            r"[^\u0660-\u0669]*|[^\u06F0-\u06F9]*".to_owned(),
+            format!(r"(?:[^\u200D]|(?<=[{VIRAMA}])\u200D)*"),
+            format!(
+                r"(?:[^\u200C]|(?<=[{VIRAMA}])\u200C|(?<=[{DUAL_JOINING}])\u200C(?=[{DUAL_JOINING}{RIGHT_JOINING}]))*"
+            ),
+            "[^]{1,59}".to_owned(),
+        ]
+    }
+
+    pub fn name(pool: &mut ExprPool) -> LangId {
+        let characters = rust(
+            pool,
+            &format!(
+                r"[[[\p{{Ll}}\p{{Lo}}\p{{Lm}}\p{{Nd}}\p{{Mn}}\p{{Mc}}&&\p{{age=14.0}}]--[{DISALLOWED}{}]]\-{}]+",
+                r"\u{640}\u{7FA}\u{302E}\u{302F}\u{3031}-\u{3035}\u{303B}",
+                r"·͵׳״۽۾་Ꭰ-Ᏽ\u{200C}\u{200D}〇・ßς",
+            ),
+        );
+        let mut parts = vec![characters];
+        parts.extend(rules().iter().map(|rule| ecma(pool, rule)));
+        let u_label = pool.inter(&parts);
+        let ascii = hostname::label(pool);
+        let label = pool.union(&[u_label, ascii]);
+        let left_to_right = rust(pool, &format!(r"[^{RIGHT_TO_LEFT}\u{{660}}-\u{{669}}]*"));
+        let bidi = bidi_label(pool);
+        let one_direction = pool.inter(&[label, left_to_right]);
+        let both_directions = pool.inter(&[label, bidi]);
+        let separator = rust(pool, r"[.。．｡]");
+        let mut names = Vec::new();
+        for label in [one_direction, both_directions] {
+            let more = pool.concat(separator, label);
+            let more = pool.repeat(more, 0, UNBOUNDED);
+            names.push(pool.concat(label, more));
+        }
+        let names = pool.union(&names);
+        let length = rust(pool, "(?s:.){1,253}");
+        pool.inter(&[names, length])
+    }
+
+    fn bidi_label(pool: &mut ExprPool) -> LangId {
+        let right = RIGHT_TO_LEFT;
+        let neutral = r"\-·ʹʺˆ-ˏˬ͵\u{200C}\u{200D}ⸯ・ꙿꜗ-ꜟꞈ";
+        let arabic = r"\u{660}-\u{669}\u{10D30}-\u{10D39}";
+        let european = r"0-9\u{6F0}-\u{6F9}";
+        let mark = r"\p{Mn}";
+        let right_with = |digits: &str| {
+            format!(
+                r"[{right}--{mark}](?:[{right}{neutral}{mark}{digits}]*[[{right}--{mark}]{digits}])?{mark}*"
+            )
+        };
+        let left = format!(r"[^{right}{arabic}{european}{neutral}{mark}]");
+        let left_to_right = format!(r"{left}(?:[^{right}{arabic}]*(?:{left}|[{european}]))?{mark}*");
+        rust(pool, &format!("{}|{}|{left_to_right}", right_with(arabic), right_with(european)))
+    }
+}
+
+/// The table of host names accepts what an intersection of all rules accepts.
+#[test]
+fn host_names_keep_every_rule() {
+    let alphabet: Vec<char> =
+        "aaxXnN-l··͵α׳״אבب\u{627}\u{6D4}٠٣۰۵0 5・かカ漢\u{94d}क\u{200c}\u{200d}\u{200c}ü\u{300}Ü_ß..。ʺ\u{10d30}\u{800}".chars().collect();
+    let mut pool = ExprPool::new();
+    let table = language(&mut pool, "idn-hostname").unwrap();
+    let mut rules_pool = ExprPool::new();
+    rules_pool.set_search_budget(u64::MAX);
+    let rules = idn_hostname_by_rules::name(&mut rules_pool);
+    let mut state = 1u64;
+    let mut below = |n: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % n
+    };
+    let mut words: Vec<String> =
+        (0..1_500).map(|_| (0..1 + below(9)).map(|_| alphabet[below(alphabet.len())]).collect()).collect();
+    let long = |n: usize, c: &str| c.repeat(n);
+    for n in [58, 59, 60, 62, 63, 64] {
+        words.extend([
+            long(n, "a"),
+            long(n, "ü"),
+            format!("{}ü", long(n - 1, "a")),
+            format!("{}-", long(n - 1, "a")),
+        ]);
+        words.push(format!("a.{}.b", long(n, "a")));
+    }
+    for n in [126, 127] {
+        words.extend([
+            format!("{}a", long(n - 1, "a.")),
+            format!("{}.", long(n, "a")),
+            format!("{}aa", long(n - 1, "ü.")),
+        ]);
+    }
+    let mut accepted = 0;
+    for word in &words {
+        let by_rules = rules_pool.accepts(rules, word.as_bytes());
+        assert_eq!(pool.accepts(table, word.as_bytes()), by_rules, "{word:?}");
+        accepted += usize::from(by_rules);
+    }
+    assert!(accepted > 100, "{accepted} of {} words", words.len());
+}

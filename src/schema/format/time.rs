@@ -185,7 +185,7 @@ impl Machine for Time {
         ByteClasses::singletons(&alone)
     }
 
-    fn is_text(&self) -> bool {
+    fn is_text(&self, _state: u64) -> bool {
         true
     }
 }
