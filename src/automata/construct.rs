@@ -644,7 +644,7 @@ fn fingerprint_of_key(key: &str) -> u128 {
 
 /// The counts of `(r{low,high}){min,max}` as one pair: `(r{2,3}){4,5}` is `r{8,15}`. `None` if the
 /// intervals `k·low..=k·high` for `k` in `min..=max` leave a gap between them.
-pub(super) fn flatten_counts((low, high): (u32, u32), (min, max): (u32, u32)) -> Option<(u32, u32)> {
+pub(crate) fn flatten_counts((low, high): (u32, u32), (min, max): (u32, u32)) -> Option<(u32, u32)> {
     let gapless = if min == max {
         true
     } else if min == 0 {

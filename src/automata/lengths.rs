@@ -89,6 +89,11 @@ impl ExprPool {
         }
     }
 
+    /// True if the language is known to have words of any length above some length.
+    pub(crate) fn is_endless(&self, id: LangId) -> bool {
+        matches!(self.info[id.index()].lengths, Some((_, UNBOUNDED)))
+    }
+
     /// The lengths of words of one language beside runs of any characters. There may be none, and
     /// then the first number is larger than the second.
     pub(super) fn intersected_lengths(&self, parts: &[LangId]) -> Option<(u32, u32)> {

@@ -62,6 +62,7 @@ pub mod until;
 
 pub use approximate::Excluded;
 pub use byte_classes::ByteSet;
+pub(crate) use construct::flatten_counts;
 pub use decimal::Decimal;
 pub use expr::{Escapes, Expr, JsonMode, LangId};
 pub use expr_pool::ExprPool;

@@ -456,7 +456,7 @@ impl CostFinder<'_> {
         let mut best: Option<(u32, u32)> = None;
         for (r, rest) in spec.rest.iter().enumerate() {
             let used = progress.rest_counts.get(r).copied().unwrap_or(0);
-            if rest.capacity.is_some_and(|capacity| used >= capacity) {
+            if spec.counted_capacity(r).is_some_and(|capacity| used >= capacity) {
                 continue;
             }
             let spelt = spec.spelt_rest(rest.keys, &mut self.recogniser.machine.pool.languages);

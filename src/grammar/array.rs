@@ -4,7 +4,7 @@
 //! record with the position and the counters (`contains`). As there, a node offers only items after
 //! which the array can still be completed.
 
-use super::choice::{Choice, Counter, SEARCH_STEPS, count, counts_missing, map_values};
+use super::choice::{Choice, Counter, SEARCH_STEPS, count, counts_missing, give_up, map_values};
 use super::node_id::{LazyKey, NodeId};
 use crate::automata::{LangId, UNBOUNDED};
 use hashbrown::HashSet;
@@ -143,12 +143,16 @@ impl ArraySpec {
         // Counters have few combinations, so the search walks the progress graph.
         let mut seen: HashSet<ArrayProgress> = HashSet::new();
         let mut stack = vec![progress.clone()];
-        let mut steps = SEARCH_STEPS;
+        let mut steps = 0;
         while let Some(at) = stack.pop() {
-            if self.may_close(&at) || steps == 0 {
+            if self.may_close(&at) {
                 return true;
             }
-            steps -= 1;
+            if steps == SEARCH_STEPS {
+                give_up();
+                return true;
+            }
+            steps += 1;
             let pushed = stack.len();
             for &choice in self.choices(at.count) {
                 if let Some(next) = self.advance(&at, choice)

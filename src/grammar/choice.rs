@@ -2,10 +2,27 @@
 
 use super::node_id::NodeId;
 use crate::automata::UNBOUNDED;
+use std::cell::Cell;
 
-/// The number of combinations that one search for a completion looks at before it gives up and
-/// answers "completable".
-pub(super) const SEARCH_STEPS: u32 = 20_000;
+/// The number of combinations that one search for a completion looks at before it [gives
+/// up](give_up).
+pub(crate) const SEARCH_STEPS: usize = 20_000;
+
+thread_local! {
+    static GAVE_UP: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Notes that a search for a completion of an object or array was given up. Its answer, that there
+/// is a completion, may be wrong. Specifications have no place for an error, so the caller of their
+/// methods asks for it with [`take_gave_up`].
+pub(super) fn give_up() {
+    GAVE_UP.set(true);
+}
+
+/// True if a search on this thread was given up since the last call.
+pub(crate) fn take_gave_up() -> bool {
+    GAVE_UP.take()
+}
 
 /// One value that may stand at a place in an object or array, and the counters that it increases.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -9,7 +9,7 @@ use super::marker::Marker;
 use super::node_id::{LazyKey, NodeId, RuleId, SpecialId, TokenNames};
 use super::object::ObjectSpec;
 use crate::automata::until::{Pattern, Until, UntilError};
-use crate::automata::{ExprPool, LangId, UNBOUNDED};
+use crate::automata::{ExprPool, LangId, UNBOUNDED, flatten_counts};
 use hashbrown::HashMap;
 use std::sync::Arc;
 
@@ -482,6 +482,12 @@ impl NodePool {
         }
         if (min, max) == (1, 1) {
             return body;
+        }
+        // Counts within counts would be counted side by side, in many ways.
+        if let Node::Repeat { body: inner, min: low, max: high } = *self.node(body)
+            && let Some((min, max)) = flatten_counts((low, high), (min, max))
+        {
+            return self.repeat(inner, min, max);
         }
         self.intern(Node::Repeat { body, min, max })
     }

@@ -9,9 +9,10 @@
 //! To find out if an object can be completed costs O(properties). Objects with counters or
 //! dependencies need a search, which [`SEARCH_STEPS`] bounds.
 
-use super::choice::{Choice, Counter, SEARCH_STEPS, count, counts_missing, map_values};
+use super::choice::{Choice, Counter, SEARCH_STEPS, count, counts_missing, give_up, map_values};
 use super::node_id::NodeId;
 use crate::automata::{Escapes, ExprPool, LangId, UNBOUNDED};
+use hashbrown::HashSet;
 use smallvec::SmallVec;
 
 policy! {
@@ -23,6 +24,9 @@ policy! {
         Any = "any",
     }
 }
+
+/// The most keys of a rest that are always counted.
+const ALWAYS_COUNTED: u32 = 32;
 
 /// A declared key.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -43,8 +47,8 @@ pub struct RestKeys {
     /// The language of the decoded keys, without the declared ones. The languages of one object's
     /// rests must not overlap.
     pub keys: LangId,
-    /// The number of different keys. It is `None` only when there are infinitely many, or when keys
-    /// may repeat.
+    /// The number of different keys. `None` if there are infinitely many, or more than can be
+    /// counted.
     pub capacity: Option<u32>,
     /// The choices for their values; not empty.
     pub values: Box<[Choice]>,
@@ -168,6 +172,25 @@ impl ObjectSpec {
             || self.rest.iter().any(|r| impossible(&r.values))
     }
 
+    /// The number of keys of `rest[r]`, if the progress counts them. They are counted if they are
+    /// few, or if they could run out before the object has all that it needs. Where there are more,
+    /// an object can be completed with keys of this rest however many of them it has: it lacks
+    /// fewer keys than `needed` less those it has.
+    pub(crate) fn counted_capacity(&self, r: usize) -> Option<u32> {
+        let counted = self.counters.iter().fold(self.min, |sum, counter| sum.saturating_add(counter.min));
+        let needed = counted.saturating_add(1);
+        self.rest[r].capacity.filter(|&capacity| capacity <= needed.max(ALWAYS_COUNTED))
+    }
+
+    /// The number of undeclared keys, if they must not repeat and the progress does not count them
+    /// all. `None` if there are too many to run out.
+    pub(crate) fn unused_keys(&self) -> Option<u32> {
+        if !self.unique_rest || (0..self.rest.len()).all(|r| self.counted_capacity(r).is_some()) {
+            return None;
+        }
+        self.rest.iter().try_fold(0u32, |sum, rest| Some(sum.saturating_add(rest.capacity?)))
+    }
+
     fn tracks_seen(&self) -> bool {
         self.order == KeyOrder::Any || self.declared.iter().any(|p| !p.requires.is_empty())
     }
@@ -281,7 +304,8 @@ impl ObjectSpec {
     /// when no such key may come.
     pub fn after_rest(&self, progress: &ObjectProgress, r: u32) -> Vec<(Choice, ObjectProgress)> {
         let Some(rest) = self.rest.get(r as usize) else { return Vec::new() };
-        if rest.capacity.is_some_and(|c| progress.rest_counts[r as usize] >= c) {
+        let capacity = self.counted_capacity(r as usize);
+        if capacity.is_some_and(|c| progress.rest_counts[r as usize] >= c) {
             return Vec::new();
         }
         if self.order == KeyOrder::Declared
@@ -293,7 +317,7 @@ impl ObjectSpec {
             if self.order == KeyOrder::Declared {
                 next.next = self.declared.len() as u32;
             }
-            if rest.capacity.is_some() {
+            if capacity.is_some() {
                 next.rest_counts[r as usize] += 1;
             }
         })
@@ -391,8 +415,8 @@ impl ObjectSpec {
                 return true;
             }
             let mut extra: u32 = 0;
-            for (r, rest) in self.rest.iter().enumerate() {
-                match rest.capacity {
+            for r in 0..self.rest.len() {
+                match self.counted_capacity(r) {
                     None => return true,
                     Some(c) => extra = extra.saturating_add(c - progress.rest_counts[r].min(c)),
                 }
@@ -404,34 +428,35 @@ impl ObjectSpec {
             });
             return count.saturating_add(extra).saturating_add(optional.count() as u32) >= self.min;
         }
-        let mut steps = SEARCH_STEPS;
-        self.search(progress, &mut steps)
+        self.search(progress, &mut HashSet::new())
     }
 
-    /// Searches depth-first for a continuation that ends, the closest end first. A search that runs
-    /// out of steps answers `true`.
-    fn search(&self, progress: &ObjectProgress, steps: &mut u32) -> bool {
+    /// Searches depth-first for a continuation that ends, the closest end first. `seen` holds the
+    /// records from which none was found, and those on the way to the present one.
+    fn search(&self, progress: &ObjectProgress, seen: &mut HashSet<ObjectProgress>) -> bool {
         if self.may_close(progress) {
             return true;
         }
-        if *steps == 0 {
+        if !seen.insert(progress.clone()) {
+            return false;
+        }
+        if seen.len() > SEARCH_STEPS {
+            give_up();
             return true;
         }
-        *steps -= 1;
         let Some(missing) = self.missing(progress) else { return false };
         if progress.count.saturating_add(missing.len() as u32) > self.max || progress.count >= self.max {
             return false;
         }
-        let try_values = |values: &[Choice], record: &dyn Fn(&mut ObjectProgress), steps: &mut u32| {
-            values.iter().any(|&choice| {
-                let mut next = progress.clone();
-                record(&mut next);
-                next.count = self.clamp_count(next.count + 1);
-                self.count_choice(&mut next.counters, choice)
-                    && next != *progress
-                    && self.search(&next, steps)
-            })
-        };
+        let try_values =
+            |values: &[Choice], record: &dyn Fn(&mut ObjectProgress), seen: &mut HashSet<ObjectProgress>| {
+                values.iter().any(|&choice| {
+                    let mut next = progress.clone();
+                    record(&mut next);
+                    next.count = self.clamp_count(next.count + 1);
+                    self.count_choice(&mut next.counters, choice) && self.search(&next, seen)
+                })
+            };
         // Missing keys must come anyway, so the first of them is tried in every way before optional
         // keys.
         let mut candidates: Vec<u32> = match missing.iter().min() {
@@ -449,7 +474,7 @@ impl ObjectSpec {
                     *word |= 1 << (i % 64);
                 }
             };
-            if try_values(&property.values, &record, steps) {
+            if try_values(&property.values, &record, seen) {
                 return true;
             }
             if self.order == KeyOrder::Declared && property.required {
@@ -460,18 +485,19 @@ impl ObjectSpec {
             return false;
         }
         self.rest.iter().enumerate().any(|(r, rest)| {
-            if rest.capacity.is_some_and(|c| progress.rest_counts[r] >= c) {
+            let capacity = self.counted_capacity(r);
+            if capacity.is_some_and(|c| progress.rest_counts[r] >= c) {
                 return false;
             }
             let record = |next: &mut ObjectProgress| {
                 if self.order == KeyOrder::Declared {
                     next.next = self.declared.len() as u32;
                 }
-                if rest.capacity.is_some() {
+                if capacity.is_some() {
                     next.rest_counts[r] += 1;
                 }
             };
-            try_values(&rest.values, &record, steps)
+            try_values(&rest.values, &record, seen)
         })
     }
 }

@@ -436,7 +436,6 @@ impl Eval<'_> {
             classes = split;
         }
         let names = self.other_than(declared.iter().map(|d| &*d.key));
-        let needs_capacity = object.min > 0 || !object.some.is_empty();
         let mut rest = Vec::with_capacity(classes.len());
         for (keys, value) in classes {
             let counters = self.counters_of(object, |eval, counted| {
@@ -447,10 +446,12 @@ impl Eval<'_> {
                 continue;
             }
             let Some(language) = self.rest_language(keys, names) else { continue };
-            let limit = if needs_capacity { 256 } else { 32 };
             let capacity = match keys {
                 TextId::ANY => None,
-                _ => super::text::count_words(self.pool(), language, limit).exactly().map(|n| n as u32),
+                _ => {
+                    let count = super::text::count_words(self.pool(), language, u32::MAX as usize);
+                    count.exactly().and_then(|count| u32::try_from(count).ok())
+                }
             };
             rest.push(RestKeys { keys: language, capacity, values: values.into() });
         }

@@ -55,6 +55,15 @@ pub(super) fn search(pointer: String, limit: u64) -> CompileError {
     CompileError::new(CompileErrorKind::Limit, message).at(Location::in_json(pointer))
 }
 
+/// An error: the search for an array or object that has enough of each kind of item or key takes
+/// more work than allowed.
+pub(super) fn combinations(pointer: String, limit: usize) -> CompileError {
+    let message = format!(
+        "{pointer}: whether an array or object satisfies the schema takes a search of more than {limit} combinations of its items or keys; simplify `contains` and its bounds, `maxItems` and `not` there"
+    );
+    CompileError::new(CompileErrorKind::Limit, message).at(Location::in_json(pointer))
+}
+
 /// An error: schemas that must be combined are nested too deeply. Examples are a circle of schemas
 /// that need each other, and `not` inside `not`.
 pub(super) fn nesting(pointer: String, limit: u32) -> CompileError {

@@ -83,6 +83,7 @@ pub use options::{
 use crate::automata::regex::{self, Anchoring, Dialect};
 use crate::automata::{ExprPool, UNBOUNDED, interrupt};
 use crate::grammar::{Choice, CompileError, Expand, Grammar, GrammarBuilder, GrammarError, NodeId, NodePool};
+use crate::grammar::{SEARCH_STEPS, take_gave_up};
 use algebra::Algebra;
 use document::{Document, OBJECT};
 use emit::LeadingSpace;
@@ -242,6 +243,7 @@ fn emit_root(
     objects_only: bool,
 ) -> Result<NodeId, CompileError> {
     let doc = algebra.doc.clone();
+    take_gave_up();
     let mut eval = Eval { algebra, nodes };
     let root = eval.algebra.schema(doc.root, 0);
     let is_call = eval.algebra.options.arguments.is_some();
@@ -259,6 +261,9 @@ fn emit_root(
     });
     let result = result.and_then(|root| eval.verify(root).map(|()| root));
     let result = result.map(|root| eval.surrounded(root));
+    if take_gave_up() {
+        return Err(error::combinations(algebra.doc.place(algebra.at), SEARCH_STEPS));
+    }
     if nodes.languages.exhausted() {
         // The refill keeps the pool usable for other documents.
         nodes.languages.refill();

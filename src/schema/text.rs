@@ -7,7 +7,7 @@
 
 use super::format::Format;
 use crate::automata::{ExprPool, LangId, UNBOUNDED, UNLABELLED, interrupt};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// The id of a set of strings.
@@ -339,6 +339,9 @@ impl Texts {
     }
 }
 
+/// Transitions that a count of words looks at before it is given up.
+const MAX_COUNT_STEPS: usize = 1 << 20;
+
 /// The result of counting up to a limit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Count {
@@ -359,42 +362,51 @@ impl Count {
 }
 
 /// The number of words in a language, counted up to `limit`.
+///
+/// Prefixes of words are counted by the state that they lead to, length by length. Each state has a
+/// word, and different prefixes of one length begin different words. So once there are more than
+/// `limit` of them, there are more words. A language is infinite if prefixes are longer than there
+/// are states, because then some state comes twice on the way.
 pub(super) fn count_words(pool: &mut ExprPool, language: LangId, limit: usize) -> Count {
-    let mut count = 0;
-    // Every live state on the path leads to a word, so the search ends after `limit` words. A state
-    // that is met again on its own path means infinitely many words.
-    let mut path: Vec<(LangId, u16)> = vec![(language, 0)];
     if pool.is_never(language) {
         return Count::Exactly(0);
     }
-    let mut steps = 0usize;
-    while let Some(&mut (state, ref mut next)) = path.last_mut() {
-        if *next == 0 && pool.is_nullable(state) {
-            count += 1;
-            if count > limit {
-                return Count::More;
-            }
-        }
-        if *next > 0xff {
-            path.pop();
-            continue;
-        }
-        let byte = *next as u8;
-        *next += 1;
-        let to = pool.step(state, byte);
-        steps += 1;
-        if steps > 256 * 40 * limit.max(1) {
-            return Count::Unknown;
-        }
-        if to == LangId::NEVER {
-            continue;
-        }
-        if path.iter().any(|&(s, _)| s == to) {
+    if pool.is_endless(language) {
+        return Count::More;
+    }
+    let limit = limit as u64;
+    let mut level: HashMap<LangId, u64> = HashMap::from_iter([(language, 1)]);
+    let mut seen: HashSet<LangId> = HashSet::new();
+    let (mut words, mut length, mut steps) = (0u64, 0usize, 0usize);
+    while !level.is_empty() {
+        seen.extend(level.keys());
+        let begun = level.values().fold(0u64, |sum, &n| sum.saturating_add(n));
+        if words.saturating_add(begun) > limit || length >= seen.len() {
             return Count::More;
         }
-        path.push((to, 0));
+        let mut next: HashMap<LangId, u64> = HashMap::new();
+        for (&state, &prefixes) in &level {
+            if pool.is_nullable(state) {
+                words = words.saturating_add(prefixes);
+            }
+            let mut sizes = [0u64; 256];
+            let classes = pool.byte_classes(state).clone();
+            (0..=255u8).for_each(|byte| sizes[classes.class(byte)] += 1);
+            for (class, &byte) in classes.representatives().iter().enumerate() {
+                let to = pool.step(state, byte);
+                if to != LangId::NEVER {
+                    let sum = next.entry(to).or_default();
+                    *sum = sum.saturating_add(prefixes.saturating_mul(sizes[class]));
+                }
+            }
+            steps += classes.len();
+        }
+        if steps > MAX_COUNT_STEPS || !pool.is_sound() {
+            return Count::Unknown;
+        }
+        (level, length) = (next, length + 1);
     }
-    Count::Exactly(count)
+    Count::Exactly(words as usize)
 }
 
 /// The words of a language of decoded text; `None` if they are more than `limit`.

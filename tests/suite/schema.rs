@@ -257,6 +257,23 @@ fn distinct_items_leave_the_values_that_later_ones_need() {
     );
 }
 
+/// An object of finitely many keys cannot have more of them, however many they are.
+#[test]
+fn keys_run_out() {
+    let object = |keys: &str, least: u32| {
+        format!(
+            r#"{{"type":"object","propertyNames":{{"pattern":"{keys}"}},"additionalProperties":{{"const":1}},"minProperties":{least}}}"#
+        )
+    };
+    for (keys, count) in
+        [("^[0-9]{3}$", 1000), ("^[0-9]{2}[ab]{2}$", 400), ("^[ab]?$", 3), ("^(?:a|bc|d{0,3})$", 6)]
+    {
+        let compile = |least| hedgerow::schema::compile(&object(keys, least), &SchemaOptions::default());
+        assert!(compile(count).is_ok(), "{keys} has {count} words");
+        assert!(compile(count + 1).is_err(), "{keys} has no more than {count} words");
+    }
+}
+
 /// An array of distinct items continues while there is another value, and no longer.
 #[test]
 fn distinct_items_run_out() {

@@ -107,6 +107,122 @@ fn masks_of_far_lengths_beside_complements() {
     }
 }
 
+/// Objects of which a token may use up the last keys, or every key that begins as the token ends.
+#[test]
+fn masks_where_keys_run_out() {
+    let all: String = ('0'..='9').chain('A'..='Z').chain('a'..='z').collect();
+    let object = |keys: &str| {
+        let members: Vec<String> = keys.chars().map(|key| format!("\"{key}\":1")).collect();
+        format!("{{{}", members.join(","))
+    };
+    let (full, but_one) = (object(&all), object(&all[..all.len() - 1]));
+    let letters = |keys: &str| {
+        format!(r#"{{"type":"object","propertyNames":{keys},"additionalProperties":{{"type":"integer"}}}}"#)
+    };
+    let (two, many) = (letters(r#"{"pattern":"^[ab]$"}"#), letters(r#"{"pattern":"^[0-9a-zA-Z]$"}"#));
+    let signs =
+        r#"{"type":"object","propertyNames":{"enum":["+1","-1"]},"additionalProperties":{"type":"string"}}"#;
+    let table: &[(String, Vec<String>)] = &[
+        (two.clone(), [r#"{"a":1"#, r#"{"a":"#, r#"{"b":1"#, r#"{"a":1,"b":1"#].map(String::from).to_vec()),
+        (
+            r#"{"type":"object","patternProperties":{"^[ab]$":{"type":"integer"}},"additionalProperties":false}"#
+                .to_owned(),
+            [r#"{"a":1"#, r#"{"b":1,"a"#].map(String::from).to_vec(),
+        ),
+        (letters(r#"{"maxLength":1}"#), vec![r#"{"a":1"#.to_owned()]),
+        (signs.to_owned(), [r#"{"+1":"x"#, r#"{"+1":"x""#, r#"{"-"#].map(String::from).to_vec()),
+        (
+            many.clone(),
+            vec![
+                full.clone(),
+                full[..full.len() - 1].to_owned(),
+                full[..full.len() - 4].to_owned(),
+                but_one.clone(),
+                format!("{but_one},"),
+            ],
+        ),
+        (
+            format!(r#"{{"type":"array","items":{many}}}"#),
+            vec![format!("[{full}"), format!("[{full}}},{{\"a\":1")],
+        ),
+    ];
+    let tokens = Tokens::small();
+    for (schema, prefixes) in table {
+        let grammar = schema::compile(schema, &schema::SchemaOptions::default()).unwrap();
+        let constraint = Constraint::new(&grammar, &tokens.vocabulary).unwrap();
+        for prefix in prefixes {
+            let mut matcher = constraint.matcher();
+            assert!(matcher.advance_bytes(prefix.as_bytes()).unwrap(), "{schema} refuses {prefix}");
+            let compared = whole_masks::compare(tokens, &mut matcher, prefix.as_bytes());
+            compared.unwrap_or_else(|problem| panic!("{schema}: {problem}"));
+        }
+    }
+}
+
+/// At most nine items, among which is an end of each edge of a graph: a vertex cover. Either the
+/// masks are right, or a limit says that the search was given up.
+#[test]
+fn masks_where_counted_items_need_a_search() {
+    let edges = [
+        [2, 4],
+        [13, 16],
+        [0, 17],
+        [4, 8],
+        [1, 15],
+        [10, 12],
+        [8, 16],
+        [9, 13],
+        [6, 17],
+        [3, 9],
+        [1, 9],
+        [9, 17],
+        [0, 8],
+        [7, 9],
+        [8, 11],
+        [0, 1],
+        [8, 15],
+        [4, 11],
+        [3, 14],
+        [1, 11],
+        [5, 12],
+        [12, 15],
+        [0, 6],
+        [0, 7],
+        [0, 3],
+        [13, 15],
+        [6, 7],
+        [1, 12],
+        [12, 16],
+        [3, 10],
+        [6, 12],
+        [0, 4],
+    ];
+    let contains: Vec<String> =
+        edges.iter().map(|[a, b]| format!(r#"{{"contains":{{"enum":[{a},{b}]}}}}"#)).collect();
+    let items: Vec<String> = (0..18).map(|item| item.to_string()).collect();
+    let schema = format!(
+        r#"{{"type":"array","maxItems":9,"items":{{"enum":[{}]}},"allOf":[{}]}}"#,
+        items.join(","),
+        contains.join(",")
+    );
+    let tokens = Tokens::small();
+    let grammar = schema::compile(&schema, &schema::SchemaOptions::default()).unwrap();
+    let constraint = Constraint::new(&grammar, &tokens.vocabulary).unwrap();
+    for prefix in ["[1", "[10", "[10,"] {
+        let mut matcher = constraint.matcher();
+        match matcher.advance_bytes(prefix.as_bytes()) {
+            Ok(is_read) => assert!(is_read, "{prefix}"),
+            Err(error) => {
+                assert!(error.to_string().contains("combinations of counted items"), "{error}");
+                continue;
+            }
+        }
+        if let Err(problem) = whole_masks::compare(tokens, &mut matcher, prefix.as_bytes()) {
+            assert!(problem.contains("combinations of counted items"), "{problem}");
+        }
+    }
+}
+
 #[test]
 fn masks_of_schemas() {
     run("schema", schemas::HINTS, 150, |source| {

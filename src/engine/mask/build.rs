@@ -17,8 +17,8 @@
 //! # Canonical masks
 //!
 //! If an object must not repeat a key, its state depends on the keys so far, so nearly every output
-//! has states of its own. But used keys matter only to tokens that complete a key. So the mask is
-//! computed for the *canonical* state, which has no used keys. It is then
+//! has states of its own. But used keys matter only to tokens that go on into another key. So the
+//! mask is computed for the *canonical* state, which has no used keys. It is then
 //! [refined](MaskBuilder::refine): the few tokens for which used keys may matter are tried one by
 //! one. For items that must differ, these are the tokens that complete an item and begin another;
 //! [`ItemKnowledge`] marks the states on the way.
@@ -26,10 +26,12 @@
 //! # Why it is exact
 //!
 //! - *Forgetting.* The canonical state allows every token that its states allow, since a record of
-//!   used keys or items only forbids. A token that a record forbids is of one of two kinds. It
-//!   completes a second key by itself, so it has a comma with two quotes behind it. Or it goes on
-//!   past the end of an item, and then it is on the list `recheck`. All these tokens are stepped
-//!   through from the state itself.
+//!   used keys or items only forbids. A token that a record forbids is of one of three kinds. It
+//!   goes on into another key, so it has a comma, a quote behind it, and more behind the quote:
+//!   perhaps every key that begins with these bytes is used. Or it has a comma that another key
+//!   must follow, where all keys may be used ([`Recogniser::canonical`] tells). Or it goes on past
+//!   the end of an item, and then it is on the list `recheck`. All these tokens are stepped through
+//!   from the state itself.
 //! - *First bytes.* A byte with which a state cannot begin leads to the dead state, so skipping it
 //!   changes nothing.
 //! - *Last bytes and truncated states.* Frames are resumed after a byte or more, and everything but
@@ -61,6 +63,7 @@ use crate::engine::chunked_slots::ChunkedSlots;
 use crate::engine::error::EngineError;
 use crate::engine::published_states::PublishedStates;
 use crate::engine::recogniser::Recogniser;
+use crate::engine::recogniser::canonical::KeySupply;
 use crate::engine::recogniser::captures::{CaptureKind, ItemKnowledge};
 use crate::engine::recogniser::containers::{depends_on_items, is_json_space, records_key};
 use crate::engine::recogniser::state::{Awaits, StateId, Thread};
@@ -191,14 +194,21 @@ impl MaskBuilder<'_> {
             return Ok(known);
         }
         // Without summaries, the walk begins at the state itself, with its used keys.
-        let canonical = match enabled(Optimisation::Summaries) {
-            true => self.recogniser.canonical(state)?,
-            false => state,
+        let longest = self.vocabulary.max_token_len();
+        let (canonical, keys) = match enabled(Optimisation::Summaries) {
+            true => self.recogniser.canonical(state, longest)?,
+            false => (state, KeySupply::Enough),
         };
         self.states.publish(self.recogniser, canonical);
         let bound = self.canonical_mask(canonical)?;
-        let has_keys = state != canonical || records_key(&self.recogniser.machine, state);
-        let mask = self.refine(state, bound, has_keys)?;
+        let keys: &[TokenId] = match keys {
+            KeySupply::MayRunOut => &self.shared.index.with_comma,
+            _ if state != canonical || records_key(&self.recogniser.machine, state) => {
+                &self.shared.index.key_beginning
+            }
+            KeySupply::Enough => &[],
+        };
+        let mask = self.refine(state, bound, keys)?;
         interrupt::ended()?;
         match self.masks.get_or_grow(state.0).filter(|_| enabled(Optimisation::Memo)) {
             Some(slot) => Ok(slot.get_or_init(|| mask).clone()),
@@ -231,16 +241,15 @@ impl MaskBuilder<'_> {
         Ok(found)
     }
 
-    /// The canonical mask without the tokens that `state` does not read. With `has_keys`, a token
-    /// may repeat a key that the object has, or that was begun.
+    /// The canonical mask without the tokens that `state` does not read. The tokens of `keys` may
+    /// need a key that the object has, or that was begun.
     fn refine(
         &mut self,
         state: StateId,
         bound: CanonicalMask,
-        has_keys: bool,
+        keys: &[TokenId],
     ) -> Result<Arc<MaskData>, EngineError> {
         let CanonicalMask { mask, recheck } = bound;
-        let keys: &[TokenId] = if has_keys { &self.shared.index.key_completing } else { &[] };
         let mut wrong: Vec<TokenId> = Vec::new();
         for &token in recheck.iter().chain(keys) {
             if !mask.contains(token) {

@@ -303,20 +303,30 @@ pub(in crate::engine) struct VocabularyIndex {
     /// The trie of the tokens as they are.
     pub plain: IndexedTrie,
     stripped: OnceLock<StrippedTokens>,
-    /// The tokens in which a comma is followed by two quotes. Only these can complete a second key
-    /// of an object by themselves, so only for these it matters which keys were used.
-    pub key_completing: Box<[TokenId]>,
+    /// The tokens in which a comma is followed by a quote, and the quote by another byte. Only
+    /// these go on into another key of an object by themselves, so only for these it matters which
+    /// keys were used.
+    pub key_beginning: Box<[TokenId]>,
+    /// The tokens with a comma, among which are all that go on to another key of an object.
+    pub with_comma: Box<[TokenId]>,
 }
 
 impl VocabularyIndex {
     pub fn of(vocabulary: &Vocabulary) -> Self {
-        let completes = |bytes: &[u8]| {
-            let comma = bytes.iter().position(|&b| b == b',');
-            comma.is_some_and(|at| bytes[at..].iter().filter(|&&b| b == b'"').count() >= 2)
+        let comma = |id: TokenId| vocabulary.bytes(id).iter().position(|&b| b == b',');
+        let begins_key = |id: &TokenId| {
+            let after = comma(*id).map_or(&[][..], |at| &vocabulary.bytes(*id)[at..]);
+            after.iter().rev().skip(1).any(|&b| b == b'"')
         };
         let ids = (0..vocabulary.token_count() as u32).map(TokenId);
-        let key_completing = ids.filter(|&id| completes(vocabulary.bytes(id))).collect();
-        VocabularyIndex { plain: IndexedTrie::new(None), stripped: OnceLock::new(), key_completing }
+        let with_comma: Box<[TokenId]> = ids.filter(|&id| comma(id).is_some()).collect();
+        let key_beginning = with_comma.iter().copied().filter(begins_key).collect();
+        VocabularyIndex {
+            plain: IndexedTrie::new(None),
+            stripped: OnceLock::new(),
+            key_beginning,
+            with_comma,
+        }
     }
 
     /// The tokens without their leading whitespace. Made on first use, which takes about as long as

@@ -5,6 +5,9 @@
 //! forgotten their undeclared keys. A mask is computed once for the canonical form and then refined
 //! for each state (see [`mask`](crate::engine::mask)). A record only ever forbids a text, so every
 //! token that is allowed in a state is allowed in its canonical form.
+//!
+//! An object that has forgotten its keys always seems to have another one left. Where all keys may
+//! be used up within a token, the comma before another key has to be refined, too ([`KeySupply`]).
 
 use super::captures::ItemKnowledge;
 use super::containers::Containers;
@@ -14,38 +17,60 @@ use super::state::StateId;
 use crate::engine::error::EngineError;
 use hashbrown::HashMap;
 
-/// The canonical forms of continuations found so far.
+/// The keys that are left for the objects of a state.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::engine) enum KeySupply {
+    /// More than a token can use up.
+    Enough,
+    /// Perhaps fewer.
+    MayRunOut,
+}
+
+/// The canonical forms of continuations found so far, with the keys that are left for the objects
+/// in them.
 #[derive(Default)]
 pub(in crate::engine) struct CanonicalForms {
-    conts: HashMap<ContId, ContId>,
+    conts: HashMap<ContId, (ContId, KeySupply)>,
 }
 
 impl CanonicalForms {
-    /// The canonical form of `state`.
+    /// The canonical form of `state`, and the keys left for tokens of at most `longest` bytes.
     pub fn state(
         &mut self,
         machine: &mut Machine,
         containers: &mut Containers,
         state: StateId,
-    ) -> Result<StateId, EngineError> {
+        longest: usize,
+    ) -> Result<(StateId, KeySupply), EngineError> {
+        let mut keys = KeySupply::Enough;
         if !containers.has_used_texts() && machine.captures.is_unused() {
-            return Ok(state);
+            return Ok((state, keys));
+        }
+        let mut conts: Vec<ContId> = machine.states.threads(state).iter().map(|thread| thread.cont).collect();
+        for cont in &mut conts {
+            let (canonical, left) = self.cont(machine, containers, *cont, longest)?;
+            (*cont, keys) = (canonical, keys.max(left));
         }
         machine.builder.clear();
         machine.builder.accepting = machine.states.is_accepting(state);
-        for i in 0..machine.states.threads(state).len() {
-            let mut thread = machine.states.threads(state)[i];
-            thread.cont = self.cont(machine, containers, thread.cont);
+        for (i, cont) in conts.into_iter().enumerate() {
+            let mut thread = machine.states.threads(state)[i].with_cont(cont);
             let kind = machine.captures.kind(thread.capture);
             thread.capture = machine.captures.root(kind, ItemKnowledge::Whole);
             machine.builder.threads.push(thread);
         }
-        machine.intern_built()
+        Ok((machine.intern_built()?, keys))
     }
 
     /// The canonical form of a continuation. Continuations below come first and no call recurses,
     /// since stacks may be as deep as the output is nested.
-    fn cont(&mut self, machine: &mut Machine, containers: &mut Containers, cont: ContId) -> ContId {
+    fn cont(
+        &mut self,
+        machine: &mut Machine,
+        containers: &mut Containers,
+        cont: ContId,
+        longest: usize,
+    ) -> Result<(ContId, KeySupply), EngineError> {
         let mut work = vec![cont];
         while let Some(&top) = work.last() {
             if self.conts.contains_key(&top) {
@@ -63,16 +88,23 @@ impl CanonicalForms {
                 continue;
             }
             let mut canonical: Vec<Link> = Vec::with_capacity(links.len());
+            let mut keys = KeySupply::Enough;
             for (frame, below) in links {
-                canonical.push(match frame {
-                    Frame::End => (frame, below),
-                    _ => (containers.canonical_frame(frame), self.conts[&below]),
-                });
+                if frame == Frame::End {
+                    canonical.push((frame, below));
+                    continue;
+                }
+                let (below, left) = self.conts[&below];
+                keys = keys.max(left);
+                if containers.may_run_out_of_keys(machine, frame, longest)? {
+                    keys = KeySupply::MayRunOut;
+                }
+                canonical.push((containers.canonical_frame(frame), below));
             }
             let id = machine.conts.of(&mut canonical);
-            self.conts.insert(top, id);
+            self.conts.insert(top, (id, keys));
             work.pop();
         }
-        self.conts[&cont]
+        Ok(self.conts[&cont])
     }
 }

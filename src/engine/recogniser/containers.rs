@@ -502,6 +502,31 @@ impl Containers {
         Ok(())
     }
 
+    /// True if a token of at most `longest` bytes may use up the undeclared keys of the frame's
+    /// object.
+    pub fn may_run_out_of_keys(
+        &mut self,
+        machine: &mut Machine,
+        frame: Frame,
+        longest: usize,
+    ) -> Result<bool, EngineError> {
+        let object = match frame {
+            Frame::ObjectOpened(object)
+            | Frame::ObjectDeclared(object)
+            | Frame::ObjectValue(object)
+            | Frame::ObjectComma(object) => object,
+            Frame::ObjectRest { object, .. } => object,
+            _ => return Ok(false),
+        };
+        let object = self.continued_object(machine, object)?;
+        let Some((state, spec)) = self.object_spec(machine, object) else { return Ok(false) };
+        let Some(keys) = spec.unused_keys() else { return Ok(false) };
+        // One key may have been begun, and a key has at least five bytes with its punctuation and
+        // value, as in `,"":0`. The last of them may be cut off by the token's end.
+        let within_token = longest / 5 + 2;
+        Ok(keys as usize <= self.used[state.used as usize].len() + within_token)
+    }
+
     /// The frame whose object has forgotten its undeclared keys. Offsets into a capture become 0,
     /// since canonical states have empty captures.
     pub fn canonical_frame(&mut self, frame: Frame) -> Frame {

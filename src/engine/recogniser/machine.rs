@@ -17,7 +17,9 @@ use crate::automata::{ByteSet, LangId, interrupt};
 use crate::engine::error::EngineError;
 use crate::engine::limits::Limits;
 use crate::engine::special_tokens::{ordinary_text, token_set};
+
 use crate::grammar::{Expand, Grammar, GrammarError, LazyKey, MARK, Node, NodeId, NodePool, SpecialId};
+use crate::grammar::{SEARCH_STEPS, take_gave_up};
 use crate::vocab::{TokenSet, Vocabulary};
 use hashbrown::HashMap;
 use std::sync::Arc;
@@ -85,6 +87,7 @@ impl Machine {
     /// Begins a call, which may do a bounded amount of work and take [`Limits::graph_bytes`] more
     /// than there is now.
     pub fn begin_call(&mut self) {
+        take_gave_up();
         self.work_left = (self.limits.state_threads as u64).saturating_mul(WORK_PER_THREAD);
         self.most_bytes = self.table_bytes().saturating_add(self.limits.graph_bytes.max(MIN_GROWTH));
     }
@@ -285,12 +288,16 @@ impl Machine {
         Ok(())
     }
 
-    /// Checks that the search budget of the languages has not run out, so that their answers are
-    /// right.
+    /// Checks that the search budget of the languages has not run out, and that no search for a
+    /// completion of an object or array was given up, so that their answers are right.
     ///
     /// # Errors
-    /// [`Limits::search_states`].
+    /// [`Limits::search_states`], [`GrammarError::Limit`].
     pub fn check_answers(&self) -> Result<(), EngineError> {
+        if take_gave_up() {
+            let what = "combinations of counted items or keys in one array or object";
+            return Err(GrammarError::Limit { what, limit: SEARCH_STEPS as u64 }.into());
+        }
         if self.pool.languages.exhausted() {
             return Err(EngineError::Limit {
                 what: "states searched for a word of an intersection or complement",

@@ -29,7 +29,7 @@
 //!
 //! Everything here runs under the graph's lock.
 
-mod canonical;
+pub(in crate::engine) mod canonical;
 pub(super) mod captures;
 pub(super) mod containers;
 pub(super) mod continuation;
@@ -47,7 +47,7 @@ use super::special_tokens::special_token;
 use crate::automata::{ByteSet, LangId};
 use crate::grammar::{Grammar, GrammarError, MARK, Node, NodeId, SpecialId};
 use crate::vocab::{TokenId, Vocabulary};
-use canonical::CanonicalForms;
+use canonical::{CanonicalForms, KeySupply};
 use captures::{CaptureId, CaptureKind};
 use containers::{ArrayState, Containers, ObjectState};
 use continuation::{ContId, Frame, one_less};
@@ -251,9 +251,10 @@ impl Recogniser {
         bytes.iter().next()
     }
 
-    /// The canonical form of `state`; see [`canonical`].
-    pub fn canonical(&mut self, state: StateId) -> Result<StateId, EngineError> {
-        self.canonical_forms.state(&mut self.machine, &mut self.containers, state)
+    /// The canonical form of `state`, and the keys that its objects have left for tokens of at most
+    /// `longest` bytes; see [`canonical`].
+    pub fn canonical(&mut self, state: StateId, longest: usize) -> Result<(StateId, KeySupply), EngineError> {
+        self.canonical_forms.state(&mut self.machine, &mut self.containers, state, longest)
     }
 
     /// True if states can be truncated, because no recorded text or lexeme decides what may follow.

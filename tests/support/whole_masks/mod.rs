@@ -144,6 +144,14 @@ fn with_long_tokens(mut tokens: Vec<Vec<u8>>) -> Vocabulary {
         "2024-02-29T12:00:00Z\"",
         "foo@bar.com\"}",
         "if(foo){bar",
+        "1,",
+        "\",",
+        ",\"",
+        ",\"a",
+        "1,\"",
+        "\":1,",
+        "\":1,\"b",
+        "\",\"+",
     ] {
         tokens.push(piece.as_bytes().to_vec());
     }
