@@ -237,7 +237,7 @@ impl ExprPool {
         if depth > MAX_DEPTH || self.info[id.index()].largest_count <= len {
             return id;
         }
-        if let Some(&known) = self.clamps.get(&(id, len)) {
+        if let Some(&known) = self.approximations.clamps.get(&(id, len)) {
             return known;
         }
         let below = |pool: &mut Self, part: LangId| pool.clamped_below(part, len, depth + 1);
@@ -269,7 +269,7 @@ impl ExprPool {
             _ => id,
         };
         if self.is_sound() {
-            self.clamps.insert((id, len), clamped);
+            self.approximations.clamps.insert((id, len), clamped);
         }
         clamped
     }
@@ -309,7 +309,7 @@ impl ExprPool {
         if !self.is_text(inner) {
             return 0;
         }
-        if let Some(&known) = self.self_loop_classes.get(&id) {
+        if let Some(&known) = self.approximations.self_loop_classes.get(&id) {
             return known;
         }
         let text = self.any_text();
@@ -338,10 +338,10 @@ impl ExprPool {
         if free == FREE_OF_ANY_TEXT {
             // The states reached from here read the same groups.
             seen.into_iter().filter(|s| s.1 == plain).for_each(|s| {
-                self.self_loop_classes.insert(s.0, free);
+                self.approximations.self_loop_classes.insert(s.0, free);
             });
         }
-        self.self_loop_classes.insert(id, free);
+        self.approximations.self_loop_classes.insert(id, free);
         free
     }
 
@@ -353,7 +353,7 @@ impl ExprPool {
         if matches!(self.expr(id), Expr::Json { .. }) {
             return self.self_loop_classes(id);
         }
-        if let Some(&known) = self.read_groups.get(&id) {
+        if let Some(&known) = self.approximations.read_groups.get(&id) {
             return known;
         }
         let text = self.any_text();
@@ -370,7 +370,7 @@ impl ExprPool {
         if !self.is_sound() {
             return 0;
         }
-        self.read_groups.insert(id, read);
+        self.approximations.read_groups.insert(id, read);
         read
     }
 
@@ -493,7 +493,7 @@ impl ExprPool {
         if known != UNBOUNDED {
             return Some(known);
         }
-        if let Some(&known) = self.completions.get(&id) {
+        if let Some(&known) = self.approximations.completions.get(&id) {
             return known;
         }
         let mut states: Vec<LangId> = vec![id];
@@ -543,7 +543,7 @@ impl ExprPool {
         if !self.is_sound() {
             return None;
         }
-        self.completions.insert(id, result);
+        self.approximations.completions.insert(id, result);
         result
     }
 }

@@ -52,27 +52,11 @@ impl ExprPool {
             return LangId::EMPTY;
         }
         let hi = set.len() as u32;
-        let id = match self.literal_index.get(&set.fingerprint()) {
-            Some(&id) => id,
-            None => self.import_literals(&Arc::new(set)),
+        let id = match self.literals.find(set.fingerprint()) {
+            Some(id) => id,
+            None => self.literals.intern(&Arc::new(set)),
         };
         self.intern(Expr::Literals { set: id, lo: 0, hi, depth: 0 })
-    }
-
-    /// The number of a literal set in this pool.
-    pub(super) fn import_literals(&mut self, set: &Arc<LiteralSet>) -> u32 {
-        *self.literal_index.entry(set.fingerprint()).or_insert_with(|| {
-            self.literals.push(set.clone());
-            self.literals.len() as u32 - 1
-        })
-    }
-
-    /// The number of a machine in this pool. `key` is the fingerprint of its key.
-    pub(super) fn import_machine(&mut self, machine: Arc<dyn Machine>, key: u128) -> u32 {
-        *self.machine_index.entry(key).or_insert_with(|| {
-            self.machines.push((machine, key));
-            self.machines.len() as u32 - 1
-        })
     }
 
     /// The JSON spellings of these texts, with quotes. Under [`Escapes::Minimal`] they are plain
@@ -101,7 +85,7 @@ impl ExprPool {
     pub fn with_labels(&mut self, id: LangId, keep: impl Fn(u32) -> bool) -> LangId {
         match *self.expr(id) {
             Expr::Literals { set, lo, hi, depth } => {
-                let set = self.literals[set as usize].clone();
+                let set = self.literals.get(set).clone();
                 let kept = (lo..hi).map(|i| set.get(i)).filter(|item| keep(item.1));
                 self.literals(kept.map(|(bytes, label)| (bytes[depth as usize..].to_vec(), label)))
             }
@@ -109,7 +93,7 @@ impl ExprPool {
                 let inner = self.with_labels(inner, keep);
                 self.json(inner, mode, escapes)
             }
-            Expr::Machine { machine, .. } => match self.machines[machine as usize].0.with_labels(&keep) {
+            Expr::Machine { machine, .. } => match self.machines.get(machine).with_labels(&keep) {
                 Some(kept) => self.machine(kept),
                 None => id,
             },
@@ -127,10 +111,10 @@ impl ExprPool {
         match *self.expr(id) {
             Expr::Never | Expr::Empty => true,
             Expr::Literals { set, lo, hi, depth } => {
-                hi - lo == 1 && self.literals[set as usize].accepts(lo, depth)
+                hi - lo == 1 && self.literals.get(set).accepts(lo, depth)
             }
             Expr::Json { mode, .. } => mode == JsonMode::Closed,
-            Expr::Machine { machine, state } => self.machines[machine as usize].0.is_spent(state),
+            Expr::Machine { machine, state } => self.machines.get(machine).is_spent(state),
             _ => false,
         }
     }
@@ -139,14 +123,14 @@ impl ExprPool {
     pub fn machine(&mut self, machine: Arc<dyn Machine>) -> LangId {
         let Some(state) = machine.start() else { return LangId::NEVER };
         let key = fingerprint_of_key(&machine.key());
-        let machine = self.import_machine(machine, key);
+        let machine = self.machines.intern(machine, key);
         self.intern(Expr::Machine { machine, state })
     }
 
     /// The language of the machine with this key, if the pool has it already.
     pub(super) fn known_machine(&mut self, key: &str) -> Option<LangId> {
-        let known = *self.machine_index.get(&fingerprint_of_key(key))?;
-        Some(self.machine(self.machines[known as usize].0.clone()))
+        let known = self.machines.find(fingerprint_of_key(key))?;
+        Some(self.machine(self.machines.get(known).clone()))
     }
 
     /// The JSON strings whose decoded text is a word of `inner`, with quotes. Words of `inner` that
@@ -332,7 +316,7 @@ impl ExprPool {
     pub fn merge_literals(&mut self, parts: &mut Vec<LangId>) {
         let set_of = |pool: &Self, id: LangId| match *pool.expr(id) {
             Expr::Literals { set, lo: 0, hi, depth: 0 } => {
-                let set = &pool.literals[set as usize];
+                let set = pool.literals.get(set);
                 let whole = hi as usize == set.len();
                 (whole && (0..hi).all(|i| set.get(i).1 == UNLABELLED)).then(|| set.clone())
             }
@@ -440,10 +424,10 @@ impl ExprPool {
 
     fn merge_heads(&mut self, head: LangId, same: &[LangId]) -> Option<LangId> {
         let key = key_of_parts(same);
-        if let Some(&known) = self.mergers.get(&key) {
+        if let Some(&known) = self.mergers.known.get(&key) {
             return Some(known);
         }
-        if self.merging >= MAX_MERGING {
+        if self.mergers.nested >= MAX_MERGING {
             return None;
         }
         // All heads that the group shares are taken at once, so that long equal runs do not
@@ -458,12 +442,12 @@ impl ExprPool {
             heads.push(head);
             tails.iter_mut().for_each(|tail| *tail = self.tail(*tail));
         }
-        self.merging += 1;
+        self.mergers.nested += 1;
         let tail = self.union(&tails);
-        self.merging -= 1;
+        self.mergers.nested -= 1;
         let merged = heads.iter().rev().fold(tail, |tail, &head| self.concat(head, tail));
         if self.is_sound() {
-            self.mergers.insert(key, merged);
+            self.mergers.known.insert(key, merged);
         }
         Some(merged)
     }

@@ -206,7 +206,7 @@ impl ExprPool {
     ) -> Option<LangId> {
         let changed = |pool: &Self, part: LangId| match *pool.expr(part) {
             Expr::Machine { machine, state } => {
-                let state = change(&*pool.machines[machine as usize].0, state)?;
+                let state = change(&**pool.machines.get(machine), state)?;
                 Some(Expr::Machine { machine, state })
             }
             _ => None,

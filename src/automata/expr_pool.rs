@@ -6,8 +6,9 @@ use super::byte_classes::{ByteSet, Partitions};
 use super::chars::CharGraph;
 use super::expr::{CharTarget, Equation, Escapes, Expr, ExprInfo, JsonMode, LangId, Liveness};
 use super::expr::{UNRESOLVED, UNSTEPPED};
-use super::literals::{LiteralSet, UNLABELLED};
-use super::machine::Machine;
+use super::literals::{LiteralSet, LiteralSets, UNLABELLED};
+use super::machine::Machines;
+use super::memos::{Approximations, Mergers};
 use super::spectrum::Spectra;
 use hashbrown::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -23,25 +24,14 @@ pub struct ExprPool {
     pub(super) rows: Vec<u32>,
     pub(super) partitions: Partitions,
     pub(super) chars: CharGraph,
-    pub(super) literals: Vec<Arc<LiteralSet>>,
-    pub(super) literal_index: HashMap<u128, u32>,
-    /// The partitions of literal sets, or [`UNRESOLVED`].
-    pub(super) literal_partitions: Vec<u32>,
-    pub(super) machines: Vec<(Arc<dyn Machine>, u128)>,
-    pub(super) machine_index: HashMap<u128, u32>,
+    pub(super) literals: LiteralSets,
+    pub(super) machines: Machines,
     pub(super) json_chars: HashMap<LangId, Arc<[CharTarget]>>,
     pub(super) first_bytes: HashMap<LangId, ByteSet>,
     pub(super) equations: Vec<Equation>,
-    pub(super) self_loop_classes: HashMap<LangId, u64>,
-    pub(super) read_groups: HashMap<LangId, u64>,
-    pub(super) completions: HashMap<LangId, Option<u32>>,
-    pub(super) clamps: HashMap<(LangId, u32), LangId>,
+    pub(super) approximations: Approximations,
     pub(super) spectra: Spectra,
-    /// The results of merging alternatives with the same head. Without them, nested alternatives
-    /// would be merged again and again.
-    pub(super) mergers: HashMap<u128, LangId>,
-    /// The number of mergers that are under way, each within the one before.
-    pub(super) merging: u32,
+    pub(super) mergers: Mergers,
     pub(super) led: HashMap<(LangId, LangId), LangId>,
     /// Any UTF-8 text.
     pub(super) text: LangId,
@@ -91,21 +81,14 @@ impl ExprPool {
             rows: Vec::new(),
             partitions: Partitions::default(),
             chars: CharGraph::default(),
-            literals: Vec::new(),
-            literal_index: HashMap::new(),
-            literal_partitions: Vec::new(),
-            machines: Vec::new(),
-            machine_index: HashMap::new(),
+            literals: LiteralSets::default(),
+            machines: Machines::default(),
             json_chars: HashMap::new(),
             first_bytes: HashMap::new(),
             equations: Vec::new(),
-            self_loop_classes: HashMap::new(),
-            read_groups: HashMap::new(),
-            completions: HashMap::new(),
-            clamps: HashMap::new(),
+            approximations: Approximations::default(),
             spectra: Spectra::default(),
-            mergers: HashMap::new(),
-            merging: 0,
+            mergers: Mergers::default(),
             led: HashMap::new(),
             text: LangId::NEVER,
             any_byte: LangId::NEVER,
@@ -140,8 +123,8 @@ impl ExprPool {
         self.exprs.len() * (std::mem::size_of::<Expr>() + std::mem::size_of::<ExprInfo>() + 40)
             + self.rows.len() * 4
             + self.spectra.memory()
-            + self.mergers.capacity() * std::mem::size_of::<(u128, LangId)>()
-            + self.clamps.capacity() * std::mem::size_of::<((LangId, u32), LangId)>()
+            + self.mergers.memory()
+            + self.approximations.memory()
     }
 
     /// Sets the budget described at [`DEFAULT_SEARCH_BUDGET`](Self::DEFAULT_SEARCH_BUDGET).
@@ -222,7 +205,7 @@ impl ExprPool {
 
     /// The literal set of an [`Expr::Literals`].
     pub fn literal_set(&self, set: u32) -> &Arc<LiteralSet> {
-        &self.literals[set as usize]
+        &self.literals.get(set)
     }
 
     /// The label of the literal that has just been completed, for a state of literals, plain or
@@ -230,11 +213,11 @@ impl ExprPool {
     pub fn label(&self, id: LangId) -> Option<u32> {
         match *self.expr(id) {
             Expr::Literals { set, lo, depth, .. } => {
-                let set = &self.literals[set as usize];
+                let set = &self.literals.get(set);
                 set.accepts(lo, depth).then(|| set.get(lo).1).filter(|&label| label != UNLABELLED)
             }
             Expr::Json { inner, mode: JsonMode::Closed, .. } => self.label(inner),
-            Expr::Machine { machine, state } => self.machines[machine as usize].0.label(state),
+            Expr::Machine { machine, state } => self.machines.get(machine).label(state),
             _ => None,
         }
     }
@@ -275,7 +258,7 @@ impl ExprPool {
     /// [`Machine::held`](super::machine::Machine::held).
     pub(crate) fn held(&self, id: LangId) -> u32 {
         match *self.expr(id) {
-            Expr::Machine { machine, state } => self.machines[machine as usize].0.held(state),
+            Expr::Machine { machine, state } => self.machines.get(machine).held(state),
             _ => 0,
         }
     }
@@ -299,12 +282,12 @@ impl ExprPool {
     }
 
     pub(crate) fn machine_text(&self, machine: u32, state: u64) -> String {
-        format!("{}@{state}", self.machines[machine as usize].0.key())
+        format!("{}@{state}", self.machines.get(machine).key())
     }
 
     /// Short words of a machine's labels.
     pub(super) fn machine_words(&self, machine: u32, state: u64) -> Vec<(Vec<u8>, u32)> {
-        self.machines[machine as usize].0.labelled_words(state)
+        self.machines.get(machine).labelled_words(state)
     }
 
     /// The parts of an expression that is at most `n` bytes of JSON whitespace and then a language

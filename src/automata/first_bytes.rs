@@ -18,7 +18,7 @@ impl ExprPool {
         Some(match *self.expr(id) {
             Expr::Never | Expr::Empty => ByteSet::EMPTY,
             Expr::All => ByteSet::FULL,
-            Expr::Literals { set, lo, hi, depth } => self.literals[set as usize].next_bytes(lo, hi, depth),
+            Expr::Literals { set, lo, hi, depth } => self.literals.get(set).next_bytes(lo, hi, depth),
             Expr::Json { mode: JsonMode::Start, .. } => ByteSet::range(b'"', b'"'),
             _ => return None,
         })
@@ -127,16 +127,7 @@ impl ExprPool {
         match self.exprs[id.index()].clone() {
             Expr::Never | Expr::Empty | Expr::All => 0,
             Expr::Chars(node) => self.partitions.intern(self.chars.classes(node)),
-            Expr::Literals { set, .. } => {
-                if self.literal_partitions.len() <= set as usize {
-                    self.literal_partitions.resize(set as usize + 1, UNRESOLVED);
-                }
-                if self.literal_partitions[set as usize] == UNRESOLVED {
-                    let classes = self.literals[set as usize].classes();
-                    self.literal_partitions[set as usize] = self.partitions.intern(classes);
-                }
-                self.literal_partitions[set as usize]
-            }
+            Expr::Literals { set, .. } => self.literals.partition(set, &mut self.partitions),
             Expr::Concat(a, b) => {
                 let (a, b) = (of(self, a), of(self, b));
                 self.partitions.join(a, b)
@@ -151,9 +142,7 @@ impl ExprPool {
                 let spelling = self.partitions.intern_ref(json_string::classes());
                 self.partitions.join(inner, spelling)
             }
-            Expr::Machine { machine, .. } => {
-                self.partitions.intern(self.machines[machine as usize].0.classes())
-            }
+            Expr::Machine { machine, .. } => self.partitions.intern(self.machines.get(machine).classes()),
             Expr::Unknown(_) => self.partition_of_unknown(id),
         }
     }

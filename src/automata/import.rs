@@ -96,12 +96,12 @@ impl ExprPool {
                 }
                 Expr::Chars(node) => Expr::Chars(self.chars.import(&other.chars, *node, &mut copied.chars)),
                 Expr::Literals { set, lo, hi, depth } => {
-                    let set = self.import_literals(other.literal_set(*set));
+                    let set = self.literals.intern(other.literal_set(*set));
                     Expr::Literals { set, lo: *lo, hi: *hi, depth: *depth }
                 }
                 Expr::Machine { machine, state } => {
-                    let (machine, key) = other.machines[*machine as usize].clone();
-                    Expr::Machine { machine: self.import_machine(machine, key), state: *state }
+                    let (there, key) = (other.machines.get(*machine), other.machines.key(*machine));
+                    Expr::Machine { machine: self.machines.intern(there.clone(), key), state: *state }
                 }
                 Expr::Unknown(equation) => {
                     let equation = &other.equations[*equation as usize];

@@ -43,7 +43,7 @@ impl ExprPool {
                 None => LangId::NEVER,
             },
             Expr::Literals { set: literals, lo, hi, depth } => {
-                let literals = self.literals[literals as usize].clone();
+                let literals = self.literals.get(literals).clone();
                 self.work((hi - lo) as usize);
                 let rests = (lo..hi).map(|i| (&literals.get(i).0[depth as usize..], literals.get(i).1));
                 let kept: Vec<(Vec<u8>, u32)> = rests

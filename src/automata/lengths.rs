@@ -70,7 +70,7 @@ impl ExprPool {
             Expr::Empty => Some((0, 0)),
             Expr::Chars(node) => self.chars.starts_character(*node).then_some((1, 1)),
             Expr::Literals { set, lo, hi, depth } if hi - lo <= MAX_MEASURED => {
-                let set = &self.literals[*set as usize];
+                let set = &self.literals.get(*set);
                 if !set.stands_between_characters(*lo, *depth) {
                     return None;
                 }
@@ -84,7 +84,7 @@ impl ExprPool {
             Expr::Union(parts) => gapless(parts.iter().map(of).collect::<Option<_>>()?),
             Expr::Repeat(body, min, max) => super::construct::flatten_counts(of(body)?, (*min, *max)),
             Expr::Inter(parts) => self.intersected_lengths(parts).filter(|(least, most)| least <= most),
-            Expr::Machine { machine, state } => self.machines[*machine as usize].0.lengths(*state),
+            Expr::Machine { machine, state } => self.machines.get(*machine).lengths(*state),
             _ => None,
         }
     }

@@ -5,8 +5,10 @@
 //! automaton. A string that ends at `depth` is the first of its range, and gives the match its
 //! label.
 
-use super::byte_classes::{ByteClasses, ByteSet};
+use super::byte_classes::{ByteClasses, ByteSet, Partitions};
 use super::fingerprint::Fingerprinter;
+use hashbrown::HashMap;
+use std::sync::Arc;
 
 /// The label of strings that need no label.
 pub const UNLABELLED: u32 = u32::MAX;
@@ -120,6 +122,43 @@ impl LiteralSet {
             bytes.iter().for_each(|&b| set.insert(b));
         }
         ByteClasses::singletons(&set)
+    }
+}
+
+/// The literal sets of a pool, by their numbers.
+#[derive(Clone, Default)]
+pub(super) struct LiteralSets {
+    sets: Vec<Arc<LiteralSet>>,
+    /// The numbers of sets by their fingerprints.
+    index: HashMap<u128, u32>,
+    /// The partitions of sets, as far as they are known.
+    partitions: Vec<Option<u32>>,
+}
+
+impl LiteralSets {
+    #[inline]
+    pub fn get(&self, set: u32) -> &Arc<LiteralSet> {
+        &self.sets[set as usize]
+    }
+
+    /// The number of the set with this fingerprint.
+    pub fn find(&self, fingerprint: u128) -> Option<u32> {
+        self.index.get(&fingerprint).copied()
+    }
+
+    /// The number of a set, which is added if there is none like it.
+    pub fn intern(&mut self, set: &Arc<LiteralSet>) -> u32 {
+        *self.index.entry(set.fingerprint()).or_insert_with(|| {
+            self.sets.push(set.clone());
+            self.partitions.push(None);
+            self.sets.len() as u32 - 1
+        })
+    }
+
+    /// The partition of the bytes that a set tells apart.
+    pub fn partition(&mut self, set: u32, partitions: &mut Partitions) -> u32 {
+        let literals = &self.sets[set as usize];
+        *self.partitions[set as usize].get_or_insert_with(|| partitions.intern(literals.classes()))
     }
 }
 

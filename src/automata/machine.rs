@@ -3,6 +3,7 @@
 
 use super::UNBOUNDED;
 use super::byte_classes::ByteClasses;
+use hashbrown::HashMap;
 use std::sync::Arc;
 
 /// A deterministic automaton written by hand, such as "decimal integers divisible by 7" or "numbers
@@ -98,4 +99,38 @@ pub enum DigitRuns {
     Few,
     /// Not known.
     Unknown,
+}
+
+/// The machines of a pool, by their numbers.
+#[derive(Clone, Default)]
+pub(super) struct Machines {
+    /// The machines with the fingerprints of their keys.
+    all: Vec<(Arc<dyn Machine>, u128)>,
+    /// The numbers of machines by the fingerprints of their keys.
+    index: HashMap<u128, u32>,
+}
+
+impl Machines {
+    #[inline]
+    pub fn get(&self, machine: u32) -> &Arc<dyn Machine> {
+        &self.all[machine as usize].0
+    }
+
+    /// The fingerprint of a machine's key.
+    pub fn key(&self, machine: u32) -> u128 {
+        self.all[machine as usize].1
+    }
+
+    /// The number of the machine whose key has this fingerprint.
+    pub fn find(&self, key: u128) -> Option<u32> {
+        self.index.get(&key).copied()
+    }
+
+    /// The number of a machine, which is added if there is none with the key of this fingerprint.
+    pub fn intern(&mut self, machine: Arc<dyn Machine>, key: u128) -> u32 {
+        *self.index.entry(key).or_insert_with(|| {
+            self.all.push((machine, key));
+            self.all.len() as u32 - 1
+        })
+    }
 }

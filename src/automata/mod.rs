@@ -50,6 +50,7 @@ mod leading;
 mod lengths;
 pub mod literals;
 pub mod machine;
+mod memos;
 pub mod multiples;
 pub mod number;
 mod properties;

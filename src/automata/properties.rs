@@ -23,7 +23,7 @@ impl ExprPool {
             Expr::All => Fingerprinter::new(2).finish(),
             Expr::Chars(node) => Fingerprinter::new(3).part(self.chars.fingerprint(*node)).finish(),
             Expr::Literals { set, lo, hi, depth } => Fingerprinter::new(4)
-                .part(self.literals[*set as usize].fingerprint())
+                .part(self.literals.get(*set).fingerprint())
                 .word(u64::from(*lo) << 32 | u64::from(*hi))
                 .word(u64::from(*depth))
                 .finish(),
@@ -44,7 +44,7 @@ impl ExprPool {
                 Fingerprinter::new(10).part(of(inner)).word(mode.code()).word(*escapes as u64).finish()
             }
             Expr::Machine { machine, state } => {
-                Fingerprinter::new(11).part(self.machines[*machine as usize].1).word(*state).finish()
+                Fingerprinter::new(11).part(self.machines.key(*machine)).word(*state).finish()
             }
             Expr::Unknown(equation) => {
                 Fingerprinter::new(12).part(self.equations[*equation as usize].key).finish()
@@ -57,14 +57,14 @@ impl ExprPool {
         match expr {
             Expr::Never | Expr::Chars(_) => false,
             Expr::Empty | Expr::All => true,
-            Expr::Literals { set, lo, depth, .. } => self.literals[*set as usize].accepts(*lo, *depth),
+            Expr::Literals { set, lo, depth, .. } => self.literals.get(*set).accepts(*lo, *depth),
             Expr::Concat(a, b) => of(a) && of(b),
             Expr::Union(parts) => parts.iter().any(of),
             Expr::Inter(parts) => parts.iter().all(of),
             Expr::Not(a) => !of(a),
             Expr::Repeat(a, min, _) => *min == 0 || of(a),
             Expr::Json { mode, .. } => *mode == JsonMode::Closed,
-            Expr::Machine { machine, state } => self.machines[*machine as usize].0.accepts(*state),
+            Expr::Machine { machine, state } => self.machines.get(*machine).accepts(*state),
             Expr::Unknown(equation) => self.equations[*equation as usize].nullable,
         }
     }
@@ -74,16 +74,14 @@ impl ExprPool {
         match expr {
             Expr::Never | Expr::Empty | Expr::All => 0,
             Expr::Chars(node) => self.character_bytes(*node),
-            Expr::Literals { set, lo, depth, .. } => {
-                self.literals[*set as usize].get(*lo).0.len() as u32 - depth
-            }
+            Expr::Literals { set, lo, depth, .. } => self.literals.get(*set).get(*lo).0.len() as u32 - depth,
             Expr::Concat(a, b) => of(a).saturating_add(of(b)),
             Expr::Union(parts) => parts.iter().map(of).min().unwrap_or(0),
             Expr::Repeat(a, min, _) => of(a).saturating_mul(*min),
             Expr::Inter(parts) => {
                 self.bounded_alone(parts).map_or(UNBOUNDED, of).min(self.longest_word(parts))
             }
-            Expr::Machine { machine, state } => self.machines[*machine as usize].0.at_most(*state),
+            Expr::Machine { machine, state } => self.machines.get(*machine).at_most(*state),
             Expr::Not(_) | Expr::Json { .. } | Expr::Unknown(_) => UNBOUNDED,
         }
     }
@@ -97,7 +95,7 @@ impl ExprPool {
         match expr {
             Expr::Never | Expr::Empty | Expr::All => 0,
             Expr::Chars(node) => self.character_bytes(*node),
-            Expr::Literals { set, .. } => self.literals[*set as usize].longest() as u32,
+            Expr::Literals { set, .. } => self.literals.get(*set).longest() as u32,
             Expr::Concat(a, b) => of(a).saturating_add(at_most(b)).max(of(b)),
             Expr::Union(parts) => parts.iter().map(of).max().unwrap_or(0),
             Expr::Repeat(a, min, _) => of(a).saturating_add(at_most(a).saturating_mul(min.saturating_sub(1))),
@@ -116,7 +114,7 @@ impl ExprPool {
                 });
                 needed.min(self.longest_word(parts))
             }
-            Expr::Machine { machine, state } => self.machines[*machine as usize].0.completion(*state),
+            Expr::Machine { machine, state } => self.machines.get(*machine).completion(*state),
             Expr::Not(_) | Expr::Json { .. } | Expr::Unknown(_) => UNBOUNDED,
         }
     }
@@ -147,7 +145,7 @@ impl ExprPool {
             Expr::Repeat(body, _, max) if matches!(self.expr(body), Expr::Chars(_)) => {
                 max.saturating_mul(if body == self.any_byte() { 1 } else { MAX_UTF8 })
             }
-            Expr::Literals { set, .. } => self.literals[set as usize].longest() as u32,
+            Expr::Literals { set, .. } => self.literals.get(set).longest() as u32,
             _ => UNBOUNDED,
         };
         parts.iter().map(longest).min().unwrap_or(UNBOUNDED)
@@ -196,14 +194,14 @@ impl ExprPool {
             Expr::All | Expr::Not(_) => false,
             Expr::Chars(node) => self.chars.starts_character(*node),
             Expr::Literals { set, lo, depth, .. } => {
-                self.literals[*set as usize].stands_between_characters(*lo, *depth)
+                self.literals.get(*set).stands_between_characters(*lo, *depth)
             }
             Expr::Concat(a, b) => of(a) && of(b),
             Expr::Union(parts) => parts.iter().all(of),
             Expr::Inter(parts) => parts.iter().any(of),
             Expr::Repeat(a, ..) => of(a),
             Expr::Json { inner, mode, .. } => *mode != JsonMode::Body || of(inner),
-            Expr::Machine { machine, state } => self.machines[*machine as usize].0.is_text(*state),
+            Expr::Machine { machine, state } => self.machines.get(*machine).is_text(*state),
             Expr::Unknown(_) => true,
         }
     }
@@ -265,7 +263,7 @@ impl ExprPool {
     /// complements that refuse few runs.
     fn has_digit_run(&self, parts: &[LangId]) -> bool {
         let runs = |id: LangId| match *self.expr(id) {
-            Expr::Machine { machine, state } => self.machines[machine as usize].0.digit_runs(state),
+            Expr::Machine { machine, state } => self.machines.get(machine).digit_runs(state),
             _ => DigitRuns::Unknown,
         };
         let (mut all, mut some) = (0, 0);
@@ -286,9 +284,9 @@ impl ExprPool {
             Expr::Never => u32::MAX,
             Expr::Empty | Expr::All | Expr::Not(_) => 0,
             Expr::Chars(_) | Expr::Unknown(_) => 1,
-            Expr::Machine { machine, state } => self.machines[*machine as usize].0.at_least(*state),
+            Expr::Machine { machine, state } => self.machines.get(*machine).at_least(*state),
             Expr::Literals { set, lo, hi, depth } if hi - lo == 1 => {
-                self.literals[*set as usize].characters(*lo, *depth)
+                self.literals.get(*set).characters(*lo, *depth)
             }
             Expr::Literals { .. } => 1,
             Expr::Concat(a, b) => of(a).saturating_add(of(b)),

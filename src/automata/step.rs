@@ -150,7 +150,7 @@ impl ExprPool {
                 }
                 self.derive_json(inner, mode, escapes, byte)
             }
-            Expr::Machine { machine, state } => match self.machines[machine as usize].0.step(state, byte) {
+            Expr::Machine { machine, state } => match self.machines.get(machine).step(state, byte) {
                 None => LangId::NEVER,
                 Some(state) => self.intern(Expr::Machine { machine, state }),
             },
@@ -162,7 +162,7 @@ impl ExprPool {
     }
 
     fn derive_literals(&mut self, set: u32, (lo, hi): (u32, u32), depth: u32, byte: u8) -> LangId {
-        let literals = &self.literals[set as usize];
+        let literals = &self.literals.get(set);
         let Some((lo, hi)) = literals.step(lo, hi, depth, byte) else { return LangId::NEVER };
         let (bytes, label) = literals.get(lo);
         if hi - lo == 1 && bytes.len() == depth as usize + 1 && label == UNLABELLED {

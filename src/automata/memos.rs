@@ -1,0 +1,39 @@
+//! Answers that a pool keeps, one type for each family of questions.
+
+use super::expr::LangId;
+use hashbrown::HashMap;
+
+/// Results of merging alternatives that begin alike. Without them, nested alternatives would be
+/// merged again and again.
+#[derive(Clone, Default)]
+pub(super) struct Mergers {
+    /// By the alternatives.
+    pub known: HashMap<u128, LangId>,
+    /// The number of mergers that are under way, each within the one before.
+    pub nested: u32,
+}
+
+impl Mergers {
+    /// The memory that they hold, in bytes, approximately.
+    pub fn memory(&self) -> usize {
+        self.known.capacity() * size_of::<(u128, LangId)>()
+    }
+}
+
+/// Answers of [`approximate`](super::approximate).
+#[derive(Clone, Default)]
+pub(super) struct Approximations {
+    pub self_loop_classes: HashMap<LangId, u64>,
+    pub read_groups: HashMap<LangId, u64>,
+    /// Upper bounds on the bytes that complete a word.
+    pub completions: HashMap<LangId, Option<u32>>,
+    /// Languages without counts that go beyond a length.
+    pub clamps: HashMap<(LangId, u32), LangId>,
+}
+
+impl Approximations {
+    /// The memory of the largest table, in bytes, approximately.
+    pub fn memory(&self) -> usize {
+        self.clamps.capacity() * size_of::<((LangId, u32), LangId)>()
+    }
+}
