@@ -83,8 +83,7 @@ impl EventGraph {
     /// The lock, with the whole search budget.
     fn lock_for_work(&self) -> Result<MutexGuard<'_, Core>, EngineError> {
         let mut core = interrupt::lock(&self.core)?;
-        core.recogniser.machine.pool.languages.refill();
-        core.recogniser.machine.begin_call();
+        core.recogniser.begin_call();
         Ok(core)
     }
 

@@ -97,8 +97,7 @@ impl Graph {
     /// The caller's interrupt, which may end the wait for the lock, too.
     fn lock_for_work(&self) -> Result<MutexGuard<'_, Core>, EngineError> {
         let mut core = interrupt::lock(&self.core)?;
-        core.recogniser.machine.pool.languages.refill();
-        core.recogniser.machine.begin_call();
+        core.recogniser.begin_call();
         Ok(core)
     }
 

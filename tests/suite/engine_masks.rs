@@ -1,6 +1,7 @@
 //! Masks compared with `advance`, token by token, over a vocabulary large enough for every short
 //! cut to a mask: shared sets, differences to simpler states, and whitespace that is passed over.
 
+use crate::support::bytes::{byte_tokens, single_bytes};
 use crate::support::stepping::{Json, check, check_values, vocabulary};
 use hedgerow::automata::regex::{Anchoring, Dialect, compile};
 use hedgerow::automata::{Escapes, LangId, UNBOUNDED, UNLABELLED};
@@ -193,7 +194,7 @@ fn masks_of_texts_agree_with_advance() {
 /// may begin so.
 #[test]
 fn completed_keys_are_told_apart() {
-    let mut tokens: Vec<Vec<u8>> = (0..=255u8).map(|b| vec![b]).collect();
+    let mut tokens = single_bytes();
     for i in 0..100 {
         tokens.extend(
             [format!("\"{i:02}\":{}", i % 10), format!("\"{i:02}\":{}", i / 10)].map(String::into_bytes),
@@ -218,9 +219,7 @@ fn completed_keys_are_told_apart() {
 /// without a step.
 #[test]
 fn tokens_that_reach_the_first_object_agree_with_advance() {
-    let mut tokens: Vec<Vec<u8>> = (0..=255u8).map(|byte| vec![byte]).collect();
-    let longer = ["a;b", "b;{", "a;{\"", "a;{\"k", "a;{}", "a; b", "a; {", ";b", ";{"];
-    tokens.extend(longer.map(|token| token.as_bytes().to_vec()));
+    let tokens = byte_tokens(["a;b", "b;{", "a;{\"", "a;{\"k", "a;{}", "a; b", "a; {", ";b", ";{"]);
     let vocabulary = Vocabulary::from_byte_list(tokens).unwrap();
     let mut b = GrammarBuilder::new();
     let letters = compile(&mut b.nodes.languages, "[ab]+", Dialect::Rust, Anchoring::Full).unwrap();
@@ -292,7 +291,7 @@ fn masks_of_distinct_items_and_keys_agree_with_advance() {
         r#"{"a":1,"b":1},{"b":1,"a":1},"a":["a","a"]"#,
         r#"{"a":1,"a":1}"#,
     ];
-    let mut tokens: BTreeSet<Vec<u8>> = (0..=255u8).map(|b| vec![b]).collect();
+    let mut tokens = BTreeSet::from_iter(single_bytes());
     for text in table.iter().map(|row| row.1).chain(repeated) {
         let bytes = text.as_bytes();
         for start in 0..bytes.len() {

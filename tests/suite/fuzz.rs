@@ -4,6 +4,7 @@
 //! `fuzz/corpus/`. An input may fail to compile, and one that exceeds a default limit may give an
 //! error. A panic, an endless loop, and two answers that contradict each other are faults.
 
+use crate::support::bytes::byte_tokens;
 use crate::support::gguf::gguf_parts;
 use crate::support::reference::generate::{Family, Source};
 use crate::support::reference::judge;
@@ -179,7 +180,6 @@ fn rules(data: &[u8], notation: Notation) {
 fn vocabulary() -> &'static Vocabulary {
     static VOCABULARY: OnceLock<Vocabulary> = OnceLock::new();
     VOCABULARY.get_or_init(|| {
-        let mut tokens: Vec<Vec<u8>> = (0..=255).map(|byte| vec![byte]).collect();
         let longer = [
             "{\"",
             "\": ",
@@ -199,7 +199,7 @@ fn vocabulary() -> &'static Vocabulary {
             "\u{1f600}",
             "\\u00",
         ];
-        tokens.extend(longer.iter().map(|token| token.as_bytes().to_vec()));
+        let mut tokens = byte_tokens(longer);
         let special = tokens.len() as u32;
         tokens.extend([vec![], vec![]]);
         let special = [("</s>", special), ("<think>", special + 1)];

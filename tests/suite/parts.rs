@@ -1,5 +1,6 @@
 //! Several documents in one grammar, each with keys, rules and options of its own.
 
+use crate::support::bytes::{byte_tokens, check_texts, single_bytes};
 use hedgerow::engine::Constraint;
 use hedgerow::grammar::{GrammarBuilder, NodeId};
 use hedgerow::schema::{SchemaOptions, Whitespace, compile_into};
@@ -42,8 +43,7 @@ fn constraint(parts: &[Part]) -> Constraint {
     }
     let root = builder.nodes.sequence(&nodes);
     let grammar = builder.build(root, None).unwrap();
-    let mut tokens: Vec<Vec<u8>> = (0..=255u8).map(|byte| vec![byte]).collect();
-    tokens.extend(["};{", "\"];[", "\",\"", "1;2", "{\"a", "\":", "a;b"].map(|t| t.as_bytes().to_vec()));
+    let tokens = byte_tokens(["};{", "\"];[", "\",\"", "1;2", "{\"a", "\":", "a;b"]);
     Constraint::new(&grammar, &Vocabulary::from_byte_list(tokens).unwrap()).unwrap()
 }
 
@@ -101,8 +101,7 @@ x ::= "2""#;
     ];
     for (parts, read, refused) in table {
         let constraint = constraint(parts);
-        read.iter().for_each(|text| assert!(reads(&constraint, text), "{text}"));
-        refused.iter().for_each(|text| assert!(!reads(&constraint, text), "{text}"));
+        check_texts("the grammar", read, refused, |text| reads(&constraint, text));
     }
 }
 
@@ -120,8 +119,7 @@ fn a_part_that_fails_leaves_the_builder_usable() {
     let second = compile_into(&mut builder, r#"{"type": "array", "items": {"const": 2}}"#, &options).unwrap();
     let root = builder.nodes.seq(first, second);
     let grammar = builder.build(root, None).unwrap();
-    let vocabulary =
-        Vocabulary::from_byte_list((0..=255u8).map(|byte| vec![byte]).collect::<Vec<_>>()).unwrap();
+    let vocabulary = Vocabulary::from_byte_list(single_bytes()).unwrap();
     let constraint = Constraint::new(&grammar, &vocabulary).unwrap();
     assert!(reads(&constraint, "[1][2, 2]"));
     assert!(!reads(&constraint, "[2][1]"));

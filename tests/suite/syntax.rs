@@ -4,6 +4,7 @@
 //! Texts are read byte by byte, with a mask before each byte, so that each row of a table goes
 //! through the whole engine.
 
+use crate::support::bytes::byte_tokens;
 use crate::support::{files, walk};
 use hedgerow::engine::{Constraint, EngineError, Matcher};
 use hedgerow::grammar::{CompileErrorKind, Grammar, Location};
@@ -14,10 +15,7 @@ use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
 
 /// A vocabulary of all bytes, a few longer tokens, an end, and two special tokens.
 fn vocabulary() -> Vocabulary {
-    let mut tokens: Vec<Vec<u8>> = (0..=255).map(|b| vec![b]).collect();
-    for text in ["ab", "\": ", "]}", "12", " + ", "é", "the", "\",\"", "</think>x"] {
-        tokens.push(text.as_bytes().to_vec());
-    }
+    let mut tokens = byte_tokens(["ab", "\": ", "]}", "12", " + ", "é", "the", "\",\"", "</think>x"]);
     let special = ["</s>", "<think>", "</think>"].map(|name| {
         tokens.push(Vec::new());
         (name.to_owned(), TokenId(tokens.len() as u32 - 1))
@@ -137,11 +135,8 @@ fn gbnf_tokens() {
     assert!(matcher.advance_bytes(b"a").unwrap() && matcher.is_accepting());
 
     // A token that is text in the vocabulary is text in the output.
-    let mut matcher = matcher_of("root ::= <the> \"x\"", &{
-        let mut tokens: Vec<Vec<u8>> = (0..=255).map(|b| vec![b]).collect();
-        tokens.push(b"<the>".to_vec());
-        Vocabulary::from_byte_list(tokens).unwrap()
-    });
+    let mut matcher =
+        matcher_of("root ::= <the> \"x\"", &Vocabulary::from_byte_list(byte_tokens(["<the>"])).unwrap());
     assert!(matcher.advance(TokenId(256)).unwrap() && matcher.advance_bytes(b"x").unwrap());
     assert!(matcher.is_accepting());
 

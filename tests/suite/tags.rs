@@ -1,6 +1,6 @@
 //! Structural tags: the texts that each format accepts and refuses, and the messages of errors.
 
-use crate::support::bytes::special_vocabulary;
+use crate::support::bytes::{check_texts, special_vocabulary};
 use hedgerow::engine::Constraint;
 use hedgerow::vocab::{TokenId, Vocabulary};
 
@@ -223,8 +223,7 @@ fn formats_accept_and_refuse() {
     ];
     for (format, accepted, refused) in table {
         let constraint = constraint(&format);
-        accepted.iter().for_each(|text| assert!(reads(&constraint, text), "{format} must accept {text:?}"));
-        refused.iter().for_each(|text| assert!(!reads(&constraint, text), "{format} must refuse {text:?}"));
+        check_texts(&format, accepted, refused, |text| reads(&constraint, text));
     }
 }
 
@@ -263,9 +262,7 @@ fn free_text_ends_at_the_first_end() {
             let content = wrapper.replace("TEXT", &text).replace("EXCLUDES", excludes);
             let tag = format!(r#"{{"type": "tag", "begin": "(", "content": {content}, "end": {end}}}"#);
             let constraint = constraint(&tag);
-            let read = |text: &str| reads(&constraint, &format!("({text}"));
-            accepted.iter().for_each(|text| assert!(read(text), "{tag} must accept {text:?}"));
-            refused.iter().for_each(|text| assert!(!read(text), "{tag} must refuse {text:?}"));
+            check_texts(&tag, accepted, refused, |text| reads(&constraint, &format!("({text}")));
         }
     }
 }
@@ -286,8 +283,7 @@ fn plain_free_text_is_one_text() {
     ];
     for (format, accepted, refused) in table {
         let constraint = constraint(format);
-        accepted.iter().for_each(|text| assert!(reads(&constraint, text), "{format} must accept {text:?}"));
-        refused.iter().for_each(|text| assert!(!reads(&constraint, text), "{format} must refuse {text:?}"));
+        check_texts(format, accepted, refused, |text| reads(&constraint, text));
     }
 }
 

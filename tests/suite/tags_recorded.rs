@@ -2,6 +2,7 @@
 //! and outputs are recorded in `tests/structural_tags/`.
 
 use super::tags_reference::Reference;
+use crate::support::bytes::single_bytes;
 use hedgerow::engine::Constraint;
 use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
 use serde_json::Value;
@@ -12,7 +13,7 @@ const SPECIAL: [(char, &str); 2] = [('S', "<|s|>"), ('E', "<|e|>")];
 
 /// All bytes, the end of sequence, and the special tokens, as the script numbers them.
 fn vocabulary() -> Vocabulary {
-    let mut tokens: Vec<Vec<u8>> = (0..=255u8).map(|byte| vec![byte]).collect();
+    let mut tokens = single_bytes();
     let eos = TokenId(256);
     tokens.extend([const { Vec::new() }; 3]);
     let special = (257..).map(TokenId).zip(SPECIAL).map(|(id, (_, name))| (name.to_owned(), id)).collect();

@@ -8,15 +8,15 @@ use hedgerow::syntax::regex::Dialect;
 use hedgerow::syntax::{choice, regex};
 use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
 
+use crate::support::bytes::byte_tokens;
 use crate::support::walk::Random;
 
 /// A vocabulary of all bytes, some longer tokens (one of them twice), a special token, an end, and
 /// padding.
 fn vocabulary() -> Vocabulary {
-    let mut tokens: Vec<Vec<u8>> = (0..=255u8).map(|byte| vec![byte]).collect();
     let longer =
         ["ab", "ab", "abb", "aa", "\"a", "\":", "\": ", "{\"", "12", "true", "null", "é", "re", "red", "\"}"];
-    tokens.extend(longer.map(|token| token.as_bytes().to_vec()));
+    let mut tokens = byte_tokens(longer);
     let special = TokenId(tokens.len() as u32);
     tokens.extend([vec![], vec![]]);
     let end = TokenId(special.0 + 1);

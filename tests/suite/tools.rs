@@ -1,6 +1,7 @@
 //! Tools, presets and choices: the replies that each allows and refuses, and the messages of
 //! errors.
 
+use crate::support::bytes::single_bytes;
 use hedgerow::engine::Constraint;
 use hedgerow::tags::{Event, Preset, Reasoning, Reply, ToolChoice, ToolOptions, Tools, WrittenCall};
 use hedgerow::vocab::{TokenId, Vocabulary};
@@ -14,7 +15,7 @@ const TOOLS: &str = r#"[
     {"name": "any", "strict": false, "inputSchema": {"type": "object", "properties": {"x": false}}}]"#;
 
 fn bytes() -> Vocabulary {
-    Vocabulary::from_byte_list((0..=255u8).map(|byte| vec![byte]).collect()).unwrap()
+    Vocabulary::from_byte_list(single_bytes()).unwrap()
 }
 
 fn constraint(preset: &Preset, tools: &str, options: &ToolOptions) -> Constraint {

@@ -4,10 +4,20 @@ use hedgerow::Constraint;
 use hedgerow::schema::{SchemaOptions, compile};
 use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
 
+/// All 256 bytes as tokens, each with its own number, and then `longer` tokens.
+pub fn byte_tokens<T: AsRef<[u8]>>(longer: impl IntoIterator<Item = T>) -> Vec<Vec<u8>> {
+    let longer = longer.into_iter().map(|token| token.as_ref().to_vec());
+    (0..=255).map(|byte| vec![byte]).chain(longer).collect()
+}
+
+/// All 256 bytes as tokens.
+pub fn single_bytes() -> Vec<Vec<u8>> {
+    byte_tokens::<&str>([])
+}
+
 /// A vocabulary of all 256 bytes, then `longer` tokens, then the end of sequence `</s>`.
 pub fn byte_vocabulary(longer: &[&str]) -> Vocabulary {
-    let mut tokens: Vec<Vec<u8>> = (0..=255).map(|byte| vec![byte]).collect();
-    tokens.extend(longer.iter().map(|token| token.as_bytes().to_vec()));
+    let mut tokens = byte_tokens(longer);
     tokens.push(b"</s>".to_vec());
     let end = TokenId(tokens.len() as u32 - 1);
     Vocabulary::from_byte_list(tokens).unwrap().with_eos(&[end]).unwrap()
@@ -16,13 +26,11 @@ pub fn byte_vocabulary(longer: &[&str]) -> Vocabulary {
 /// A vocabulary of all 256 bytes, the tokens `first`, `special` tokens, the tokens `last`, and a
 /// token that ends the sequence.
 pub fn special_vocabulary(first: &[&str], special: &[&str], last: &[&str]) -> Vocabulary {
-    let bytes_of = |texts: &[&str]| texts.iter().map(|text| text.as_bytes().to_vec()).collect::<Vec<_>>();
-    let mut tokens: Vec<Vec<u8>> = (0..=255).map(|byte| vec![byte]).collect();
-    tokens.extend(bytes_of(first));
+    let mut tokens = byte_tokens(first);
     let ids = (tokens.len() as u32..).map(TokenId);
     let special: Vec<(String, TokenId)> = special.iter().map(|name| (*name).to_owned()).zip(ids).collect();
     tokens.extend(special.iter().map(|_| Vec::new()));
-    tokens.extend(bytes_of(last));
+    tokens.extend(last.iter().map(|text| text.as_bytes().to_vec()));
     let eos = vec![TokenId(tokens.len() as u32)];
     tokens.push(Vec::new());
     Vocabulary::from_tokens(VocabularyParts { tokens, special, eos, model_size: None }).unwrap()
@@ -44,8 +52,23 @@ pub fn constraint(schema: &str, options: &SchemaOptions) -> Constraint {
 #[track_caller]
 pub fn check_with(options: &SchemaOptions, schema: &str, valid: &[&str], invalid: &[&str]) {
     let constraint = constraint(schema, options);
-    valid.iter().for_each(|text| assert!(accepts(&constraint, text), "{schema} refuses {text}"));
-    invalid.iter().for_each(|text| assert!(!accepts(&constraint, text), "{schema} accepts {text}"));
+    check_texts(schema, valid, invalid, |text| accepts(&constraint, text));
+}
+
+/// Asserts that `accepts` holds for the first texts and for none of the second. `what` accepts
+/// them.
+#[track_caller]
+pub fn check_texts<T: AsRef<str>>(what: &str, accepted: &[T], refused: &[T], accepts: impl Fn(&str) -> bool) {
+    for (texts, expected) in [(accepted, true), (refused, false)] {
+        for text in texts {
+            let text = text.as_ref();
+            assert!(
+                accepts(text) == expected,
+                "{what} {} {text:?}",
+                if expected { "refuses" } else { "accepts" }
+            );
+        }
+    }
 }
 
 /// Each schema with the error of compiling it by default, for snapshots.

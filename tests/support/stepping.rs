@@ -1,6 +1,7 @@
 //! Masks compared with stepping: a vocabulary with tokens for every shortcut that masks take,
 //! objects of JSON strings, and the comparison token by token.
 
+use super::bytes::single_bytes;
 use hedgerow::automata::{Escapes, LangId, UNLABELLED};
 use hedgerow::engine::Constraint;
 use hedgerow::grammar::{Choice, GrammarBuilder, KeyOrder, NodeId, NodePool, ObjectSpec, Property, RestKeys};
@@ -20,7 +21,7 @@ const TEXTS: [&str; 7] = [
 
 /// Single bytes, pieces of texts, and runs of whitespace.
 pub fn vocabulary() -> Vocabulary {
-    let mut tokens: BTreeSet<Vec<u8>> = (0..=255u8).map(|b| vec![b]).collect();
+    let mut tokens = BTreeSet::from_iter(single_bytes());
     for text in TEXTS {
         let bytes = text.as_bytes();
         for start in 0..bytes.len() {

@@ -7,6 +7,7 @@
 use std::ops::ControlFlow;
 
 use super::small::*;
+use crate::support::bytes::byte_tokens;
 
 use hedgerow::decode::{
     Batch, BeamSearch, ContrastiveSearch, Draft, DraftChoice, ForwardInput, LanguageModel, LogitRows,
@@ -370,8 +371,7 @@ fn torchscript_modules_are_models() {
     assert!(matches!(full, Err(ModelError::ContextFull { given: 33, limit: 32 })));
 
     // The decoding loop runs on the module, with a constraint and with drafts.
-    let bytes = (0..=255_u8).map(|byte| vec![byte]).chain((0..12).map(|_| b"ab".to_vec())).collect();
-    let vocabulary = Vocabulary::from_byte_list(bytes).unwrap();
+    let vocabulary = Vocabulary::from_byte_list(byte_tokens(["ab"; 12])).unwrap();
     let grammar = hedgerow::syntax::choice::compile(&["abba", "baba"]).unwrap();
     let request = Request::new([TokenId(5)]).constraint(Constraint::new(&grammar, &vocabulary).unwrap());
     let run =

@@ -288,6 +288,12 @@ impl Recogniser {
         self.machine.intern_built()
     }
 
+    /// Begins a call, which has the whole search budget.
+    pub fn begin_call(&mut self) {
+        self.machine.pool.languages.refill();
+        self.machine.begin_call();
+    }
+
     /// Bytes held, approximately.
     pub fn memory(&self) -> usize {
         self.machine.memory() + self.containers.memory() + self.lexed.memory() + self.truncations.memory()

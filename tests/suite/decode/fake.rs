@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::support::bytes::byte_tokens;
 use hedgerow::decode::{
     DecodeError, DraftHeads, EarlyExit, ForwardInput, Generation, LanguageModel, Logits, ModelError, Request,
     TreeInput, TreeOutput, generate,
@@ -22,8 +23,7 @@ pub const WORDS: [&str; 12] =
 pub const PAD: usize = 3;
 
 pub fn vocabulary() -> Vocabulary {
-    let mut tokens: Vec<Vec<u8>> = (0..=255).map(|byte| vec![byte]).collect();
-    tokens.extend(WORDS.iter().map(|word| word.as_bytes().to_vec()));
+    let mut tokens = byte_tokens(WORDS);
     tokens.push(Vec::new());
     let eos = TokenId(tokens.len() as u32 - 1);
     let model_size = Some(tokens.len() + PAD);

@@ -26,6 +26,7 @@
 pub mod schemas;
 pub mod texts;
 
+use super::bytes::single_bytes;
 use super::reference::generate::Source;
 use hedgerow::engine::{Constraint, EngineError, Matcher};
 use hedgerow::gguf::GgufFile;
@@ -162,7 +163,7 @@ fn with_long_tokens(mut tokens: Vec<Vec<u8>>) -> Vocabulary {
         b"\xf0\x9f".to_vec(),
         b"a\xed\xa0\x80".to_vec(),
     ]);
-    tokens.extend((0..=255).map(|byte| vec![byte]));
+    tokens.extend(single_bytes());
     let eos = TokenId(tokens.len() as u32);
     tokens.push(Vec::new());
     let special = vec![("</s>".to_owned(), eos)];
