@@ -1409,7 +1409,7 @@ typedef struct hr_schema_options {
     /**
      * The draft of schemas without "$schema". Default HR_DRAFT_UNSPECIFIED.
      */
-    hr_draft draft;
+    hr_draft default_draft;
     /**
      * Documents that "$ref" may name; nothing is ever fetched. Default none.
      */
@@ -1989,7 +1989,7 @@ typedef struct hr_generation_options {
     /**
      * Number of outputs for the prompt, which is read once. Default 1.
      */
-    size_t outputs;
+    size_t completions;
     /**
      * 0, the default, appends forced tokens without the model; 1 draws them like all others.
      */
@@ -2004,7 +2004,7 @@ typedef struct hr_generation_options {
      * 1 lets the output spell the end of the prompt with other tokens (token healing), for prompts
      * that end within a word. Default 0.
      */
-    size_t heal_prompt;
+    size_t healing;
     /**
      * The strategy that finds outputs. Default HR_STRATEGY_SAMPLE.
      */
@@ -3397,7 +3397,7 @@ HR_API bool hr_parameters_has_seed(const struct hr_parameters *parameters);
 /**
  * Number of outputs that the parameters ask for. 0 for NULL.
  */
-HR_API size_t hr_parameters_outputs(const struct hr_parameters *parameters);
+HR_API size_t hr_parameters_completions(const struct hr_parameters *parameters);
 
 /**
  * True if the parameters ask for log-probabilities; count, which may be NULL, then becomes the
@@ -3525,8 +3525,8 @@ static inline void hr_generation_options_init(struct hr_generation_options *plac
 #if defined(HR_HAS_TORCH)
 /**
  * Writes parameters into a struct that hr_generation_options_init() initialised: sampler, stop,
- * outputs, max_tokens if they limit it, and the members of beam search if they ask for that. Other
- * members are unchanged. Pointers in it lead into the parameters.
+ * completions, max_tokens if they limit it, and the members of beam search if they ask for that.
+ * Other members are unchanged. Pointers in it lead into the parameters.
  */
 HR_NODISCARD HR_API
 hr_status hr_parameters_get_generation_options(const struct hr_parameters *parameters,

@@ -785,7 +785,7 @@ public:
         return options;
     }
     bool has_seed() const noexcept { return hr_parameters_has_seed(get()); }
-    std::size_t outputs() const noexcept { return hr_parameters_outputs(get()); }
+    std::size_t completions() const noexcept { return hr_parameters_completions(get()); }
     // The number of the most probable tokens to report beside each token, if any report was asked
     // for.
     std::optional<std::size_t> logprobs() const noexcept {

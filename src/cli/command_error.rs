@@ -65,10 +65,10 @@ impl CommandError {
 }
 
 /// The text with the command's options in place of the library's: "pass its text with
-/// `SchemaOptions::document`" becomes "pass its text with --document URI=FILE".
+/// `SchemaOptions::document`" becomes "pass its text with --documents URI=FILE".
 fn option_names(text: &str) -> String {
     const NAMES: &[(&str, &str)] = &[
-        ("`SchemaOptions::document`", "--document URI=FILE"),
+        ("`SchemaOptions::document`", "--documents URI=FILE"),
         ("with `lark::Options::module`", "as a file with --import-dir DIR"),
         ("raise `fuel`", "raise --fuel"),
         ("raise `max_tokens`", "raise --max-tokens"),

@@ -111,10 +111,10 @@ pub(super) struct PolicyArgs {
     /// Rules of schemas that do not name theirs with `$schema` [default: 2020-12 with older
     /// spellings]
     #[arg(long, value_name = "DRAFT", value_parser = policy(named_drafts(), Draft::name), requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
-    pub schema_draft: Option<Draft>,
+    pub default_draft: Option<Draft>,
     /// A document that `$ref` may name (repeat the option); nothing is ever fetched
     #[arg(long, value_name = "URI=FILE", requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
-    pub document: Vec<String>,
+    pub documents: Vec<String>,
     /// Steps that combining a schema's parts may take
     #[arg(long, value_name = "STEPS", default_value_t = SchemaOptions::DEFAULT_FUEL, requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
     pub fuel: u64,
@@ -369,16 +369,16 @@ impl PolicyArgs {
             .format(self.format)
             .content_encoding(self.content_encoding)
             .unknown_format(self.unknown_format)
-            .draft(self.schema_draft.unwrap_or_default())
+            .default_draft(self.default_draft.unwrap_or_default())
             .strictness(self.strictness)
             .fuel(self.fuel)
             .surrounding_whitespace(self.surrounding_whitespace);
         options.max_string_length = self.max_string_length;
         options.max_items = self.max_items;
         options.max_digits = self.max_digits;
-        self.document.iter().try_fold(options, |options, document| {
+        self.documents.iter().try_fold(options, |options, document| {
             let Some((uri, file)) = document.rsplit_once('=') else {
-                return Err(CommandError::usage(format!("--document `{document}` is not URI=FILE")));
+                return Err(CommandError::usage(format!("--documents `{document}` is not URI=FILE")));
             };
             Ok(options.document(uri, input::read_text(Path::new(file), "document")?))
         })

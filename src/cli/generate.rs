@@ -44,7 +44,7 @@ Exit codes:
 Examples:
   hedgerow generate --model model.gguf --prompt 'Describe Ada.' --schema person.schema.json --stream
   hedgerow generate --model model.gguf --prompt 'Is rain wet?' --choice yes --choice no
-  hedgerow generate --model folder/ --raw --prompt 'Once upon' --max-tokens 50 --n 3 --seed 7 --json
+  hedgerow generate --model folder/ --raw --prompt 'Once upon' --max-tokens 50 --completions 3 --seed 7 --json
   hedgerow generate --model model.gguf --prompt 'Weather in Oslo?' --tools tools.json --tool-choice required
   hedgerow generate --model model.gguf --prompt 'Count.' --draft ngram --trace steps.html";
 
@@ -71,7 +71,7 @@ pub(super) struct Args {
     stop: Vec<String>,
     /// End at the token with this id (repeat the option)
     #[arg(long, value_name = "ID")]
-    stop_token: Vec<u32>,
+    stop_tokens: Vec<u32>,
     /// A constrained output that reaches --max-tokens is completed in time, by a short ending that
     /// the model has not chosen, or cut. Either way it finishes by `length`, and the exit code is 1
     /// [default: complete]
@@ -80,7 +80,7 @@ pub(super) struct Args {
     /// Make N outputs [default: the number in --params or in the model's generation_config.json, or
     /// else 1]
     #[arg(long, value_name = "N", value_parser = number_of_outputs)]
-    n: Option<u64>,
+    completions: Option<u64>,
     /// Append text at once where the constraint allows only one continuation, or ask the model for
     /// every token
     #[arg(long, default_value_t, value_parser = policy(ForcedTokens::ALL, ForcedTokens::name))]
@@ -151,9 +151,8 @@ pub(super) fn run(
     let chosen = args.sampling.choose(Some(&args.model), args.min_tokens, args.max_tokens, DEFAULT_LENGTH)?;
     check(args, &chosen)?;
     if args.stream && outputs(args, &chosen) != 1 {
-        return Err(
-            CommandError::usage("--stream writes one output").help("give --n 1, or leave out --stream")
-        );
+        return Err(CommandError::usage("--stream writes one output")
+            .help("give --completions 1, or leave out --stream"));
     }
     if args.sampling.is_verbose() {
         tell(args, &chosen);
@@ -193,7 +192,7 @@ fn check(args: &Args, chosen: &Chosen) -> Result<(), CommandError> {
         eprintln!("note: {} asks for log-probabilities, which only --json writes", chosen.source);
     }
     let mut named = args.sampling.named_tokens(chosen);
-    named.extend(args.stop_token.iter().map(|&id| ("--stop-token".to_owned(), TokenId(id))));
+    named.extend(args.stop_tokens.iter().map(|&id| ("--stop-tokens".to_owned(), TokenId(id))));
     if named.is_empty() {
         return Ok(());
     }
@@ -217,11 +216,11 @@ fn tell(args: &Args, chosen: &Chosen) {
         eprintln!("  {name} {text}  ({origin})");
     };
     if strategy != Strategy::Sample {
-        line("strategy", super::strategy::spelled(&strategy), args.strategy.is_given());
+        line("strategy", strategy.to_string(), args.strategy.is_given());
     }
     let set = chosen.set.as_ref();
     if outputs(args, chosen) != 1 {
-        line("n", outputs(args, chosen).to_string(), args.n.is_some());
+        line("completions", outputs(args, chosen).to_string(), args.completions.is_some());
     }
     let stop = match (args.stop.as_slice(), set) {
         ([], Some(set)) => &set.stop,
@@ -230,8 +229,8 @@ fn tell(args: &Args, chosen: &Chosen) {
     if !stop.is_empty() {
         line("stop", format!("{stop:?}"), !args.stop.is_empty());
     }
-    if !args.stop_token.is_empty() {
-        line("stop_token", format!("{:?}", args.stop_token), true);
+    if !args.stop_tokens.is_empty() {
+        line("stop_tokens", format!("{:?}", args.stop_tokens), true);
     }
     if let Some(logprobs) = args.logprobs.or(set.and_then(|set| set.logprobs)) {
         line("logprobs", logprobs.to_string(), args.logprobs.is_some());
@@ -278,9 +277,9 @@ impl Chosen {
     }
 }
 
-/// The number of outputs to make: that of `--n`, or else that of `--params`, or else 1.
+/// The number of outputs to make: that of `--completions`, or else that of `--params`, or else 1.
 fn outputs(args: &Args, chosen: &Chosen) -> usize {
-    args.n.map_or(chosen.set.as_ref().map_or(1, |set| set.n), |n| n as usize)
+    args.completions.map_or(chosen.set.as_ref().map_or(1, |set| set.completions), |count| count as usize)
 }
 
 #[cfg(not(feature = "torch"))]
@@ -633,7 +632,7 @@ fn request(args: &Args, chosen: Chosen, prompt: Vec<TokenId>) -> Result<Request,
     };
     // The request already has these end tokens, which end outputs in addition to the vocabulary's.
     params.end_tokens.clear();
-    request.stop_tokens.extend(args.stop_token.iter().map(|&id| TokenId(id)));
+    request.stop_tokens.extend(args.stop_tokens.iter().map(|&id| TokenId(id)));
     if !args.stop.is_empty() {
         request = request.stop(args.stop.iter().map(String::as_str));
     }
@@ -644,7 +643,7 @@ fn request(args: &Args, chosen: Chosen, prompt: Vec<TokenId>) -> Result<Request,
         .sampling(params)
         .draft(args.strategy.draft())
         .acceptance(args.strategy.acceptance())
-        .healing(if args.prompt.heal { TokenHealing::On } else { TokenHealing::Off })
+        .healing(if args.prompt.healing { TokenHealing::On } else { TokenHealing::Off })
         .forced(args.forced)
         .budget(args.budget.unwrap_or_default()))
 }

@@ -89,8 +89,8 @@ pub(crate) fn main(with_libtorch: fn() -> std::io::Result<Option<ExitCode>>) -> 
     }
 }
 
-/// The command with options that take negative numbers as values, so that `--n -1` is refused as a
-/// number and not as an unknown option.
+/// The command with options that take negative numbers as values, so that `--completions -1` is
+/// refused as a number and not as an unknown option.
 fn with_negative_numbers(command: clap::Command) -> clap::Command {
     let command = command.mut_args(|option| match option.get_action().takes_values() {
         true => option.allow_negative_numbers(true),

@@ -98,7 +98,7 @@ impl Judged {
                 FinishReason::StopSequence => failure
                     .help("a text of --stop ended it; leave out --stop, as the constraint ends the output"),
                 FinishReason::Stop => failure.help(
-                    "a token of --stop-token ended it; leave it out, as the constraint ends the output",
+                    "a token of --stop-tokens ended it; leave it out, as the constraint ends the output",
                 ),
                 _ => failure,
             });

@@ -24,14 +24,14 @@ pub(super) struct PromptArgs {
     system: Option<String>,
     /// A variable of the chat template, such as `enable_thinking=false` (repeat the option)
     #[arg(long, value_name = "NAME=JSON", value_parser = variable, conflicts_with = "raw")]
-    template_var: Vec<(String, Value)>,
+    template_variables: Vec<(String, Value)>,
     /// Continue the prompt as it is, without the chat template
     #[arg(long)]
     raw: bool,
     /// Let the output cut the end of the prompt into other tokens (token healing), for a prompt
     /// that ends within a word
     #[arg(long, conflicts_with = "guidance")]
-    pub heal: bool,
+    pub healing: bool,
 }
 
 fn variable(text: &str) -> Result<(String, Value), String> {
@@ -76,7 +76,7 @@ impl PromptArgs {
     fn with_variables(&self, mut input: ChatInput) -> ChatInput {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         input.now = now.ok().and_then(|now| i64::try_from(now.as_secs()).ok());
-        self.template_var
+        self.template_variables
             .iter()
             .fold(input, |input, (name, value)| input.variable(name.clone(), value.clone()))
     }

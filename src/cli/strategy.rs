@@ -5,9 +5,7 @@
 
 use std::path::PathBuf;
 
-use hedgerow::decode::{
-    Acceptance, BeamSearch, ContrastiveSearch, Draft, DraftChoice, EarlyStopping, Strategy,
-};
+use hedgerow::decode::{Acceptance, DecodeError, Draft, DraftChoice, EarlyStopping, Strategy};
 
 use super::command_error::CommandError;
 use super::policy::policy;
@@ -16,10 +14,11 @@ use super::policy::policy;
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Strategy")]
 pub(super) struct StrategyArgs {
-    /// `sample`; `best-of:N`; `beam:BEAMS[:LENGTH_PENALTY]`; `diverse-beam:BEAMS:GROUPS:PENALTY`;
-    /// `contrastive[:K[:PENALTY]]` [default: that of --params or of the
-    /// model's generation_config.json, or else sample]
-    #[arg(long, value_name = "STRATEGY", value_parser = strategy)]
+    /// `sample`; `best-of:N`; `beam:BEAMS[:LENGTH_PENALTY[:EARLY_STOPPING]]`;
+    /// `diverse-beam:BEAMS:GROUPS:PENALTY[:LENGTH_PENALTY[:EARLY_STOPPING]]`;
+    /// `contrastive[:CANDIDATES[:PENALTY]]` [default: that of --params or of the model's
+    /// generation_config.json, or else sample]
+    #[arg(long, value_name = "STRATEGY", value_parser = read_strategy)]
     strategy: Option<Strategy>,
     /// When beam search stops: by heuristic, when as many outputs as beams have ended, or when none
     /// can get better
@@ -82,7 +81,8 @@ impl StrategyArgs {
     pub fn strategy(&self) -> Option<Strategy> {
         match self.strategy.clone()? {
             Strategy::Beam(search) => {
-                Some(Strategy::Beam(search.early_stopping(self.early_stopping.unwrap_or_default())))
+                let early_stopping = self.early_stopping.unwrap_or(search.early_stopping);
+                Some(Strategy::Beam(search.early_stopping(early_stopping)))
             }
             other => Some(other),
         }
@@ -118,7 +118,7 @@ impl StrategyArgs {
         if let Err(error) = strategy.check(outputs) {
             return Err(match outputs {
                 1 => CommandError::usage("--strategy is not usable").because(&error),
-                _ => CommandError::usage("--strategy and --n are not usable")
+                _ => CommandError::usage("--strategy and --completions are not usable")
                     .because(&error)
                     .help(format!("{outputs} outputs are asked for")),
             });
@@ -162,51 +162,11 @@ fn part<T: std::str::FromStr>(parts: &[&str], at: usize, default: Option<T>) -> 
     }
 }
 
-fn strategy(text: &str) -> Result<Strategy, String> {
-    let parts: Vec<&str> = text.split(':').collect();
-    let read = || {
-        Some(match (parts[0], parts.len()) {
-            ("sample", 1) => Strategy::Sample,
-            ("best-of", 2) => Strategy::BestOf(part(&parts, 1, None)?),
-            ("beam", 2 | 3) => {
-                let search = BeamSearch::new(part(&parts, 1, None)?);
-                Strategy::Beam(search.length_penalty(part(&parts, 2, Some(1.0))?))
-            }
-            ("diverse-beam", 4) => {
-                let search = BeamSearch::new(part(&parts, 1, None)?);
-                Strategy::Beam(search.diverse(part(&parts, 2, None)?, part(&parts, 3, None)?))
-            }
-            ("contrastive", 1..=3) => Strategy::Contrastive(
-                ContrastiveSearch::default().candidates(part(&parts, 1, Some(4))?).penalty(part(
-                    &parts,
-                    2,
-                    Some(0.6),
-                )?),
-            ),
-            _ => return None,
-        })
-    };
-    read().ok_or_else(|| {
-        "expected sample, best-of:N, beam:BEAMS[:LENGTH_PENALTY], diverse-beam:BEAMS:GROUPS:PENALTY or \
-         contrastive[:K[:PENALTY]]"
-            .to_owned()
+fn read_strategy(text: &str) -> Result<Strategy, String> {
+    text.parse().map_err(|error| match error {
+        DecodeError::Strategy { reason } => reason.to_owned(),
+        other => other.to_string(),
     })
-}
-
-/// A strategy as `--strategy` reads it.
-pub(super) fn spelled(strategy: &Strategy) -> String {
-    match strategy {
-        Strategy::BestOf(count) => format!("best-of:{count}"),
-        Strategy::Beam(search) if search.groups > 1 => {
-            format!("diverse-beam:{}:{}:{}", search.beams, search.groups, search.diversity_penalty)
-        }
-        Strategy::Beam(search) if search.length_penalty != 1.0 => {
-            format!("beam:{}:{}", search.beams, search.length_penalty)
-        }
-        Strategy::Beam(search) => format!("beam:{}", search.beams),
-        Strategy::Contrastive(search) => format!("contrastive:{}:{}", search.candidates, search.penalty),
-        _ => "sample".to_owned(),
-    }
 }
 
 fn drafter(text: &str) -> Result<Drafter, String> {
@@ -267,29 +227,6 @@ fn typical(text: &str) -> Result<Acceptance, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn strategies_are_read() {
-        let beam = BeamSearch::new(4);
-        for (text, expected) in [
-            ("sample", Some(Strategy::Sample)),
-            ("best-of:5", Some(Strategy::BestOf(5))),
-            ("beam:4", Some(Strategy::Beam(beam))),
-            ("beam:4:0.5", Some(Strategy::Beam(beam.length_penalty(0.5)))),
-            ("diverse-beam:4:2:0.3", Some(Strategy::Beam(beam.diverse(2, 0.3)))),
-            (
-                "contrastive",
-                Some(Strategy::Contrastive(ContrastiveSearch::default().candidates(4).penalty(0.6))),
-            ),
-            ("beam", None),
-            ("beam:x", None),
-            ("beam:4:1:1", None),
-            ("sample:3", None),
-            ("", None),
-        ] {
-            assert_eq!(strategy(text).ok(), expected, "{text}");
-        }
-    }
 
     #[test]
     fn drafters_are_read() {

@@ -176,7 +176,8 @@ impl Request {
         if set.response_format.is_some() {
             return Err(set.fault("response_format", "make a constraint of it and take it out of the set"));
         }
-        let mut request = Request::new(prompt).stop(set.stop).completions(set.n).sampling(set.sampling);
+        let mut request =
+            Request::new(prompt).stop(set.stop).completions(set.completions).sampling(set.sampling);
         request.stop_tokens = std::mem::take(&mut request.sampling.end_tokens);
         request.logprobs = set.logprobs;
         if let Some(Beams { beams, groups, diversity_penalty, length_penalty, early_stopping }) = set.beams {

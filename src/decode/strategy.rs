@@ -4,11 +4,32 @@
 
 use super::error::DecodeError;
 pub use crate::sampling::parameter_sets::EarlyStopping;
+use std::fmt;
+use std::str::FromStr;
 
 /// Largest number of outputs, beams or candidates of one request.
 pub const MAX_COMPLETIONS: usize = 4096;
 
 /// The way in which outputs are found.
+///
+/// A strategy is also read from a text, and written as one:
+///
+/// - [`Sample`](Self::Sample): `sample`
+/// - [`BestOf`](Self::BestOf): `best-of:N`
+/// - [`Beam`](Self::Beam): `beam:BEAMS[:LENGTH_PENALTY[:EARLY_STOPPING]]`, with several groups
+///   `diverse-beam:BEAMS:GROUPS:PENALTY[:LENGTH_PENALTY[:EARLY_STOPPING]]`
+/// - [`Contrastive`](Self::Contrastive): `contrastive[:CANDIDATES[:PENALTY]]`
+///
+/// ```
+/// use hedgerow::decode::{BeamSearch, EarlyStopping, Strategy};
+///
+/// let search = BeamSearch::new(4).length_penalty(0.8);
+/// assert_eq!("beam:4:0.8".parse::<Strategy>()?, Strategy::Beam(search));
+/// let patient = Strategy::Beam(search.early_stopping(EarlyStopping::Never));
+/// assert_eq!(patient.to_string(), "beam:4:0.8:never");
+/// assert!("beam".parse::<Strategy>().is_err());
+/// # Ok::<(), hedgerow::decode::DecodeError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub enum Strategy {
@@ -58,6 +79,85 @@ impl Strategy {
             Strategy::BestOf(_) => Ok(()),
             Strategy::Beam(search) => search.check(completions, limit),
             Strategy::Contrastive(search) => search.check(completions, limit),
+        }
+    }
+}
+
+/// The forms that a strategy's text has.
+const FORMS: &str = "expected sample, best-of:N, beam:BEAMS[:LENGTH_PENALTY[:EARLY_STOPPING]], \
+    diverse-beam:BEAMS:GROUPS:PENALTY[:LENGTH_PENALTY[:EARLY_STOPPING]] or \
+    contrastive[:CANDIDATES[:PENALTY]]";
+
+impl FromStr for Strategy {
+    type Err = DecodeError;
+
+    fn from_str(text: &str) -> Result<Self, DecodeError> {
+        let mut parts = text.split(':');
+        let name = parts.next().unwrap_or_default();
+        let strategy = Strategy::read(name, &mut parts).filter(|_| parts.next().is_none());
+        strategy.ok_or(DecodeError::Strategy { reason: FORMS })
+    }
+}
+
+impl Strategy {
+    /// The strategy of a name and of the settings behind it.
+    fn read<'a>(name: &str, settings: &mut impl Iterator<Item = &'a str>) -> Option<Self> {
+        match name {
+            "sample" => Some(Strategy::Sample),
+            "best-of" => Some(Strategy::BestOf(settings.next()?.parse().ok()?)),
+            "beam" | "diverse-beam" => {
+                let mut search = BeamSearch::new(settings.next()?.parse().ok()?);
+                if name == "diverse-beam" {
+                    search.groups = settings.next()?.parse().ok()?;
+                    search.diversity_penalty = settings.next()?.parse().ok()?;
+                }
+                set_if_given(&mut search.length_penalty, settings.next())?;
+                set_if_given(&mut search.early_stopping, settings.next())?;
+                Some(Strategy::Beam(search))
+            }
+            "contrastive" => {
+                let mut search = ContrastiveSearch::default();
+                set_if_given(&mut search.candidates, settings.next())?;
+                set_if_given(&mut search.penalty, settings.next())?;
+                Some(Strategy::Contrastive(search))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Sets a setting to its text, if there is one; `None` for a text that cannot be read.
+fn set_if_given<T: FromStr>(setting: &mut T, text: Option<&str>) -> Option<()> {
+    if let Some(text) = text {
+        *setting = text.parse().ok()?;
+    }
+    Some(())
+}
+
+/// The shortest text that [`FromStr`] reads as this strategy.
+impl fmt::Display for Strategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let search = match self {
+            Strategy::Sample => return f.write_str("sample"),
+            Strategy::BestOf(count) => return write!(f, "best-of:{count}"),
+            Strategy::Contrastive(search) => {
+                return write!(f, "contrastive:{}:{}", search.candidates, search.penalty);
+            }
+            Strategy::Beam(search) => search,
+        };
+        let plain = BeamSearch::new(search.beams);
+        match (search.groups, search.diversity_penalty) == (plain.groups, plain.diversity_penalty) {
+            true => write!(f, "beam:{}", search.beams)?,
+            false => {
+                write!(f, "diverse-beam:{}:{}:{}", search.beams, search.groups, search.diversity_penalty)?;
+            }
+        }
+        if search.early_stopping != plain.early_stopping {
+            write!(f, ":{}:{}", search.length_penalty, search.early_stopping)
+        } else if search.length_penalty != plain.length_penalty {
+            write!(f, ":{}", search.length_penalty)
+        } else {
+            Ok(())
         }
     }
 }

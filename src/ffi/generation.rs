@@ -177,8 +177,8 @@ unsafe fn mixed(
             "guidance, amateur and dola_layers do not go together; set one of them",
         ));
     }
-    if guided && options.heal_prompt != 0 {
-        return Err(CallError::argument("guidance and heal_prompt do not go together; set one of them"));
+    if guided && options.healing != 0 {
+        return Err(CallError::argument("guidance and healing do not go together; set one of them"));
     }
     if guided {
         let negative = match unsafe { options.negative_prompt.get("negative_prompt")? } {

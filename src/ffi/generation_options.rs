@@ -116,7 +116,7 @@ pub struct hr_generation_options {
     /// The first argument of on_text. The library does not read it.
     pub user_data: *mut c_void,
     /// Number of outputs for the prompt, which is read once. Default 1.
-    pub outputs: usize,
+    pub completions: usize,
     /// 0, the default, appends forced tokens without the model; 1 draws them like all others.
     pub sample_forced: usize,
     /// 0, the default, completes a constrained output within max_tokens: if the model does not, an
@@ -125,7 +125,7 @@ pub struct hr_generation_options {
     pub cut_at_limit: usize,
     /// 1 lets the output spell the end of the prompt with other tokens (token healing), for prompts
     /// that end within a word. Default 0.
-    pub heal_prompt: usize,
+    pub healing: usize,
     /// The strategy that finds outputs. Default HR_STRATEGY_SAMPLE.
     pub strategy: hr_strategy,
     /// The rule that ends beam search. Default HR_EARLY_STOPPING_HEURISTIC.
@@ -193,7 +193,7 @@ pub struct hr_generation_options {
 unsafe impl Versioned for hr_generation_options {
     fn set_defaults(&mut self) {
         self.max_tokens = 512;
-        self.outputs = 1;
+        self.completions = 1;
         self.width = 4;
         self.length_penalty = 1.0;
         self.beam_groups = 1;
@@ -215,8 +215,8 @@ pub unsafe extern "C" fn hr_generation_options_init_sized(
 }
 
 /// Writes parameters into a struct that hr_generation_options_init() initialised: sampler, stop,
-/// outputs, max_tokens if they limit it, and the members of beam search if they ask for that. Other
-/// members are unchanged. Pointers in it lead into the parameters.
+/// completions, max_tokens if they limit it, and the members of beam search if they ask for that.
+/// Other members are unchanged. Pointers in it lead into the parameters.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_parameters_get_generation_options(
     parameters: *const hr_parameters,
@@ -237,7 +237,7 @@ impl hr_generation_options {
         self.sampler = &raw const parameters.options;
         self.stop = parameters.stop.as_ptr();
         self.stop_count = parameters.stop.len();
-        self.outputs = parameters.set.n;
+        self.completions = parameters.set.completions;
         if let Some(limit) = parameters.set.sampling.max_tokens {
             self.max_tokens = limit;
         }
@@ -259,7 +259,7 @@ impl hr_generation_options {
         let mut request = Request::new(prompt)
             .sampling(sampling)
             .stop_tokens(stop_tokens)
-            .completions(self.outputs)
+            .completions(self.completions)
             .strategy(self.to_strategy()?)
             .draft(self.to_draft()?)
             .forced(flag(
@@ -269,7 +269,7 @@ impl hr_generation_options {
                 ForcedTokens::Sample,
             )?)
             .budget(flag(self.cut_at_limit as u64, "cut_at_limit", Budget::Complete, Budget::Cut)?)
-            .healing(flag(self.heal_prompt as u64, "heal_prompt", TokenHealing::Off, TokenHealing::On)?);
+            .healing(flag(self.healing as u64, "healing", TokenHealing::Off, TokenHealing::On)?);
         if self.accept_epsilon != 0.0 || self.accept_delta != 0.0 {
             let (epsilon, delta) = (self.accept_epsilon as f32, self.accept_delta as f32);
             request = request.acceptance(Acceptance::Typical { epsilon, delta });

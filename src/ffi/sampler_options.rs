@@ -1,15 +1,16 @@
-//! Options of a sampler: `hr_sampler_options`. `sampler_params` converts them.
+//! Options of a sampler: `hr_sampler_options`. `sampler_params` converts them and has their
+//! defaults.
 //!
 //! It is one flat struct. An option that is optional in Rust has a value here that means "off", and
 //! that value is the default.
 //!
-//! Unsafe code: the struct promises [`Versioned`], and its lists are the caller's pointers.
+//! Unsafe code: an entry point that takes a pointer; see [`options`].
 #![allow(unsafe_code)]
 
 use super::enumeration::enumeration;
-use super::options::{self, Versioned};
-use super::vocab::{HR_NO_TOKEN, hr_text};
-use crate::sampling::{Dry, Mirostat, MirostatVersion, PLess, Selection, TailFreeEnd, Ties, Watermark};
+use super::options;
+use super::vocab::hr_text;
+use crate::sampling::{MirostatVersion, PLess, Selection, TailFreeEnd, Ties};
 
 enumeration! {
     /// Order of a sampler's steps.
@@ -287,36 +288,6 @@ pub struct hr_sampler_options {
     pub watermark_key: u64,
     /// Watermark: tokens that HR_WATERMARK_SELF_HASH looks at, at least 1. Default 4.
     pub watermark_context_width: usize,
-}
-
-// Numbers, raw pointers and structs of them.
-unsafe impl Versioned for hr_sampler_options {
-    fn set_defaults(&mut self) {
-        let watermark = Watermark::default();
-        let mirostat = Mirostat::default();
-        let dry = Dry::default();
-        self.temperature = 1.0;
-        self.top_p = 1.0;
-        self.typical_p = 1.0;
-        self.tfs_z = 1.0;
-        self.xtc_threshold = 0.1;
-        self.smoothing_curve = 1.0;
-        self.dynamic_temperature_high = 1.0;
-        self.dynamic_temperature_exponent = 1.0;
-        self.mirostat_tau = mirostat.tau;
-        self.mirostat_eta = mirostat.eta;
-        self.adaptive_p_target = -1.0;
-        self.adaptive_p_decay = 0.9;
-        self.repetition_penalty = 1.0;
-        self.dry_base = dry.base;
-        self.dry_allowed_length = dry.allowed_length;
-        self.forced_first = HR_NO_TOKEN;
-        self.forced_last = HR_NO_TOKEN;
-        self.watermark_ratio = watermark.greenlist_ratio;
-        self.watermark_bias = watermark.bias;
-        self.watermark_key = watermark.hashing_key;
-        self.watermark_context_width = 4;
-    }
 }
 
 /// Writes the defaults into a struct of struct_size bytes; NULL is ignored.

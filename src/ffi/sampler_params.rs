@@ -1,4 +1,9 @@
-//! The conversion of `hr_sampler_options` to the library's [`SamplingParams`].
+//! The conversion of `hr_sampler_options` to the library's [`SamplingParams`], and back.
+//!
+//! Each parameter stands here once. Most are members of the same name, whose types say how they are
+//! converted ([`Member`]): they are named in one list. The others have a function for each
+//! direction, one beside the other. The members' defaults are the conversion of the library's
+//! defaults.
 //!
 //! Numbers are taken over as they are; [`SamplingParams::validate`] checks their ranges. This file
 //! checks only what a C caller alone can get wrong: enumerators out of range, and lists that are
@@ -8,149 +13,441 @@
 #![allow(unsafe_code)]
 
 use super::boundary::{self, CallError};
-use super::options::unknown;
+use super::options::{Versioned, unknown};
 use super::sampler_options::*;
-use super::vocab::{HR_NO_TOKEN, tokens};
+use super::vocab::{HR_NO_TOKEN, hr_text, tokens};
 use crate::sampling::{
-    AdaptiveP, ChainOrder, Dry, DynamicTemperature, ExponentialDecay, Mirostat, SamplingParams, Smoothing,
-    Step, Watermark, WatermarkSeeding, Xtc,
+    AdaptiveP, ChainOrder, Dry, DynamicTemperature, ExponentialDecay, Mirostat, PLess, SamplingParams,
+    Selection, Smoothing, Step, TailFreeEnd, Ties, Watermark, WatermarkSeeding, Xtc,
 };
 use crate::vocab::TokenId;
+use std::ptr;
+
+/// A type of C's members, for a type of the library's parameters.
+trait Member<T> {
+    /// The parameter; `name` is the member.
+    fn take(self, name: &str) -> Result<T, CallError>;
+
+    fn lend(value: &T) -> Self;
+}
+
+macro_rules! same {
+    ($($type:ty),*) => {$(
+        impl Member<$type> for $type {
+            fn take(self, _: &str) -> Result<$type, CallError> {
+                Ok(self)
+            }
+
+            fn lend(value: &$type) -> Self {
+                *value
+            }
+        }
+    )*};
+}
+same!(f32, usize, u32, u64);
+
+/// 0 is off.
+impl Member<Option<f32>> for f32 {
+    fn take(self, _: &str) -> Result<Option<f32>, CallError> {
+        Ok((self != 0.0).then_some(self))
+    }
+
+    fn lend(value: &Option<f32>) -> Self {
+        value.unwrap_or(0.0)
+    }
+}
+
+/// 0 is off.
+impl Member<Option<usize>> for usize {
+    fn take(self, _: &str) -> Result<Option<usize>, CallError> {
+        Ok((self > 0).then_some(self))
+    }
+
+    fn lend(value: &Option<usize>) -> Self {
+        value.unwrap_or(0)
+    }
+}
+
+/// [`HR_NO_TOKEN`] is none.
+impl Member<Option<TokenId>> for u32 {
+    fn take(self, _: &str) -> Result<Option<TokenId>, CallError> {
+        Ok((self != HR_NO_TOKEN).then_some(TokenId(self)))
+    }
+
+    fn lend(value: &Option<TokenId>) -> Self {
+        value.map_or(HR_NO_TOKEN, |id| id.0)
+    }
+}
+
+macro_rules! enumerations {
+    ($($c:ty: $rust:ty),*) => {$(
+        impl Member<$rust> for $c {
+            fn take(self, name: &str) -> Result<$rust, CallError> {
+                self.get(name)
+            }
+
+            fn lend(value: &$rust) -> Self {
+                <$c>::of(*value)
+            }
+        }
+    )*};
+}
+enumerations!(hr_selection: Selection, hr_top_k_ties: Ties, hr_tail_free_end: TailFreeEnd);
+enumerations!(hr_p_less: Option<PLess>);
+
+/// Declares the members that have the name of their parameter.
+macro_rules! members {
+    ($($name:ident),*) => {
+        fn take_members(options: &hr_sampler_options, params: &mut SamplingParams) -> Result<(), CallError> {
+            $(params.$name = options.$name.take(stringify!($name))?;)*
+            Ok(())
+        }
+
+        fn lend_members(options: &mut hr_sampler_options, params: &SamplingParams) {
+            $(options.$name = Member::lend(&params.$name);)*
+        }
+    };
+}
+
+members! {
+    temperature, top_k, top_k_ties, top_p, min_p, typical_p, tfs_z, tfs_end, epsilon_cutoff, eta_cutoff,
+    top_a, top_n_sigma, top_h, p_less, repetition_penalty, repetition_window, frequency_penalty,
+    presence_penalty, no_repeat_ngram, forced_first, forced_last, min_tokens, max_tokens, selection, seed,
+    completion
+}
+
+/// Declares the lists of tokens, each with the member that has its length.
+macro_rules! lists {
+    ($($name:ident: $count:ident),*) => {
+        /// Relies on the lists being as long as they say.
+        unsafe fn take_lists(
+            options: &hr_sampler_options,
+            params: &mut SamplingParams,
+        ) -> Result<(), CallError> {
+            $(params.$name = unsafe { tokens(options.$name, options.$count, stringify!($name))? }.to_vec();)*
+            Ok(())
+        }
+
+        fn lend_lists(options: &mut hr_sampler_options, params: &SamplingParams) {
+            $((options.$name, options.$count) = ids(&params.$name);)*
+        }
+    };
+}
+
+lists! {
+    suppressed_tokens: suppressed_token_count,
+    begin_suppressed_tokens: begin_suppressed_token_count,
+    end_tokens: end_token_count
+}
+
+/// A list for C, NULL if it is empty.
+fn list<T>(items: &[T]) -> (*const T, usize) {
+    (if items.is_empty() { ptr::null() } else { items.as_ptr() }, items.len())
+}
+
+/// A list of tokens for C. A `TokenId` is a `u32` in memory.
+fn ids(tokens: &[TokenId]) -> (*const u32, usize) {
+    let (tokens, count) = list(tokens);
+    (tokens.cast(), count)
+}
+
+/// A parameter of several members that a number, if it is 0, switches off.
+fn above_zero(number: f32) -> Option<f32> {
+    (number != 0.0).then_some(number)
+}
+
+/// A parameter of several members: its way from C and its way to C.
+struct Group {
+    take: unsafe fn(&hr_sampler_options, &mut SamplingParams) -> Result<(), CallError>,
+    lend: fn(&mut hr_sampler_options, &SamplingParams, &Lists),
+}
+
+/// Every parameter that is not among `members!` and `lists!`.
+const GROUPS: &[Group] = &[
+    Group {
+        take: |c, params| {
+            params.xtc = above_zero(c.xtc_probability)
+                .map(|probability| Xtc { probability, threshold: c.xtc_threshold });
+            Ok(())
+        },
+        lend: |c, params, _| {
+            let xtc = params.xtc.unwrap_or(Xtc { probability: 0.0, threshold: 0.1 });
+            (c.xtc_probability, c.xtc_threshold) = (xtc.probability, xtc.threshold);
+        },
+    },
+    Group {
+        take: |c, params| {
+            params.smoothing =
+                above_zero(c.smoothing_factor).map(|factor| Smoothing { factor, curve: c.smoothing_curve });
+            Ok(())
+        },
+        lend: |c, params, _| {
+            let smoothing = params.smoothing.unwrap_or_default();
+            (c.smoothing_factor, c.smoothing_curve) = (smoothing.factor, smoothing.curve);
+        },
+    },
+    Group {
+        take: |c, params| {
+            params.mirostat = c.mirostat.get("mirostat")?.map(|version| Mirostat {
+                version,
+                tau: c.mirostat_tau,
+                eta: c.mirostat_eta,
+            });
+            Ok(())
+        },
+        lend: |c, params, _| {
+            let mirostat = params.mirostat.unwrap_or_default();
+            c.mirostat = hr_mirostat::of(params.mirostat.map(|mirostat| mirostat.version));
+            (c.mirostat_tau, c.mirostat_eta) = (mirostat.tau, mirostat.eta);
+        },
+    },
+    Group {
+        // NaN does not mean "off": it is kept, and validation refuses it.
+        take: |c, params| {
+            params.adaptive_p = (c.adaptive_p_target >= 0.0 || c.adaptive_p_target.is_nan())
+                .then_some(AdaptiveP { target: c.adaptive_p_target, decay: c.adaptive_p_decay });
+            Ok(())
+        },
+        lend: |c, params, _| {
+            let adaptive = params.adaptive_p.unwrap_or(AdaptiveP { target: -1.0, ..AdaptiveP::default() });
+            (c.adaptive_p_target, c.adaptive_p_decay) = (adaptive.target, adaptive.decay);
+        },
+    },
+    Group {
+        take: |c, params| {
+            params.exponential_decay = above_zero(c.exponential_decay_factor)
+                .map(|factor| ExponentialDecay { start: c.exponential_decay_start, factor });
+            Ok(())
+        },
+        lend: |c, params, _| {
+            let decay = params.exponential_decay.unwrap_or(ExponentialDecay { start: 0, factor: 0.0 });
+            (c.exponential_decay_start, c.exponential_decay_factor) = (decay.start, decay.factor);
+        },
+    },
+    Group { take: take_dry, lend: lend_dry },
+    Group {
+        take: |c, params| {
+            let allowed = unsafe { tokens(c.allowed_tokens, c.allowed_token_count, "allowed_tokens")? };
+            params.allowed_tokens = (!allowed.is_empty()).then(|| allowed.to_vec());
+            Ok(())
+        },
+        lend: |c, params, _| {
+            (c.allowed_tokens, c.allowed_token_count) =
+                ids(params.allowed_tokens.as_deref().unwrap_or_default());
+        },
+    },
+    Group {
+        take: |c, params| {
+            let biases = unsafe { boundary::slice(c.logit_bias, c.logit_bias_count, "logit_bias")? };
+            params.logit_bias = biases.iter().map(|bias| (TokenId(bias.token), bias.bias)).collect();
+            Ok(())
+        },
+        lend: |c, _, lists| {
+            (c.logit_bias, c.logit_bias_count) = list(&lists.logit_bias);
+        },
+    },
+    Group {
+        take: |c, params| {
+            params.sequence_bias =
+                unsafe { sequences(c.sequence_bias, c.sequence_bias_count, "sequence_bias")? };
+            Ok(())
+        },
+        lend: |c, _, lists| {
+            (c.sequence_bias, c.sequence_bias_count) = list(&lists.sequence_bias);
+        },
+    },
+    Group {
+        take: |c, params| {
+            let words = unsafe { sequences(c.bad_words, c.bad_word_count, "bad_words")? };
+            params.bad_words = words.into_iter().map(|(tokens, _)| tokens).collect();
+            Ok(())
+        },
+        lend: |c, _, lists| {
+            (c.bad_words, c.bad_word_count) = list(&lists.bad_words);
+        },
+    },
+    Group { take: take_dynamic_temperature, lend: lend_dynamic_temperature },
+    Group { take: take_watermark, lend: lend_watermark },
+    Group { take: take_order, lend: lend_order },
+];
+
+/// Lists and texts that the library keeps in another form than C.
+pub(super) struct Lists {
+    logit_bias: Vec<hr_token_bias>,
+    sequence_bias: Vec<hr_token_sequence>,
+    bad_words: Vec<hr_token_sequence>,
+    order: String,
+}
+
+impl Lists {
+    pub fn of(params: &SamplingParams) -> Self {
+        let sequence = |list: &Vec<TokenId>, bias| {
+            let (tokens, count) = ids(list);
+            hr_token_sequence { tokens, count, bias }
+        };
+        let biases = params.logit_bias.iter();
+        let sequences = params.sequence_bias.iter();
+        Lists {
+            logit_bias: biases.map(|&(token, bias)| hr_token_bias { token: token.0, bias }).collect(),
+            sequence_bias: sequences.map(|(tokens, bias)| sequence(tokens, *bias)).collect(),
+            bad_words: params.bad_words.iter().map(|tokens| sequence(tokens, 0.0)).collect(),
+            order: match &params.order {
+                ChainOrder::Custom(steps) => {
+                    steps.iter().map(|step| step.name()).collect::<Vec<_>>().join(",")
+                }
+                ChainOrder::Hf | ChainOrder::Llama => String::new(),
+            },
+        }
+    }
+}
+
+// Numbers, raw pointers and structs of them.
+unsafe impl Versioned for hr_sampler_options {
+    fn set_defaults(&mut self) {
+        // All lists are empty, and so NULL: nothing points to what this function drops.
+        let params = SamplingParams::default();
+        self.lend(&params, &Lists::of(&params));
+    }
+}
 
 impl hr_sampler_options {
     /// The parameters. Relies on the lists being as long as they say.
     pub(super) unsafe fn to_params(self) -> Result<SamplingParams, CallError> {
-        let list = |ids, count, name| Ok::<_, CallError>(unsafe { tokens(ids, count, name)? }.to_vec());
-        let allowed = list(self.allowed_tokens, self.allowed_token_count, "allowed_tokens")?;
-        let biases = unsafe { boundary::slice(self.logit_bias, self.logit_bias_count, "logit_bias")? };
-        let sequence_bias =
-            unsafe { sequences(self.sequence_bias, self.sequence_bias_count, "sequence_bias")? };
-        let bad_words = unsafe { sequences(self.bad_words, self.bad_word_count, "bad_words")? };
-        let above_zero = |number: f32| (number != 0.0).then_some(number);
-        let count = |number: usize| (number > 0).then_some(number);
-        let token = |id: u32| (id != HR_NO_TOKEN).then_some(TokenId(id));
-        Ok(SamplingParams {
-            temperature: self.temperature,
-            dynamic_temperature: self.dynamic_temperature()?,
-            top_k: self.top_k,
-            top_k_ties: self.top_k_ties.get("top_k_ties")?,
-            top_p: self.top_p,
-            min_p: self.min_p,
-            typical_p: self.typical_p,
-            tfs_z: self.tfs_z,
-            tfs_end: self.tfs_end.get("tfs_end")?,
-            epsilon_cutoff: self.epsilon_cutoff,
-            eta_cutoff: self.eta_cutoff,
-            top_a: self.top_a,
-            top_n_sigma: above_zero(self.top_n_sigma),
-            top_h: above_zero(self.top_h),
-            p_less: self.p_less.get("p_less")?,
-            xtc: above_zero(self.xtc_probability)
-                .map(|probability| Xtc { probability, threshold: self.xtc_threshold }),
-            smoothing: above_zero(self.smoothing_factor)
-                .map(|factor| Smoothing { factor, curve: self.smoothing_curve }),
-            mirostat: self.mirostat.get("mirostat")?.map(|version| Mirostat {
-                version,
-                tau: self.mirostat_tau,
-                eta: self.mirostat_eta,
-            }),
-            // NaN does not mean "off": it is kept, and validation refuses it.
-            adaptive_p: (self.adaptive_p_target >= 0.0 || self.adaptive_p_target.is_nan())
-                .then_some(AdaptiveP { target: self.adaptive_p_target, decay: self.adaptive_p_decay }),
-            repetition_penalty: self.repetition_penalty,
-            repetition_window: count(self.repetition_window),
-            frequency_penalty: self.frequency_penalty,
-            presence_penalty: self.presence_penalty,
-            dry: match above_zero(self.dry_multiplier) {
-                None => None,
-                Some(multiplier) => Some(Dry {
-                    multiplier,
-                    base: self.dry_base,
-                    allowed_length: self.dry_allowed_length,
-                    window: count(self.dry_window),
-                    breakers: list(self.dry_breakers, self.dry_breaker_count, "dry_breakers")?,
-                }),
-            },
-            logit_bias: biases.iter().map(|b| (TokenId(b.token), b.bias)).collect(),
-            sequence_bias,
-            bad_words: bad_words.into_iter().map(|(tokens, _)| tokens).collect(),
-            allowed_tokens: (!allowed.is_empty()).then_some(allowed),
-            suppressed_tokens: list(
-                self.suppressed_tokens,
-                self.suppressed_token_count,
-                "suppressed_tokens",
-            )?,
-            begin_suppressed_tokens: list(
-                self.begin_suppressed_tokens,
-                self.begin_suppressed_token_count,
-                "begin_suppressed_tokens",
-            )?,
-            no_repeat_ngram: self.no_repeat_ngram,
-            exponential_decay: above_zero(self.exponential_decay_factor)
-                .map(|factor| ExponentialDecay { start: self.exponential_decay_start, factor }),
-            forced_first: token(self.forced_first),
-            forced_last: token(self.forced_last),
-            end_tokens: list(self.end_tokens, self.end_token_count, "end_tokens")?,
-            min_tokens: self.min_tokens,
-            max_tokens: count(self.max_tokens),
-            watermark: self.watermark()?,
-            order: unsafe { self.order()? },
-            selection: self.selection.get("selection")?,
-            seed: self.seed,
-            completion: self.completion,
-        })
-    }
-
-    fn dynamic_temperature(&self) -> Result<Option<DynamicTemperature>, CallError> {
-        Ok(match self.dynamic_temperature {
-            hr_dynamic_temperature::HR_DYNAMIC_TEMPERATURE_OFF => None,
-            hr_dynamic_temperature::HR_DYNAMIC_TEMPERATURE_POSITION => {
-                Some(DynamicTemperature::Position { total: self.dynamic_temperature_total })
-            }
-            hr_dynamic_temperature::HR_DYNAMIC_TEMPERATURE_ENTROPY => Some(DynamicTemperature::Entropy),
-            hr_dynamic_temperature::HR_DYNAMIC_TEMPERATURE_RANGE => Some(DynamicTemperature::Range {
-                low: self.dynamic_temperature_low,
-                high: self.dynamic_temperature_high,
-                exponent: self.dynamic_temperature_exponent,
-            }),
-            other => return unknown(other.0, "dynamic_temperature", hr_dynamic_temperature::MEMBERS.len()),
-        })
-    }
-
-    fn watermark(&self) -> Result<Option<Watermark>, CallError> {
-        let seeding = match self.watermark {
-            hr_watermark::HR_WATERMARK_OFF => return Ok(None),
-            hr_watermark::HR_WATERMARK_LEFT_HASH => WatermarkSeeding::LeftHash,
-            hr_watermark::HR_WATERMARK_SELF_HASH => {
-                WatermarkSeeding::SelfHash { context_width: self.watermark_context_width }
-            }
-            other => return unknown(other.0, "watermark", hr_watermark::MEMBERS.len()),
-        };
-        Ok(Some(Watermark {
-            greenlist_ratio: self.watermark_ratio,
-            bias: self.watermark_bias,
-            hashing_key: self.watermark_key,
-            seeding,
-        }))
-    }
-
-    /// The order of the steps. Relies on the list of names being text of its length.
-    unsafe fn order(&self) -> Result<ChainOrder, CallError> {
-        let names = unsafe { self.custom_order.get("custom_order")? };
-        match self.order {
-            hr_chain_order::HR_CHAIN_ORDER_HF => return Ok(ChainOrder::Hf),
-            hr_chain_order::HR_CHAIN_ORDER_LLAMA => return Ok(ChainOrder::Llama),
-            hr_chain_order::HR_CHAIN_ORDER_CUSTOM => {}
-            other => return unknown(other.0, "order", hr_chain_order::MEMBERS.len()),
+        let mut params = SamplingParams::default();
+        take_members(&self, &mut params)?;
+        unsafe { take_lists(&self, &mut params)? };
+        for group in GROUPS {
+            unsafe { (group.take)(&self, &mut params)? };
         }
-        let steps: Result<Vec<Step>, CallError> = names
-            .split(',')
-            .map(str::trim)
-            .filter(|name| !name.is_empty())
-            .map(|name| name.parse().map_err(|error| CallError::argument(format!("custom_order: {error}"))))
-            .collect();
-        Ok(ChainOrder::Custom(steps?))
+        Ok(params)
     }
+
+    /// The parameters as the struct of C, whose lists point into the arguments.
+    pub(super) fn of(params: &SamplingParams, lists: &Lists) -> Self {
+        let mut options = Self::defaults();
+        options.lend(params, lists);
+        options
+    }
+
+    fn lend(&mut self, params: &SamplingParams, lists: &Lists) {
+        lend_members(self, params);
+        lend_lists(self, params);
+        GROUPS.iter().for_each(|group| (group.lend)(self, params, lists));
+    }
+}
+
+/// Relies on the list of breakers being as long as it says.
+unsafe fn take_dry(c: &hr_sampler_options, params: &mut SamplingParams) -> Result<(), CallError> {
+    let Some(multiplier) = above_zero(c.dry_multiplier) else { return Ok(()) };
+    let breakers = unsafe { tokens(c.dry_breakers, c.dry_breaker_count, "dry_breakers")? }.to_vec();
+    let window = c.dry_window.take("dry_window")?;
+    let (base, allowed_length) = (c.dry_base, c.dry_allowed_length);
+    params.dry = Some(Dry { multiplier, base, allowed_length, window, breakers });
+    Ok(())
+}
+
+fn lend_dry(c: &mut hr_sampler_options, params: &SamplingParams, _: &Lists) {
+    let Dry { multiplier, base, allowed_length, window, .. } = params.dry.clone().unwrap_or_default();
+    c.dry_multiplier = if params.dry.is_some() { multiplier } else { 0.0 };
+    (c.dry_base, c.dry_allowed_length, c.dry_window) = (base, allowed_length, Member::lend(&window));
+    (c.dry_breakers, c.dry_breaker_count) = ids(params.dry.as_ref().map_or(&[], |dry| &dry.breakers));
+}
+
+unsafe fn take_dynamic_temperature(
+    c: &hr_sampler_options,
+    params: &mut SamplingParams,
+) -> Result<(), CallError> {
+    params.dynamic_temperature = match c.dynamic_temperature {
+        hr_dynamic_temperature::HR_DYNAMIC_TEMPERATURE_OFF => None,
+        hr_dynamic_temperature::HR_DYNAMIC_TEMPERATURE_POSITION => {
+            Some(DynamicTemperature::Position { total: c.dynamic_temperature_total })
+        }
+        hr_dynamic_temperature::HR_DYNAMIC_TEMPERATURE_ENTROPY => Some(DynamicTemperature::Entropy),
+        hr_dynamic_temperature::HR_DYNAMIC_TEMPERATURE_RANGE => Some(DynamicTemperature::Range {
+            low: c.dynamic_temperature_low,
+            high: c.dynamic_temperature_high,
+            exponent: c.dynamic_temperature_exponent,
+        }),
+        other => return unknown(other.0, "dynamic_temperature", hr_dynamic_temperature::MEMBERS.len()),
+    };
+    Ok(())
+}
+
+fn lend_dynamic_temperature(c: &mut hr_sampler_options, params: &SamplingParams, _: &Lists) {
+    (c.dynamic_temperature_low, c.dynamic_temperature_high, c.dynamic_temperature_exponent) = (0.0, 1.0, 1.0);
+    c.dynamic_temperature = match params.dynamic_temperature {
+        None => hr_dynamic_temperature::HR_DYNAMIC_TEMPERATURE_OFF,
+        Some(DynamicTemperature::Position { total }) => {
+            c.dynamic_temperature_total = total;
+            hr_dynamic_temperature::HR_DYNAMIC_TEMPERATURE_POSITION
+        }
+        Some(DynamicTemperature::Entropy) => hr_dynamic_temperature::HR_DYNAMIC_TEMPERATURE_ENTROPY,
+        Some(DynamicTemperature::Range { low, high, exponent }) => {
+            (c.dynamic_temperature_low, c.dynamic_temperature_high) = (low, high);
+            c.dynamic_temperature_exponent = exponent;
+            hr_dynamic_temperature::HR_DYNAMIC_TEMPERATURE_RANGE
+        }
+    };
+}
+
+unsafe fn take_watermark(c: &hr_sampler_options, params: &mut SamplingParams) -> Result<(), CallError> {
+    let seeding = match c.watermark {
+        hr_watermark::HR_WATERMARK_OFF => return Ok(()),
+        hr_watermark::HR_WATERMARK_LEFT_HASH => WatermarkSeeding::LeftHash,
+        hr_watermark::HR_WATERMARK_SELF_HASH => {
+            WatermarkSeeding::SelfHash { context_width: c.watermark_context_width }
+        }
+        other => return unknown(other.0, "watermark", hr_watermark::MEMBERS.len()),
+    };
+    params.watermark = Some(Watermark {
+        greenlist_ratio: c.watermark_ratio,
+        bias: c.watermark_bias,
+        hashing_key: c.watermark_key,
+        seeding,
+    });
+    Ok(())
+}
+
+fn lend_watermark(c: &mut hr_sampler_options, params: &SamplingParams, _: &Lists) {
+    let watermark = params.watermark.clone().unwrap_or_default();
+    (c.watermark_ratio, c.watermark_bias) = (watermark.greenlist_ratio, watermark.bias);
+    c.watermark_key = watermark.hashing_key;
+    c.watermark_context_width = match watermark.seeding {
+        WatermarkSeeding::LeftHash => 4,
+        WatermarkSeeding::SelfHash { context_width } => context_width,
+    };
+    c.watermark = match params.watermark.as_ref().map(|watermark| watermark.seeding) {
+        None => hr_watermark::HR_WATERMARK_OFF,
+        Some(WatermarkSeeding::LeftHash) => hr_watermark::HR_WATERMARK_LEFT_HASH,
+        Some(WatermarkSeeding::SelfHash { .. }) => hr_watermark::HR_WATERMARK_SELF_HASH,
+    };
+}
+
+/// Relies on the list of names being text of its length.
+unsafe fn take_order(c: &hr_sampler_options, params: &mut SamplingParams) -> Result<(), CallError> {
+    let names = unsafe { c.custom_order.get("custom_order")? };
+    params.order = match c.order {
+        hr_chain_order::HR_CHAIN_ORDER_HF => ChainOrder::Hf,
+        hr_chain_order::HR_CHAIN_ORDER_LLAMA => ChainOrder::Llama,
+        hr_chain_order::HR_CHAIN_ORDER_CUSTOM => {
+            let names = names.split(',').map(str::trim).filter(|name| !name.is_empty());
+            let steps: Result<Vec<Step>, String> = names.map(str::parse).collect();
+            let steps = steps.map_err(|error| CallError::argument(format!("custom_order: {error}")));
+            ChainOrder::Custom(steps?)
+        }
+        other => return unknown(other.0, "order", hr_chain_order::MEMBERS.len()),
+    };
+    Ok(())
+}
+
+fn lend_order(c: &mut hr_sampler_options, params: &SamplingParams, lists: &Lists) {
+    let (data, len) = list(lists.order.as_bytes());
+    c.custom_order = hr_text { data: data.cast(), len };
+    c.order = match params.order {
+        ChainOrder::Hf => hr_chain_order::HR_CHAIN_ORDER_HF,
+        ChainOrder::Llama => hr_chain_order::HR_CHAIN_ORDER_LLAMA,
+        ChainOrder::Custom(_) => hr_chain_order::HR_CHAIN_ORDER_CUSTOM,
+    };
 }
 
 /// The sequences and their biases. Relies on the lists being as long as they say.
@@ -165,11 +462,8 @@ unsafe fn sequences(
 
 #[cfg(test)]
 mod tests {
-    use super::super::options::Versioned;
-    use super::super::parameters::{Lists, lend};
-    use super::super::vocab::hr_text;
     use super::*;
-    use crate::sampling::{MirostatVersion, PLess, Selection, TailFreeEnd, Ties};
+    use crate::sampling::MirostatVersion;
 
     #[test]
     fn defaults_are_the_librarys() {
@@ -311,7 +605,7 @@ mod tests {
         };
         assert_eq!(unsafe { options.to_params() }.unwrap(), expected);
         let lists = Lists::of(&expected);
-        assert_eq!(unsafe { lend(&expected, &lists).to_params() }.unwrap(), expected);
+        assert_eq!(unsafe { hr_sampler_options::of(&expected, &lists).to_params() }.unwrap(), expected);
     }
 
     #[test]

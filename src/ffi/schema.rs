@@ -205,7 +205,7 @@ pub struct hr_schema_options {
     /// The effect of "contentEncoding". Default HR_CONTENT_ENCODING_ASSERT.
     pub content_encoding: hr_content_encoding,
     /// The draft of schemas without "$schema". Default HR_DRAFT_UNSPECIFIED.
-    pub draft: hr_draft,
+    pub default_draft: hr_draft,
     /// Documents that "$ref" may name; nothing is ever fetched. Default none.
     pub documents: *const hr_document,
     /// Number of documents.
@@ -286,7 +286,7 @@ impl hr_schema_options {
             .unknown_format(self.unknown_format.get("unknown_format")?)
             .strictness(self.strictness.get("strictness")?)
             .content_encoding(self.content_encoding.get("content_encoding")?)
-            .draft(self.draft.get("draft")?)
+            .default_draft(self.default_draft.get("default_draft")?)
             .fuel(self.fuel)
             .surrounding_whitespace(flag(
                 u64::from(self.surrounding_whitespace),
@@ -354,7 +354,7 @@ mod tests {
             unknown_format: hr_unknown_format(1),
             strictness: hr_strictness(1),
             content_encoding: hr_content_encoding(1),
-            draft: hr_draft(7),
+            default_draft: hr_draft(7),
             documents: &document,
             document_count: 1,
             fuel: 7,
@@ -375,7 +375,7 @@ mod tests {
             .unknown_format(UnknownFormat::Refuse)
             .strictness(Strictness::Lenient)
             .content_encoding(ContentEncoding::Annotate)
-            .draft(Draft::Seven)
+            .default_draft(Draft::Seven)
             .fuel(7)
             .surrounding_whitespace(true)
             .max_string_length(8)

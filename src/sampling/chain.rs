@@ -5,8 +5,8 @@
 
 use super::error::SamplingError;
 use super::params::SamplingParams;
-use super::rules::Value;
 use super::steps::{LLAMA, Step};
+use super::value::Value;
 
 /// Order of the steps.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -52,6 +52,7 @@ pub mod smoothing;
 mod steps;
 pub mod temperature;
 pub mod truncation;
+mod value;
 pub mod watermark;
 
 pub use candidates::Candidates;

@@ -11,10 +11,10 @@
 use super::chain::ChainOrder;
 use super::error::SamplingError;
 use super::rules::{
-    ABOVE_ZERO, ANY, AT_LEAST_ZERO, AdaptiveP, BELOW_ONE, Dry, DynamicTemperature, ExponentialDecay,
-    Mirostat, PENALTY, PLess, Range, SHARE, Selection, Smoothing, TailFreeEnd, Ties, UNIT, Value, Watermark,
-    Xtc,
+    AdaptiveP, Dry, DynamicTemperature, ExponentialDecay, Mirostat, PLess, Selection, Smoothing, TailFreeEnd,
+    Ties, Watermark, Xtc,
 };
+use super::value::{ABOVE_ZERO, ANY, AT_LEAST_ZERO, BELOW_ONE, PENALTY, Range, SHARE, UNIT, Value};
 use crate::vocab::TokenId;
 
 /// A parameter of [`SamplingParams`] by name, for front ends that read it as text.
@@ -187,7 +187,8 @@ parameters! {
     top_n_sigma: [Option<f32>] = None, "N", Special, ABOVE_ZERO;
     /// Keep tokens while their cumulative entropy is at most H times the whole, H in (0, 1].
     top_h: [Option<f32>] = None, "H", Special, SHARE;
-    /// Keep tokens more probable than two draws are to agree: `plain` or `normalised`.
+    /// Keep tokens at least as probable as it is that two draws give the same token: `plain`, or
+    /// `normalised` by the number of tokens.
     p_less: [Option<PLess>] = None, "FORM", Special, ANY;
     /// Exclude top choices: with probability P, drop every token of probability at least T but the
     /// least probable of these.
@@ -209,14 +210,14 @@ parameters! {
     frequency_penalty: [f32] = 0.0, "F", Common, PENALTY;
     /// Subtract A, in [-2, 2], from tokens that stand in the output.
     presence_penalty: [f32] = 0.0, "A", Common, PENALTY;
-    /// DRY, which penalises what would extend a repetition: multiplier, base (1.75), length that is
-    /// free (2), how many of the last tokens are searched (0 for all); behind a `/` tokens that no
-    /// repetition reaches across.
+    /// DRY, which penalises tokens that would extend a repetition: multiplier, base (1.75), length
+    /// up to which repetitions are free (2), and number of the last tokens that are searched (0 for
+    /// all). After a `/` come the tokens that end every repetition.
     dry: [Option<Dry>] = None, "M[:BASE[:LENGTH[:WINDOW]]][/IDS]", Special, ANY;
     /// Add B to the logit of token ID; `-inf` bans it. A token named twice gets the sum.
     logit_bias: [Vec<(TokenId, f32)>] = Vec::new(), "ID=B", Common, ANY;
-    /// Add B to the last token of a sequence (ids with colons between them) when the tokens before
-    /// it have just come.
+    /// Add B to the logit of a sequence's last token where the text so far ends with the tokens
+    /// before it. The ids have colons between them.
     sequence_bias: [Vec<(Vec<TokenId>, f32)>] = Vec::new(), "ID:ID=B", Special, ANY;
     /// Never complete this sequence of tokens (ids with colons between them).
     bad_words: [Vec<Vec<TokenId>>] = Vec::new(), "ID:ID", Special, ANY;
@@ -228,12 +229,12 @@ parameters! {
     begin_suppressed_tokens: [Tokens] = Vec::new(), "ID", Special, ANY;
     /// No N tokens in a row may come twice, in prompt and output; 0 allows all.
     no_repeat_ngram: [usize] = 0, "N", Special, ANY;
-    /// After START tokens, raise the end tokens by their logits' size times FACTOR^(tokens since
-    /// START) − 1. Needs end tokens.
+    /// After START tokens, add |l|·(FACTOR^(tokens since START) − 1) to the logit l of each end
+    /// token. Needs end tokens.
     exponential_decay: [Option<ExponentialDecay>] = None, "START:FACTOR", Special, ANY;
     /// The first token of the output.
     forced_first: [Option<TokenId>] = None, "ID", Special, ANY;
-    /// The last token of an output that reaches its greatest length.
+    /// The token at the last position, `max_tokens` − 1. Outputs that end earlier do without it.
     forced_last: [Option<TokenId>] = None, "ID", Special, ANY;
     /// Tokens that end the output.
     end_tokens: [Tokens] = Vec::new(), "ID", Loop, ANY;

@@ -6,35 +6,11 @@
 //! spelling.
 
 use super::error::SamplingError;
+use super::value::{
+    ABOVE_ZERO, ANY, AT_LEAST_ONE, AT_LEAST_ZERO, Bounds, INSIDE, Range, UNIT, Value, numbers, spelled,
+};
 use crate::vocab::TokenId;
-use std::str::FromStr;
-
-/// Numbers that a parameter takes.
-pub(super) struct Range {
-    holds: fn(f32) -> bool,
-    expected: &'static str,
-}
-
-pub(super) const ANY: Range = Range { holds: |_| true, expected: "a finite number" };
-pub(super) const AT_LEAST_ZERO: Range = Range { holds: |x| x >= 0.0, expected: "a finite number >= 0" };
-pub(super) const ABOVE_ZERO: Range = Range { holds: |x| x > 0.0, expected: "a finite number > 0" };
-pub(super) const AT_LEAST_ONE: Range = Range { holds: |x| x >= 1.0, expected: "a finite number >= 1" };
-pub(super) const UNIT: Range = Range { holds: |x| (0.0..=1.0).contains(&x), expected: "a number in [0, 1]" };
-pub(super) const BELOW_ONE: Range =
-    Range { holds: |x| (0.0..1.0).contains(&x), expected: "a number in [0, 1)" };
-pub(super) const SHARE: Range = Range { holds: |x| x > 0.0 && x <= 1.0, expected: "a number in (0, 1]" };
-pub(super) const INSIDE: Range = Range { holds: |x| x > 0.0 && x < 1.0, expected: "a number in (0, 1)" };
-pub(super) const PENALTY: Range =
-    Range { holds: |x| (-2.0..=2.0).contains(&x), expected: "a number in [-2, 2]" };
-
-impl Range {
-    pub fn check(&self, name: &'static str, value: f32) -> Result<(), SamplingError> {
-        match (self.holds)(value) && value.is_finite() {
-            true => Ok(()),
-            false => Err(SamplingError::parameter(name, value, self.expected)),
-        }
-    }
-}
+use serde_json::Value as Json;
 
 policy! {
     /// The treatment of tokens whose logit equals the k-th largest.
@@ -285,180 +261,7 @@ impl Default for Watermark {
     }
 }
 
-/// A value of a parameter, as text.
-pub(super) trait Value: Sized {
-    /// True for a list, whose members can be given one by one.
-    const IS_LIST: bool = false;
-
-    fn read(text: &str) -> Result<Self, String>;
-
-    fn show(&self) -> String;
-
-    /// Refuses what has no meaning. The range is that of a plain number.
-    fn check(&self, _name: &'static str, _range: &Range) -> Result<(), SamplingError> {
-        Ok(())
-    }
-}
-
-/// Numbers separated by colons: `least` of them at least, as many as `form` names at most.
-fn numbers<T: FromStr>(text: &str, form: &str, least: usize) -> Result<Vec<T>, String> {
-    let expected = || format!("expected {form}");
-    let parts: Vec<&str> = text.split(':').collect();
-    if parts.len() < least || parts.len() > form.split(':').count() {
-        return Err(expected());
-    }
-    parts.into_iter().map(|part| part.parse().map_err(|_| expected())).collect()
-}
-
-impl Value for f32 {
-    fn read(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| "expected a number".to_owned())
-    }
-
-    fn show(&self) -> String {
-        self.to_string()
-    }
-
-    fn check(&self, name: &'static str, range: &Range) -> Result<(), SamplingError> {
-        range.check(name, *self)
-    }
-}
-
-macro_rules! whole_numbers {
-    ($($type:ty),*) => {$(
-        impl Value for $type {
-            fn read(text: &str) -> Result<Self, String> {
-                text.parse().map_err(|_| "expected a whole number".to_owned())
-            }
-
-            fn show(&self) -> String {
-                self.to_string()
-            }
-        }
-    )*};
-}
-whole_numbers!(usize, u32, u64);
-
-macro_rules! spelled {
-    ($($type:ty),*) => {$(
-        impl Value for $type {
-            fn read(text: &str) -> Result<Self, String> {
-                text.parse().map_err(|error: <$type as FromStr>::Err| error.to_string())
-            }
-
-            fn show(&self) -> String {
-                self.to_string()
-            }
-        }
-    )*};
-}
 spelled!(Ties, TailFreeEnd, PLess, Selection);
-
-impl Value for TokenId {
-    fn read(text: &str) -> Result<Self, String> {
-        text.trim().parse().map(TokenId).map_err(|_| "expected the id of a token".to_owned())
-    }
-
-    fn show(&self) -> String {
-        self.0.to_string()
-    }
-}
-
-/// Parameters that are off unless they are given.
-impl<T: Value> Value for Option<T> {
-    const IS_LIST: bool = T::IS_LIST;
-
-    fn read(text: &str) -> Result<Self, String> {
-        match text {
-            "off" => Ok(None),
-            text => T::read(text).map(Some),
-        }
-    }
-
-    fn show(&self) -> String {
-        self.as_ref().map_or("off".to_owned(), T::show)
-    }
-
-    fn check(&self, name: &'static str, range: &Range) -> Result<(), SamplingError> {
-        self.as_ref().map_or(Ok(()), |value| value.check(name, range))
-    }
-}
-
-/// `8`, `8,9`; nothing is the empty list.
-impl<T: Member> Value for Vec<T> {
-    const IS_LIST: bool = true;
-
-    fn read(text: &str) -> Result<Self, String> {
-        text.split(',').filter(|_| !text.is_empty()).map(T::read_member).collect()
-    }
-
-    fn show(&self) -> String {
-        self.iter().map(T::show_member).collect::<Vec<_>>().join(",")
-    }
-
-    fn check(&self, name: &'static str, _: &Range) -> Result<(), SamplingError> {
-        self.iter().try_for_each(|member| member.check_member(name))
-    }
-}
-
-/// A member of a list.
-pub(super) trait Member: Sized {
-    fn read_member(text: &str) -> Result<Self, String>;
-
-    fn show_member(&self) -> String;
-
-    fn check_member(&self, _name: &'static str) -> Result<(), SamplingError> {
-        Ok(())
-    }
-}
-
-impl Member for TokenId {
-    fn read_member(text: &str) -> Result<Self, String> {
-        Self::read(text)
-    }
-
-    fn show_member(&self) -> String {
-        self.show()
-    }
-}
-
-/// A sequence of tokens: `5:3:8`.
-impl Member for Vec<TokenId> {
-    fn read_member(text: &str) -> Result<Self, String> {
-        text.split(':').map(TokenId::read).collect()
-    }
-
-    fn show_member(&self) -> String {
-        self.iter().map(TokenId::show).collect::<Vec<_>>().join(":")
-    }
-
-    fn check_member(&self, name: &'static str) -> Result<(), SamplingError> {
-        match self.is_empty() {
-            true => Err(SamplingError::parameter(name, "[]", "sequences of at least one token")),
-            false => Ok(()),
-        }
-    }
-}
-
-/// A token or a sequence of tokens with a bias: `5=-1.5`, `5:3=-inf`.
-impl<T: Member> Member for (T, f32) {
-    fn read_member(text: &str) -> Result<Self, String> {
-        let read = |(tokens, bias): (&str, &str)| Some((T::read_member(tokens).ok()?, bias.parse().ok()?));
-        text.split_once('=').and_then(read).ok_or_else(|| "expected TOKENS=BIAS, such as 42=-1.5".to_owned())
-    }
-
-    fn show_member(&self) -> String {
-        format!("{}={}", self.0.show_member(), self.1)
-    }
-
-    fn check_member(&self, name: &'static str) -> Result<(), SamplingError> {
-        self.0.check_member(name)?;
-        match self.1.is_nan() || self.1 == f32::INFINITY {
-            true => Err(SamplingError::parameter(name, self.1, "a finite number or -inf")),
-            false => Ok(()),
-        }
-    }
-}
 
 impl Value for DynamicTemperature {
     fn read(text: &str) -> Result<Self, String> {
@@ -627,6 +430,16 @@ impl Value for ExponentialDecay {
 
     fn show(&self) -> String {
         format!("{}:{}", self.start, self.factor)
+    }
+
+    /// A pair `[start, factor]`.
+    fn from_json(json: &Json, _: Bounds) -> Result<Self, String> {
+        let pair = match json.as_array().map(Vec::as_slice) {
+            Some([start, factor]) => start.as_u64().zip(factor.as_f64()),
+            _ => None,
+        };
+        let decay = pair.map(|(start, factor)| ExponentialDecay::new(start as usize, factor as f32));
+        decay.ok_or_else(|| format!("{json} is not a pair [start, factor]"))
     }
 
     fn check(&self, _: &'static str, _: &Range) -> Result<(), SamplingError> {

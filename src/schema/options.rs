@@ -216,7 +216,7 @@ pub struct SchemaOptions {
     /// The effect of a keyword that cannot be enforced.
     pub strictness: Strictness,
     /// The draft of schemas that do not name theirs with `$schema`.
-    pub draft: Draft,
+    pub default_draft: Draft,
     /// The documents that `$ref` may name: their texts by absolute URI. No document is fetched from
     /// anywhere else.
     pub documents: HashMap<String, String>,
@@ -261,7 +261,7 @@ impl Default for SchemaOptions {
             content_encoding: ContentEncoding::default(),
             unknown_format: UnknownFormat::default(),
             strictness: Strictness::default(),
-            draft: Draft::default(),
+            default_draft: Draft::default(),
             documents: HashMap::new(),
             fuel: Self::DEFAULT_FUEL,
             max_string_length: None,
@@ -287,7 +287,7 @@ impl SchemaOptions {
     setter! { content_encoding, ContentEncoding }
     setter! { unknown_format, UnknownFormat }
     setter! { strictness, Strictness }
-    setter! { draft, Draft }
+    setter! { default_draft, Draft }
     setter! { fuel, u64 }
     setter! { max_string_length, Option<u32> }
     setter! { max_items, Option<u32> }

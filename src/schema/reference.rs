@@ -52,7 +52,7 @@ impl References {
         let documents = options.documents.iter();
         let mut references = References {
             documents: documents.map(|(uri, text)| (trim(uri).to_owned(), text.clone())).collect(),
-            default_draft: options.draft,
+            default_draft: options.default_draft,
             resources: HashMap::with_capacity(1),
             by_uri: HashMap::new(),
             anchors: HashMap::new(),

@@ -1,14 +1,13 @@
-//! Formats → grammar.
+//! The grammar of a structural tag's formats.
 //!
-//! Free text inside a tag ends at the first occurrence of the tag's end, by the same automaton that
-//! finds triggers: so an end is read when it is complete, and there is never a choice between text
-//! and marker. A tag's ends are therefore handed down to the format that its content ends with
-//! ([`ending`](super::ending)). Only where text is followed by something else before the end of its
-//! tag, text and what follows it are alternatives at every byte; the text then holds no end of the
-//! tag.
+//! Free text inside a tag ends at the first occurrence of the tag's end. The automaton that finds
+//! triggers finds the ends, too, so that the same bytes are never both text and marker. For this, a
+//! tag's ends are handed down to the format that its content ends with ([`ending`](super::ending)).
+//! In `<a>`, free text, a number, `</a>`, something stands between the text and the end. There the
+//! number may begin at every byte of the text, and the text does not contain `</a>`.
 //!
-//! Text with tags in it is a rule that refers to itself behind each tag. These are tail calls, so
-//! the stack does not grow with the number of tags.
+//! Free text with tags in it is a rule that refers to itself behind each tag. These are tail calls,
+//! so the stack does not grow with the number of tags.
 
 use super::error::{empty, fault, nested};
 use super::format::{Dispatch, Format, SchemaFormat, SeparatedTags, Tag};
@@ -52,15 +51,15 @@ impl TagOptions {
 ///
 /// # Errors
 ///
-/// A schema, pattern or grammar in it has a fault; a tag has no trigger; a trigger has no tag, or
-/// could never be read; free text has no end.
+/// A schema, pattern or grammar in the tag has a fault; a tag has no trigger; a trigger has no tag,
+/// or could never be read; free text has no end.
 pub fn compile(tag: &StructuralTag, options: &TagOptions) -> Result<Grammar, CompileError> {
     compile_with_warnings(tag, options).map(|(grammar, _)| grammar)
 }
 
-/// Makes the grammar of a structural tag, and also returns warnings about the parts of it that have
-/// no effect, or less than they may seem: keywords of its schemas, and triggers that are also an
-/// end of the tag around them.
+/// Makes the grammar of a structural tag, and returns warnings about parts that have no effect or
+/// less than they seem to have. These are keywords of schemas, and triggers that are also an end of
+/// the tag around them.
 ///
 /// ```
 /// use hedgerow::tags::{compile_with_warnings, parse, TagOptions};
@@ -203,7 +202,8 @@ impl Compiler {
         })
     }
 
-    /// Several formats that are elements of one, by their numbers.
+    /// The formats in a list, such as the elements of a sequence. An error names them by their
+    /// numbers.
     pub fn formats<'f>(
         &mut self,
         parts: impl Iterator<Item = (usize, &'f Format)>,
@@ -213,7 +213,7 @@ impl Compiler {
         parts.map(|(i, part)| self.format(part, ends, &format!("{at}/elements/{i}"))).collect()
     }
 
-    /// Tags with a text between them, at least one.
+    /// One tag or more, with a separator between them.
     pub fn separated(&mut self, tags: &SeparatedTags) -> Result<NodeId, CompileError> {
         let tag = self.one_of(&tags.tags)?;
         let separator = self.delimiter(&Marker::Text(tags.separator.clone()));
@@ -237,7 +237,8 @@ impl Compiler {
         }
     }
 
-    /// A marker as a part of the output that delimits others.
+    /// A marker, such as `</think>`. For readers of events it is a part of the output with its own
+    /// role.
     pub fn delimiter(&mut self, marker: &Marker) -> NodeId {
         match self.marker(marker) {
             NodeId::EMPTY => NodeId::EMPTY,
@@ -257,7 +258,7 @@ impl Compiler {
         self.builder.nodes.seq(begin, node)
     }
 
-    /// The marks before a marker that ends so many parts.
+    /// The marks before a marker, which ends the innermost `parts` parts.
     pub fn marks_before(&mut self, parts: usize) -> Vec<MarkId> {
         let mut marks = self.ends(parts);
         marks.push(self.builder.nodes.mark_id(Mark::Begin(Role::Marker)));
@@ -268,7 +269,8 @@ impl Compiler {
         vec![self.builder.nodes.mark_id(Mark::End); parts]
     }
 
-    /// A trigger that ends free text and so many parts, without anything after it.
+    /// A trigger that ends the free text before it and the innermost `parts` parts. Nothing follows
+    /// it.
     pub fn end_trigger(&mut self, end: Marker, parts: usize) -> Trigger {
         let (marks, after) = (self.marks_before(parts), self.after_end(NodeId::EMPTY));
         Trigger { markers: vec![(end.clone(), after)], text: end, marks }
@@ -366,7 +368,7 @@ impl Compiler {
         Ok(self.builder.nodes.seq(begin, content))
     }
 
-    /// A format and one of the ends after it. So many parts end between them.
+    /// A format, and behind it one of the ends. The innermost `parts` parts end between the two.
     pub fn closed(
         &mut self,
         format: &Format,
@@ -384,7 +386,7 @@ impl Compiler {
         closed
     }
 
-    /// One of the tags, at once.
+    /// One of the tags, without text before it.
     fn one_of(&mut self, tags: &[Tag]) -> Result<NodeId, CompileError> {
         let mut spec = UntilSpec { may_end: false, is_empty: true, ..UntilSpec::text() };
         let mut others = Vec::new();
@@ -444,8 +446,8 @@ impl Compiler {
 /// The remedy where one text that is looked for holds another.
 const UNTIL_HELP: &str = "give triggers, excluded texts and ends that do not hold each other";
 
-/// Neighbours that are plain free text become one: of two such texts, none can say where it ends.
-/// Each part has its number.
+/// The parts of a sequence, in which neighbours that are plain free text have become one part:
+/// nothing says where the first of two such texts ends. Each part has its number.
 pub(super) fn merged(parts: &[Format]) -> Vec<(usize, Cow<'_, Format>)> {
     let mut merged: Vec<(usize, Cow<'_, Format>)> = Vec::with_capacity(parts.len());
     for (i, part) in parts.iter().enumerate() {
@@ -460,8 +462,8 @@ pub(super) fn merged(parts: &[Format]) -> Vec<(usize, Cow<'_, Format>)> {
     merged
 }
 
-/// The markers that do not begin with another one: a text ends at the first of them. Empty ones are
-/// left out.
+/// The markers that do not begin with another one of them, without empty ones. The others are never
+/// read, because free text ends as soon as one marker is complete.
 pub(super) fn shortest(markers: &[Marker]) -> Vec<Marker> {
     let mut sorted: Vec<Marker> = markers.iter().filter(|marker| !marker.is_empty()).cloned().collect();
     sorted.sort_unstable_by(|a, b| a.text().cmp(b.text()));
@@ -469,7 +471,7 @@ pub(super) fn shortest(markers: &[Marker]) -> Vec<Marker> {
     sorted
 }
 
-/// Triggers that begin with another one become its markers.
+/// The triggers, of which one that begins with another trigger has become a marker of that one.
 fn grouped(mut triggers: Vec<Trigger>) -> Vec<Trigger> {
     triggers.sort_by(|a, b| a.text.text().cmp(b.text.text()));
     let mut groups: Vec<Trigger> = Vec::with_capacity(triggers.len());

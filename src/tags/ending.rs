@@ -1,9 +1,9 @@
 //! The end of a tag, and the free text before it.
 //!
-//! An end is looked for from the beginning of the free text before it. For `>>`, the output `x>>>`
-//! would hold a tag that ends behind `x>>`, so `x>` is no text of the tag. The text's automaton
-//! searches for the ends. So the ends are handed down through everything that free text may stand
-//! last in: alternatives, repetitions, sequences with parts that may be missing.
+//! A tag ends at the first occurrence of its end. In `x>>>` with the end `>>`, the tag ends behind
+//! `x>>`. The text `x>` is therefore not possible in this tag. The automaton of the free text
+//! searches for the ends, so it must know them. They are handed down to all formats in which free
+//! text may come last: alternatives, repetitions, and sequences whose last parts may be missing.
 
 use super::compile::{Compiler, Ending, Ends, merged, shortest};
 use super::error::fault;
@@ -54,14 +54,14 @@ impl Compiler {
         }
     }
 
-    /// One of the ends. So many parts end before it.
+    /// One of the ends. The innermost `parts` parts end before it.
     fn end_of(&mut self, ends: &[Marker], parts: usize) -> NodeId {
         let ends: Vec<NodeId> = ends.iter().map(|end| self.delimiter(end)).collect();
         let end = self.builder.nodes.alt(&ends);
         (0..parts).fold(end, |end, _| self.after_end(end))
     }
 
-    /// Several times the body, at least once, and one of the ends after it.
+    /// The body once or more, and behind it one of the ends.
     fn rounds_before(
         &mut self,
         body: &Format,
@@ -81,7 +81,7 @@ impl Compiler {
         Ok(self.builder.nodes.seq(before, last))
     }
 
-    /// A sequence and one of the ends after it. Where its last parts may be missing, the ends also
+    /// A sequence, and behind it one of the ends. If its last parts may be missing, an end may also
     /// follow the parts before them.
     fn sequence_before(
         &mut self,
@@ -112,7 +112,7 @@ impl Compiler {
         Ok(self.builder.nodes.sequence(&nodes))
     }
 
-    /// Parts that may be missing, at least one of them, and one of the ends after them.
+    /// One or more of the parts, each of which may be missing, and behind them one of the ends.
     fn some_before(
         &mut self,
         list: &[(usize, std::borrow::Cow<'_, Format>)],
@@ -164,8 +164,8 @@ impl Compiler {
         Ok(self.builder.nodes.alt(&[text, behind]))
     }
 
-    /// Makes the ends triggers of free text. Those that hold a trigger or an excluded text can be
-    /// none. They are returned, and the text holds none of them.
+    /// Adds the ends to the triggers of free text. An end that contains a trigger or an excluded
+    /// text cannot be a trigger. Such ends are returned, and the text contains none of them.
     fn add_ends(&mut self, spec: &mut UntilSpec, ending: Ending<'_>) -> Vec<Marker> {
         spec.marks_at_end = self.ends(ending.parts);
         let others = spec.triggers.len();
@@ -190,8 +190,8 @@ impl Compiler {
         hidden
     }
 
-    /// Free text with tags in it, and one of the ends after it, if there are any. So many parts end
-    /// between them.
+    /// Free text with tags in it, and behind it one of the ends, if there are any. The innermost
+    /// `parts` parts end between the two.
     pub fn triggered(
         &mut self,
         format: &TriggeredTags,
@@ -231,7 +231,7 @@ impl Compiler {
         })
     }
 
-    /// The tags by the triggers that they begin with, and all of them at once.
+    /// The tags grouped by the triggers that they begin with, and the alternatives of all tags.
     fn groups(
         &mut self,
         format: &TriggeredTags,
@@ -275,7 +275,8 @@ impl Compiler {
         Ok((groups, first))
     }
 
-    /// The triggers that are no ends of the tag around them: such an end is read as the end.
+    /// The triggers without those that are also an end of the tag around them: such a text is read
+    /// as the end.
     fn without_ends(
         &mut self,
         format: &TriggeredTags,
@@ -322,8 +323,8 @@ impl Compiler {
     }
 }
 
-/// The ends that free text can come to. One that begins with another end, or holds it, is never
-/// read: the text ends at the other one.
+/// The ends that can be read after free text. An end that contains another one is left out: the
+/// text ends at the other one first.
 fn first_ends(ends: &[Marker]) -> Vec<Marker> {
     let ends = shortest(ends);
     let pattern = |(i, end): (usize, &Marker)| {

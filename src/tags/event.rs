@@ -1,13 +1,13 @@
-//! Events: an output as what it means, instead of as text.
+//! Events, which say what an output means: text, reasoning, calls of tools.
 //!
-//! A reader of events knows for each byte of an output which part it stands in. The [`Fold`] makes
-//! events of that. Joined together, the deltas of one part are its text, however the output was cut
-//! into tokens.
+//! A reader of events knows for each byte of an output which part it belongs to. A [`Fold`] turns
+//! this into events. All deltas of one part, joined, are the part's text, however the output was
+//! divided into tokens.
 
 use crate::grammar::{Mark, Role, ValueSpelling};
 use std::sync::Arc;
 
-/// A piece of news about an output.
+/// One thing that has become known about an output, such as more text or the beginning of a call.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Event {
@@ -88,7 +88,7 @@ pub struct Call {
     pub complete: bool,
 }
 
-/// An output taken apart.
+/// The parts of an output: text, reasoning, calls and tags.
 ///
 /// ```
 /// use hedgerow::tags::{Event, Reply};

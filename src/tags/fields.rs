@@ -1,4 +1,4 @@
-//! The fields of a JSON object, each taken once: what is left over is an error.
+//! The fields of a JSON object. Each is taken once, and a field that is left over is an error.
 
 use super::error::fault;
 use crate::grammar::CompileError;
@@ -114,7 +114,7 @@ impl<'v> Fields<'v> {
         items.iter().enumerate().map(text).collect()
     }
 
-    /// Fails where fields were not taken, unless they are to be ignored.
+    /// Fails if fields were not taken, unless unknown fields are to be ignored.
     pub fn finish(self, ignore: bool) -> Result<(), CompileError> {
         let unknown = self.object.keys().find(|name| !self.taken.contains(&name.as_str()));
         match unknown {

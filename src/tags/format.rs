@@ -27,20 +27,20 @@ pub enum Format {
     },
     /// A text that a pattern matches from its start to its end, in ECMA-262's syntax.
     Regex(String),
-    /// All of them, one after the other.
+    /// These formats, one after the other.
     Sequence(Vec<Format>),
-    /// Any of them.
+    /// One of these formats.
     Or(Vec<Format>),
-    /// The body, several times.
+    /// The body, repeated.
     Repeat {
         /// The body.
         body: Box<Format>,
-        /// At least this often.
+        /// The least number of repetitions.
         min: u32,
-        /// At most this often, or [`UNBOUNDED`](crate::automata::UNBOUNDED).
+        /// The greatest number of repetitions, or [`UNBOUNDED`](crate::automata::UNBOUNDED).
         max: u32,
     },
-    /// A marker, the content, another marker.
+    /// A tag: a marker, the content, another marker.
     Tag(Tag),
     /// Free text with tags in it.
     Triggered(TriggeredTags),
@@ -48,13 +48,13 @@ pub enum Format {
     Separated(SeparatedTags),
     /// Free text in which each occurrence of a pattern is followed by a format.
     Dispatch(Dispatch),
-    /// Exactly one token of a set, or several of them.
+    /// Tokens of a set, one after the other.
     Tokens {
         /// The set.
         tokens: TokenNames,
-        /// At least so many.
+        /// The least number of tokens.
         min: u32,
-        /// At most so many, or [`UNBOUNDED`](crate::automata::UNBOUNDED).
+        /// The greatest number of tokens, or [`UNBOUNDED`](crate::automata::UNBOUNDED).
         max: u32,
     },
     /// A part of the output with a role, for readers of events.
@@ -117,7 +117,7 @@ impl Format {
         }
     }
 
-    /// True for parts of a sequence that may be left out, but for free text, which may be empty.
+    /// True for a part of a sequence that may be left out and is not free text.
     pub(super) fn may_be_missing(&self) -> bool {
         match self {
             Format::Repeat { min: 0, max, .. } => *max > 0 && self.plain_text().is_none(),
@@ -152,7 +152,7 @@ impl Format {
 pub struct TextFormat {
     /// Texts that must not occur.
     pub excludes: Vec<Arc<str>>,
-    /// At most so many characters.
+    /// The greatest number of characters.
     pub max_chars: Option<u32>,
 }
 
@@ -161,9 +161,9 @@ pub struct TextFormat {
 pub struct SchemaFormat {
     /// The schema's text.
     pub schema: Arc<str>,
-    /// Keys may come in any order.
+    /// True if keys may come in any order.
     pub any_order: bool,
-    /// At most so many bytes of whitespace in a row.
+    /// The greatest number of bytes of whitespace in a row.
     pub max_whitespace: Option<u32>,
     /// The punctuation of the outermost object, if it is not JSON's.
     pub arguments: Option<Arc<ArgumentStyle>>,
@@ -196,9 +196,9 @@ pub struct TriggeredTags {
     pub tags: Vec<Tag>,
     /// Texts or tokens that the free text must not hold.
     pub excludes: Vec<Marker>,
-    /// A tag comes first, before any text.
+    /// True if a tag must come first, before any text.
     pub at_least_one: bool,
-    /// Nothing follows the first tag.
+    /// True if nothing may follow the first tag.
     pub stop_after_first: bool,
 }
 
@@ -209,9 +209,9 @@ pub struct SeparatedTags {
     pub tags: Vec<Tag>,
     /// The text between two tags.
     pub separator: Arc<str>,
-    /// At least one tag.
+    /// True if there must be a tag.
     pub at_least_one: bool,
-    /// At most one tag.
+    /// True if there may be no second tag.
     pub stop_after_first: bool,
 }
 
@@ -222,6 +222,6 @@ pub struct Dispatch {
     pub rules: Vec<(Marker, Format)>,
     /// Texts or tokens that the free text must not hold.
     pub excludes: Vec<Marker>,
-    /// After what followed a pattern, free text goes on.
+    /// True if free text goes on after the format that followed a pattern.
     pub looped: bool,
 }

@@ -1,8 +1,8 @@
-//! JSON → formats: XGrammar's structural tags in their new and their older form, and the envelopes
+//! The formats of a structural tag in JSON: XGrammar's new and its older form, and the envelopes
 //! that servers wrap them in.
 //!
-//! A field that no format has is an error that names the nearest one. Where the input says
-//! `"compat": "xgrammar"` it is ignored, as XGrammar does.
+//! A field that no format has is an error, which names the nearest field that there is. In an input
+//! with `"compat": "xgrammar"` such a field is ignored, as XGrammar does.
 
 use super::error::fault;
 use super::fields::{Fields, kind};
@@ -18,7 +18,8 @@ use std::sync::Arc;
 pub struct StructuralTag {
     /// All of the output.
     pub format: Format,
-    /// Readings that are those of XGrammar where it is looser than its documentation says.
+    /// True if the input is read as XGrammar reads it where XGrammar is looser than its
+    /// documentation.
     pub is_loose: bool,
 }
 
@@ -429,7 +430,7 @@ impl Reader {
         }))
     }
 
-    /// Texts, or tokens, that free text must not hold.
+    /// Texts or tokens that free text must not contain.
     fn excludes(&mut self, fields: &mut Fields<'_>, of_tokens: bool) -> Result<Vec<Marker>, CompileError> {
         Ok(match of_tokens {
             true => self.tokens(fields, "exclude_tokens")?.into_iter().map(Marker::Token).collect(),
@@ -465,7 +466,7 @@ impl Reader {
     }
 }
 
-/// The role of a part, as its `role` and `name` say.
+/// The role of a part, by its fields `role` and `name`.
 fn role(fields: &mut Fields<'_>) -> Result<Option<Role>, CompileError> {
     let name: Option<Arc<str>> = fields.text("name")?.map(Arc::from);
     let Some(role) = fields.text("role")? else {
@@ -491,7 +492,7 @@ fn role(fields: &mut Fields<'_>) -> Result<Option<Role>, CompileError> {
 }
 
 /// The content of a tag as a part with the tag's role. The content of a call is its arguments,
-/// unless parts of it say that they are.
+/// unless a part of it has the role of arguments.
 fn tag_content(fields: &mut Fields<'_>, content: Format) -> Result<Format, CompileError> {
     let Some(role) = role(fields)? else { return Ok(content) };
     if matches!(role, Role::Call { .. }) && !content.has_marks() {
@@ -504,7 +505,7 @@ fn tag_content(fields: &mut Fields<'_>, content: Format) -> Result<Format, Compi
     Ok(content.marked(role))
 }
 
-/// The type of a format that does not say it.
+/// The type of a format without the field `type`, by its other fields.
 fn implied(fields: &Fields<'_>) -> Option<&'static str> {
     let table = [
         ("begin", "tag"),
@@ -542,7 +543,7 @@ fn not_empty(fields: &mut Fields<'_>, name: &'static str) -> Result<String, Comp
     }
 }
 
-/// Refuses `max_tokens`: how a text is cut into tokens is nothing that a grammar can say.
+/// Refuses `max_tokens`: a grammar does not know how a text is divided into tokens.
 fn unmetered(fields: &mut Fields<'_>) -> Result<(), CompileError> {
     match fields.count("max_tokens")? {
         None => Ok(()),

@@ -51,9 +51,9 @@ pub(super) struct ReasoningMarkers {
 pub(super) struct TextMarkers {
     pub begin: Arc<str>,
     pub end: Arc<str>,
-    /// Calls may follow text.
+    /// True if calls may follow text.
     pub before_calls: bool,
-    /// Texts that the text must not hold.
+    /// Texts that the answer's text must not contain.
     pub excludes: Vec<Arc<str>>,
 }
 
@@ -62,18 +62,17 @@ pub(super) struct TextMarkers {
 pub(super) struct CallMarkers {
     /// The text that begins calls wherever it occurs in free text.
     pub trigger: Arc<str>,
-    /// The texts before the first call and after the last one.
+    /// The text before the first call and the text after the last one.
     pub section: [Arc<str>; 2],
     /// The text between two calls.
     pub separator: Arc<str>,
-    /// The calls' own spellings. The first is what chat templates write; models also write the
-    /// others.
+    /// The spellings of one call. Chat templates write the first one; models write the others, too.
     pub calls: Vec<CallTemplate>,
     /// A pattern of ids.
     pub id: Option<String>,
     /// The number of the first call.
     pub first_index: u32,
-    /// One answer may have several calls.
+    /// True if one answer may have several calls.
     pub parallel: bool,
     /// The spelling of arguments; `None` for JSON.
     pub arguments: Option<Arc<ArgumentStyle>>,
@@ -107,7 +106,7 @@ impl Preset {
     ///
     /// # Errors
     ///
-    /// There is none; the message names the nearest one.
+    /// There is no such preset. The message names the nearest one.
     pub fn named(name: &str) -> Result<Preset, CompileError> {
         let names = || Preset::all().iter().map(Preset::name);
         match Preset::all().iter().find(|preset| preset.name() == name) {
@@ -144,7 +143,7 @@ impl Preset {
     }
 
     /// True if the format was compared with a model's own chat template or with its reference
-    /// implementation. A preset that was not is never chosen by itself.
+    /// implementation. Other presets are used only if a caller names them.
     pub fn is_verified(&self) -> bool {
         self.0.verified.is_ok()
     }
@@ -235,7 +234,8 @@ fn write_arguments(style: &ArgumentStyle, arguments: &Map<String, Value>) -> Str
     out
 }
 
-/// JSON with a space after `,` and `:`, as chat templates write it, with these words.
+/// JSON with a space after `,` and `:`, as chat templates write it. `words` are the spellings of
+/// `null`, `true` and `false`.
 fn spaced(value: &Value, words: Words) -> String {
     let [null, no, yes] = match words {
         Words::Json => ["null", "false", "true"],

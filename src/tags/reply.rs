@@ -1,12 +1,12 @@
 //! The reply to a request with tools, as a tree of formats.
 //!
-//! A reply is reasoning, then text, then calls; a preset says by which markers they are told apart.
-//! For example, `auto` with the preset `hermes` is free text until `<tool_call>`. The rest of a
-//! call follows this trigger, then further calls, and nothing else. So a call that has begun is
-//! always completed, and text cannot hold a call that is none.
+//! A reply is reasoning, then text, then calls. A preset has the markers between them. For example,
+//! `auto` with the preset `hermes` is free text until `<tool_call>`. After this trigger comes the
+//! rest of a call, then further calls, and nothing else. So a call that has begun is always
+//! completed, and the text never contains something that only looks like a call.
 //!
-//! All calls of one place share one set of literals: the texts from the last trigger to the end of
-//! a tool's name. 500 tools are one sorted set there, and not 500 alternatives.
+//! The calls that may come at one place share a set of literals: the texts from the last trigger to
+//! the end of a tool's name. 500 tools are one sorted set there, and not 500 alternatives.
 
 use super::call_template::{CallTemplate, Piece};
 use super::compile::{TagOptions, compile_with_warnings};
@@ -23,8 +23,8 @@ use std::sync::Arc;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub enum Reasoning {
-    /// The reply goes on where the prompt ends. If the prompt has begun to reason, the reply first
-    /// ends that. If it has not, the model may reason.
+    /// The reply continues the prompt. If the prompt ends inside reasoning, the reply begins with
+    /// the rest of the reasoning. Otherwise the model may reason.
     #[default]
     AsPrompt,
     /// The model does not reason. Reasoning that the prompt has begun ends at once.
@@ -33,7 +33,7 @@ pub enum Reasoning {
     Require,
 }
 
-/// The end of a prompt, as far as reasoning goes.
+/// The state of reasoning at the end of a prompt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Begun {
     Nothing,
@@ -285,7 +285,7 @@ impl Reply<'_> {
         })
     }
 
-    /// The texts that the text of an answer must not hold.
+    /// The texts that the text of an answer must not contain.
     fn excludes(&self, trigger: bool) -> Vec<Arc<str>> {
         let mut excludes = self.preset.text.excludes.clone();
         if let Some(markers) = &self.preset.reasoning {
@@ -360,7 +360,7 @@ impl Reply<'_> {
         Ok(Format::Sequence(parts))
     }
 
-    /// A place or text that is the same for all tools.
+    /// A piece of a call that is the same for all tools.
     fn shared(&self, piece: &Piece) -> Format {
         match piece {
             Piece::Text(text) => Format::Const(text.clone()),
@@ -422,7 +422,7 @@ fn blank_lines() -> Format {
     Format::Regex("\\n{0,2}".to_owned()).marked(Role::Marker)
 }
 
-/// Fails if the name would end at an earlier place than it should.
+/// Fails if the text behind a name occurs inside the name, which would then end too early.
 fn check_marker(tool: &Tool, marker: &str) -> Result<(), CompileError> {
     match format!("{}{marker}", tool.name()).find(marker) {
         Some(at) if at < tool.name().len() => {

@@ -43,7 +43,7 @@ static void beams(const hr_model *model) {
     options.max_tokens = 6;
     options.strategy = HR_STRATEGY_BEAM;
     options.width = 3;
-    options.outputs = 2;
+    options.completions = 2;
     CHECK(hr_generate(model, "Name a city.", 12, &options, &generation, NULL) == HR_OK);
     CHECK(hr_generation_count(generation) == 2);
     CHECK(hr_generation_score(generation, 0, &first) && hr_generation_score(generation, 1, &second));
@@ -63,8 +63,8 @@ static void beams(const hr_model *model) {
     FAILS(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, "do not go together");
     hr_generation_options_init(&options);
     options.guidance = 2;
-    options.heal_prompt = 1;
-    FAILS(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, "heal_prompt");
+    options.healing = 1;
+    FAILS(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, "healing");
     CHECK(generation == NULL);
 }
 

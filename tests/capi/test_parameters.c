@@ -53,7 +53,7 @@ static void test_openai(void) {
     CHECK(options.temperature == 0 && options.logit_bias_count == 1 && options.logit_bias[0].token == 1);
     CHECK(hr_sampler_new(&options, &sampler, NULL) == HR_OK);
     CHECK(hr_sampler_sample_f32(sampler, logits, 3, NULL, 0, &token, NULL, NULL) == HR_OK && token == 1);
-    CHECK(hr_parameters_has_seed(parameters) && hr_parameters_outputs(parameters) == 2);
+    CHECK(hr_parameters_has_seed(parameters) && hr_parameters_completions(parameters) == 2);
     CHECK(hr_parameters_logprobs(parameters, &count) && count == 3 && hr_parameters_logprobs(parameters, NULL));
     CHECK(hr_parameters_text_count(parameters, HR_PARAMETER_TEXTS_STOP) == 2);
     CHECK(hr_parameters_text(parameters, HR_PARAMETER_TEXTS_STOP, 1, &text) && is_text(text, "x"));
@@ -114,7 +114,7 @@ static void test_faults(void) {
     CHECK(hr_parameters_get_sampler_options(parameters, &options, NULL) == HR_ERROR_INVALID_ARGUMENT);
     hr_parameters_free(parameters);
     hr_parameters_free(NULL);
-    CHECK(!hr_parameters_has_seed(NULL) && hr_parameters_outputs(NULL) == 0 && !hr_parameters_logprobs(NULL, NULL));
+    CHECK(!hr_parameters_has_seed(NULL) && hr_parameters_completions(NULL) == 0 && !hr_parameters_logprobs(NULL, NULL));
     CHECK(hr_parameters_text_count(NULL, HR_PARAMETER_TEXTS_STOP) == 0);
     CHECK(!hr_parameters_text(NULL, HR_PARAMETER_TEXTS_STOP, 0, &text) && !hr_parameters_response_format(NULL, &text));
 }

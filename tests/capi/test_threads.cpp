@@ -201,7 +201,7 @@ int main() {
         HR_PARAMETER_API_OPEN_AI,
         R"({"model": "m", "temperature": 0, "n": 2, "stop": "END", "logprobs": true, "response_format": {"type": "json_object"}})");
     hedgerow::Sampler greedy(parameters.sampler_options());
-    if (greedy.sample({0.5f, 2.0f, 1.0f}).token != 1 || parameters.outputs() != 2 || parameters.has_seed()
+    if (greedy.sample({0.5f, 2.0f, 1.0f}).token != 1 || parameters.completions() != 2 || parameters.has_seed()
         || parameters.texts(HR_PARAMETER_TEXTS_STOP) != std::vector<std::string>{"END"} || parameters.logprobs() != 0
         || parameters.response_format() != R"({"type":"json_object"})") {
         std::fprintf(stderr, "parameters say something else\n");

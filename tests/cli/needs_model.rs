@@ -124,7 +124,7 @@ fn several_outputs_share_the_prompt() {
         "Once upon a time",
         "--max-tokens",
         "5",
-        "--n",
+        "--completions",
         "3",
         "--json=pretty",
     ]);

@@ -47,7 +47,7 @@ def generate(program, options, runs, seed, question, begun):
         json.dump(messages, file)
         file.flush()
         command = [program, "generate", "--model", MODEL, "--messages", file.name, "--tool-format", "hermes"]
-        command += ["--temperature", "1.2", "--seed", str(seed), "--n", str(runs), "--max-tokens", "220"]
+        command += ["--temperature", "1.2", "--seed", str(seed), "--completions", str(runs), "--max-tokens", "220"]
         command += ["--json", "--quiet", *options]
         done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
     if done.returncode not in (0, 1) or not done.stdout:

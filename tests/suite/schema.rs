@@ -441,7 +441,7 @@ fn formats_and_encodings() {
 
 #[test]
 fn drafts() {
-    let of = |draft| SchemaOptions::default().draft(draft);
+    let of = |draft| SchemaOptions::default().default_draft(draft);
     let exclusive = r#"{"type":"integer","minimum":3,"exclusiveMinimum":true,"const":4}"#;
     check_with(&of(Draft::Four), exclusive, &["4", "5"], &["3"]);
     check(exclusive, &["4"], &["3", "5"]);

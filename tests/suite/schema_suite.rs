@@ -207,7 +207,7 @@ fn all_drafts(root: &Path) {
     let mut wrong = Vec::new();
     let (mut present, mut met) = (BTreeSet::new(), BTreeSet::new());
     for (draft, version) in DRAFTS {
-        let options = base.clone().draft(version);
+        let options = base.clone().default_draft(version);
         let mut score = Score::default();
         let dir = root.join("tests").join(draft);
         // The required tests take `format` and `contentEncoding` as annotations; the optional ones

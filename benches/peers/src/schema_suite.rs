@@ -118,7 +118,7 @@ pub fn run(
                 continue;
             }
             let mut asserting = options.clone();
-            asserting.schema = asserting.schema.draft(version);
+            asserting.schema = asserting.schema.default_draft(version);
             let mut annotating = asserting.clone();
             annotating.schema =
                 annotating.schema.format(FormatPolicy::Annotate).content_encoding(ContentEncoding::Annotate);

@@ -162,7 +162,8 @@ impl Grammar {
     /// - `format` and `content_encoding`: "assert" or "annotate" (without effect).
     /// - `unknown_format`: "warn" or "refuse".
     /// - `strictness`: "strict", or "lenient" (what cannot be enforced is dropped with a warning).
-    /// - `draft` of schemas without `$schema`: "unspecified", "4", "6", "7", "2019-09", "2020-12".
+    /// - `default_draft` of schemas without `$schema`: "unspecified", "4", "6", "7", "2019-09",
+    ///   "2020-12".
     /// - `documents`: schemas that `$ref` may name, by URI.
     /// - `fuel`: steps that combining the schema's parts may take.
     /// - `surrounding_whitespace`: False or True, around the whole text.
@@ -176,7 +177,7 @@ impl Grammar {
         text_signature = "(schema, *, key_order='declared', whitespace='flexible', separators=None, indent=None, \
             whitespace_pattern=None, additional_properties='as-schema', escapes='free-strings', \
             unique_keys='enforced', numbers='canonical', format='assert', content_encoding='assert', \
-            unknown_format='warn', strictness='strict', draft='unspecified', documents=None, fuel=250000, \
+            unknown_format='warn', strictness='strict', default_draft='unspecified', documents=None, fuel=250000, \
             surrounding_whitespace=False, max_string_length=None, max_items=None, max_digits=None)"
     )]
     fn json_schema(

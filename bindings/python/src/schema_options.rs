@@ -166,7 +166,7 @@ policies! {
     content_encoding,
     unknown_format,
     strictness,
-    draft,
+    default_draft,
 }
 
 impl SchemaArguments {

@@ -150,7 +150,7 @@ def test_watermarks() -> None:
             "openai",
             {"model": "m", "temperature": 0.2, "top_p": 0.9, "stop": "END", "seed": 3, "n": 2},
             {"temperature": "0.2", "top_p": "0.9", "seed": "3"},
-            {"stop": ["END"], "seed": 3, "n": 2, "passed_over": ["model"]},
+            {"stop": ["END"], "seed": 3, "completions": 2, "passed_over": ["model"]},
         ),
         (
             "openai",
@@ -158,7 +158,7 @@ def test_watermarks() -> None:
             {},
             {"response_format": {"type": "json_object"}, "logprobs": 4, "beams": None},
         ),
-        ("anthropic", {"top_k": 5, "max_tokens": 9}, {"top_k": "5", "max_tokens": "9"}, {"n": 1}),
+        ("anthropic", {"top_k": 5, "max_tokens": 9}, {"top_k": "5", "max_tokens": "9"}, {"completions": 1}),
         (
             "hugging-face",
             {"num_beams": 4, "length_penalty": 2.0},

@@ -76,7 +76,7 @@ pub(super) struct Args {
     min_tokens: usize,
     /// A token that ends the output, beside those of the vocabulary (repeat the option)
     #[arg(long, value_name = "ID")]
-    stop_token: Vec<u32>,
+    stop_tokens: Vec<u32>,
     #[command(flatten)]
     constraint: ConstraintArgs,
     /// The output so far as the constraint sees it
@@ -118,18 +118,18 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
     for (option, ids) in [
         ("--prompt-ids", &args.prompt_ids),
         ("--output-ids", &args.output_ids),
-        ("--stop-token", &args.stop_token),
+        ("--stop-tokens", &args.stop_tokens),
     ] {
         named.extend(ids.iter().map(|&id| (option.to_owned(), TokenId(id))));
     }
     check_tokens(named, row.len(), &format!("the row has {} logits", row.len()))?;
     let mut params = chosen.params;
     let vocabulary = args.vocab.as_deref().map(|path| fitted(path, row.len())).transpose()?;
-    params.end_tokens = args.stop_token.iter().copied().map(TokenId).collect();
+    params.end_tokens = args.stop_tokens.iter().copied().map(TokenId).collect();
     params.end_tokens.extend(vocabulary.iter().flat_map(|vocabulary| vocabulary.eos()));
     if args.min_tokens > 0 && params.end_tokens.is_empty() {
         return Err(CommandError::usage("--min-tokens holds back end tokens, but none are known")
-            .help("name them with --stop-token, or give a vocabulary that has them with --vocab"));
+            .help("name them with --stop-tokens, or give a vocabulary that has them with --vocab"));
     }
     let mut mask = None;
     if let (Some(grammar), Some(vocabulary)) = (&grammar, &vocabulary) {

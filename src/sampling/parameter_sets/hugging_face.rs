@@ -7,10 +7,9 @@
 //!
 //! Source: documentation of `transformers.GenerationConfig`.
 
-use super::{Beams, EarlyStopping, Fields, NotRead, ParameterSet};
-use crate::sampling::{ExponentialDecay, SamplingError, Watermark, WatermarkSeeding};
-use crate::vocab::TokenId;
-use serde_json::Value;
+use super::row::{ANY, Row, rows};
+use super::{Beams, EarlyStopping, Fields, Json, NotRead, ParameterSet};
+use crate::sampling::{SamplingError, SamplingParams, Watermark, WatermarkSeeding};
 
 const HARMLESS: &[&str] = &[
     "_from_model_config",
@@ -65,6 +64,36 @@ const UNSUPPORTED: &[(&str, f64)] = &[
     ("dola_layers", f64::NAN),
 ];
 
+/// Fields of drawing tokens, which need `do_sample`.
+const DRAWING: &[Row] = rows! {
+    "temperature" => temperature, 0.0, ANY;
+    "top_k" => top_k, 0.0, ANY;
+    "top_p" => top_p, 0.0, 1.0;
+    "min_p" => min_p, 0.0, 1.0;
+    "typical_p" => typical_p, 0.0, 1.0;
+    "epsilon_cutoff" => epsilon_cutoff, 0.0, 1.0;
+    "eta_cutoff" => eta_cutoff, 0.0, 1.0;
+    "top_h" => top_h, 0.0, 1.0;
+};
+
+/// Fields that act without `do_sample`, too.
+const ALWAYS: &[Row] = rows! {
+    "repetition_penalty" => repetition_penalty, 0.0, ANY;
+    "no_repeat_ngram_size" => no_repeat_ngram, 0.0, ANY;
+    "suppress_tokens" => suppressed_tokens;
+    "begin_suppress_tokens" => begin_suppressed_tokens;
+    "forced_bos_token_id" => forced_first;
+    "forced_eos_token_id" => forced_last;
+    "bad_words_ids" => bad_words;
+    "sequence_bias" => sequence_bias;
+    "exponential_decay_length_penalty" => exponential_decay;
+    "max_new_tokens" => max_tokens, 1.0, ANY;
+    "min_new_tokens" => min_tokens, 0.0, ANY;
+};
+
+/// The `top_k` of the library where a file has none. Files that it writes have it always.
+const TOP_K: usize = 50;
+
 pub(super) fn read(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<NotRead, SamplingError> {
     for &(name, neutral) in UNSUPPORTED {
         match fields.take(name) {
@@ -74,18 +103,20 @@ pub(super) fn read(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<No
             _ => {}
         }
     }
-    let draws = sampling(fields, set)?;
-    tokens(fields, set)?;
-    lengths(fields, set)?;
+    let draws = drawing(fields, set)?;
+    fields.read(ALWAYS, &mut set.sampling)?;
+    if let Some(ends) = fields.take("eos_token_id") {
+        set.sampling.end_tokens = fields.tokens("eos_token_id", ends)?;
+    }
     beams(fields, set)?;
     set.stop = fields.strings("stop_strings")?;
-    set.n = fields.integer("num_return_sequences", 1, u64::MAX)?.unwrap_or(1);
+    set.completions = fields.value("num_return_sequences", 1.0, ANY)?.unwrap_or(1);
     if draws && set.beams.is_some() {
         let reason = "conflicts with `do_sample`, which is true: beam search draws no tokens here; \
                       remove one of them";
         return Err(fields.fault("num_beams", reason));
     }
-    if !draws && set.beams.is_none() && set.n > 1 {
+    if !draws && set.beams.is_none() && set.completions > 1 {
         let reason = "conflicts with `do_sample`, which is not true: greedy outputs are all the same; \
                       set it to true, or remove this field";
         return Err(fields.fault("num_return_sequences", reason));
@@ -94,115 +125,36 @@ pub(super) fn read(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<No
     Ok(NotRead { harmless: HARMLESS, telling: TELLING })
 }
 
-/// Reads the fields about drawing tokens; true if tokens are drawn.
-fn sampling(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<bool, SamplingError> {
-    let p = &mut set.sampling;
-    let sample = fields.flag("do_sample")?.unwrap_or(false);
-    let temperature = fields.number("temperature", 0.0, f64::INFINITY)?;
-    let top_k = fields.integer("top_k", 0, u64::MAX)?;
-    let mut distribution = [
-        ("top_p", fields.number("top_p", 0.0, 1.0)?, 1.0, &mut p.top_p),
-        ("min_p", fields.number("min_p", 0.0, 1.0)?, 0.0, &mut p.min_p),
-        ("typical_p", fields.number("typical_p", 0.0, 1.0)?, 1.0, &mut p.typical_p),
-        ("epsilon_cutoff", fields.number("epsilon_cutoff", 0.0, 1.0)?, 0.0, &mut p.epsilon_cutoff),
-        ("eta_cutoff", fields.number("eta_cutoff", 0.0, 1.0)?, 0.0, &mut p.eta_cutoff),
-    ];
-    let top_h = fields.number("top_h", 0.0, 1.0)?;
-    if sample {
-        for (_, given, off, value) in &mut distribution {
-            **value = given.unwrap_or(*off);
-        }
-        p.temperature = temperature.unwrap_or(1.0);
-        p.top_k = top_k.unwrap_or(50);
-        p.top_h = top_h;
+/// Reads the fields of drawing tokens; true if tokens are drawn.
+fn drawing(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<bool, SamplingError> {
+    let plain = SamplingParams::default().top_k(TOP_K);
+    if fields.flag("do_sample")?.unwrap_or(false) {
+        set.sampling = plain;
+        fields.read(DRAWING, &mut set.sampling)?;
         return Ok(true);
     }
-    let truncates =
-        distribution.iter().map(|(name, given, off, _)| (*name, given.is_some_and(|x| x != *off)));
-    let others = [
-        ("temperature", temperature.is_some_and(|t| t != 1.0 && t != 0.0)),
-        // 50 is the library's own default and is written out by it.
-        ("top_k", top_k.is_some_and(|k| k > 1 && k != 50)),
-        ("top_h", top_h.is_some()),
-    ];
-    fields.void.extend(truncates.chain(others).filter(|(_, is_set)| *is_set).map(|(name, _)| name));
-    p.temperature = 0.0;
+    for row in DRAWING {
+        let mut read = plain.clone();
+        fields.read(std::slice::from_ref(row), &mut read)?;
+        // Greedy, as it is without `do_sample`.
+        let is_greedy = read.temperature == 0.0 || read.top_k <= 1;
+        if read != plain && !is_greedy {
+            fields.void.push(row.field);
+        }
+    }
+    set.sampling.temperature = 0.0;
     Ok(false)
 }
 
-fn tokens(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<(), SamplingError> {
-    let p = &mut set.sampling;
-    p.repetition_penalty = fields.number("repetition_penalty", 0.0, f64::INFINITY)?.unwrap_or(1.0);
-    p.no_repeat_ngram = fields.integer("no_repeat_ngram_size", 0, u64::MAX)?.unwrap_or(0);
-    p.end_tokens = fields.tokens("eos_token_id")?.unwrap_or_default();
-    p.suppressed_tokens = fields.only_tokens("suppress_tokens")?.unwrap_or_default();
-    p.begin_suppressed_tokens = fields.only_tokens("begin_suppress_tokens")?.unwrap_or_default();
-    p.forced_first = first(fields, "forced_bos_token_id")?;
-    p.forced_last = first(fields, "forced_eos_token_id")?;
-    if let Some(value) = fields.take("bad_words_ids") {
-        p.bad_words = value
-            .as_array()
-            .ok_or_else(|| fields.fault("bad_words_ids", format!("{value} is not a list of lists")))?
-            .iter()
-            .map(|word| fields.token_array("bad_words_ids", word))
-            .collect::<Result<_, _>>()?;
-    }
-    if let Some(value) = fields.take("sequence_bias") {
-        let pairs: Option<Vec<(&Value, f32)>> = value.as_array().and_then(|items| {
-            items
-                .iter()
-                .map(|item| match item.as_array().map(Vec::as_slice) {
-                    Some([ids, bias]) => bias.as_f64().map(|bias| (ids, bias as f32)),
-                    _ => None,
-                })
-                .collect()
-        });
-        let pairs =
-            pairs.ok_or_else(|| fields.fault("sequence_bias", "not a list of [token ids, number] pairs"))?;
-        p.sequence_bias = pairs
-            .into_iter()
-            .map(|(ids, bias)| Ok((fields.token_array("sequence_bias", ids)?, bias)))
-            .collect::<Result<_, SamplingError>>()?;
-    }
-    if let Some(value) = fields.take("exponential_decay_length_penalty") {
-        p.exponential_decay = match value.as_array().map(Vec::as_slice) {
-            Some([start, factor]) => start
-                .as_u64()
-                .zip(factor.as_f64())
-                .map(|(start, factor)| ExponentialDecay { start: start as usize, factor: factor as f32 }),
-            _ => None,
-        };
-        if p.exponential_decay.is_none() {
-            return Err(fields.fault("exponential_decay_length_penalty", "not a pair [start, factor]"));
-        }
-    }
-    Ok(())
-}
-
-fn first(fields: &mut Fields<'_>, name: &'static str) -> Result<Option<TokenId>, SamplingError> {
-    match fields.tokens(name)?.as_deref() {
-        None | Some([]) => Ok(None),
-        Some([only]) => Ok(Some(*only)),
-        Some(_) => Err(fields.fault(name, "several tokens; only one can be forced")),
-    }
-}
-
-fn lengths(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<(), SamplingError> {
-    let p = &mut set.sampling;
-    p.max_tokens = fields.integer("max_new_tokens", 1, u64::MAX)?;
-    p.min_tokens = fields.integer("min_new_tokens", 0, u64::MAX)?.unwrap_or(0);
-    Ok(())
-}
-
 fn beams(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<(), SamplingError> {
-    let beams = fields.integer("num_beams", 1, u64::MAX)?.unwrap_or(1);
-    let groups = fields.integer("num_beam_groups", 1, u64::MAX)?.unwrap_or(1);
-    let diversity_penalty = fields.number("diversity_penalty", 0.0, f64::INFINITY)?.unwrap_or(0.0);
-    let length_penalty = fields.number("length_penalty", f64::MIN, f64::MAX)?.unwrap_or(1.0);
+    let beams: usize = fields.value("num_beams", 1.0, ANY)?.unwrap_or(1);
+    let groups: usize = fields.value("num_beam_groups", 1.0, ANY)?.unwrap_or(1);
+    let diversity_penalty = fields.value("diversity_penalty", 0.0, ANY)?.unwrap_or(0.0);
+    let length_penalty = fields.value("length_penalty", f64::MIN, f64::MAX)?.unwrap_or(1.0);
     let early_stopping = match fields.take("early_stopping") {
-        None | Some(Value::Bool(false)) => EarlyStopping::Heuristic,
-        Some(Value::Bool(true)) => EarlyStopping::Full,
-        Some(Value::String(s)) if s == "never" => EarlyStopping::Never,
+        None | Some(Json::Bool(false)) => EarlyStopping::Heuristic,
+        Some(Json::Bool(true)) => EarlyStopping::Full,
+        Some(Json::String(s)) if s == "never" => EarlyStopping::Never,
         Some(other) => {
             return Err(fields.fault("early_stopping", format!("{other} is not true, false or \"never\"")));
         }
@@ -217,7 +169,7 @@ fn beams(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<(), Sampling
 
 fn watermark(fields: &mut Fields<'_>) -> Result<Option<Watermark>, SamplingError> {
     let Some(value) = fields.take("watermarking_config") else { return Ok(None) };
-    let Value::Object(map) = value else {
+    let Json::Object(map) = value else {
         return Err(fields.fault("watermarking_config", "not an object"));
     };
     let inner = |e: SamplingError| match e {
@@ -229,18 +181,18 @@ fn watermark(fields: &mut Fields<'_>) -> Result<Option<Watermark>, SamplingError
     let mut config = Fields { api: fields.api, map, used: Vec::new(), void: Vec::new() };
     let read = |config: &mut Fields<'_>| {
         let standard = Watermark::default();
-        let width = config.integer("context_width", 1, u64::MAX)?.unwrap_or(1);
-        let seeding = match config.take("seeding_scheme").map(Value::as_str) {
+        let width = config.value("context_width", 1.0, ANY)?.unwrap_or(1);
+        let seeding = match config.take("seeding_scheme").map(Json::as_str) {
             None | Some(Some("lefthash")) => WatermarkSeeding::LeftHash,
             Some(Some("selfhash")) => WatermarkSeeding::SelfHash { context_width: width },
             _ => return Err(config.fault("seeding_scheme", "not \"lefthash\" or \"selfhash\"")),
         };
         Ok(Watermark {
-            greenlist_ratio: config.number("greenlist_ratio", 0.0, 1.0)?.unwrap_or(standard.greenlist_ratio),
-            bias: config.number("bias", f64::MIN, f64::MAX)?.unwrap_or(standard.bias),
+            greenlist_ratio: config.value("greenlist_ratio", 0.0, 1.0)?.unwrap_or(standard.greenlist_ratio),
+            bias: config.value("bias", f64::MIN, f64::MAX)?.unwrap_or(standard.bias),
             hashing_key: config
-                .integer("hashing_key", 0, u64::MAX)?
-                .map_or(standard.hashing_key, |k| k as u64),
+                .value::<usize>("hashing_key", 0.0, ANY)?
+                .map_or(standard.hashing_key, |key| key as u64),
             seeding,
         })
     };

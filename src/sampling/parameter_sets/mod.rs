@@ -1,21 +1,24 @@
 //! Sampling parameters as other APIs spell them, read from JSON.
 //!
-//! Each API has a file that knows its fields, defaults, ranges and conflicts. A field that the API
-//! does not have, a value of the wrong type or range, or two fields that contradict each other is
-//! an error that names the field by JSON pointer. Fields that the API has but that do not concern
-//! sampling (`model`, `messages`, …) are listed in [`ParameterSet::passed_over`]. Those of them
-//! that would change the output (`messages`, but not `model`) are also listed in
+//! Each API has a file. A table there says which field is which parameter of [`SamplingParams`],
+//! and in which range. The rest of the file knows the API's defaults and conflicts. A field that
+//! the API does not have, a value of the wrong type or range, or two fields that contradict each
+//! other is an error that names the field by JSON pointer. Fields that the API has but that do not
+//! concern sampling (`model`, `messages`, …) are listed in [`ParameterSet::passed_over`]. Those of
+//! them that would change the output (`messages`, but not `model`) are also listed in
 //! [`ParameterSet::unused`], so that a caller can say what was not used. `null` counts as absent.
 
 mod anthropic;
 mod hugging_face;
 mod openai;
+mod row;
 mod vllm;
 
 use super::error::SamplingError;
 use super::params::SamplingParams;
+use super::value::{self, Bounds, Value};
 use crate::vocab::TokenId;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value as Json};
 
 policy! {
     /// An API whose parameters can be read.
@@ -46,12 +49,12 @@ pub struct ParameterSet {
     /// Strings that must not occur. A caller with the tokenizer turns them into `bad_words`.
     pub bad_words: Vec<String>,
     /// Number of completions.
-    pub n: usize,
+    pub completions: usize,
     /// Number of the most probable tokens to report beside each token; `None` reports no log
     /// probabilities.
     pub logprobs: Option<usize>,
     /// OpenAI's `response_format`, unread.
-    pub response_format: Option<Value>,
+    pub response_format: Option<Json>,
     /// Beam search, if more than one beam was asked for.
     pub beams: Option<Beams>,
     /// Fields that are not read, in the order of the text: those of the API that do not concern
@@ -137,7 +140,7 @@ impl ParameterSet {
     /// # Ok::<(), hedgerow::sampling::SamplingError>(())
     /// ```
     pub fn from_text(api: Api, text: &str) -> Result<Self, SamplingError> {
-        let value: Value = serde_json::from_str(text).map_err(|e| SamplingError::ParameterSet {
+        let value: Json = serde_json::from_str(text).map_err(|e| SamplingError::ParameterSet {
             api: api.title(),
             pointer: "the document".to_owned(),
             reason: format!("not JSON: {e}"),
@@ -149,8 +152,8 @@ impl ParameterSet {
     ///
     /// # Errors
     /// As [`from_text`](Self::from_text).
-    pub fn from_value(api: Api, value: &Value) -> Result<Self, SamplingError> {
-        let Value::Object(map) = value else {
+    pub fn from_value(api: Api, value: &Json) -> Result<Self, SamplingError> {
+        let Json::Object(map) = value else {
             return Err(SamplingError::ParameterSet {
                 api: api.title(),
                 pointer: "the document".to_owned(),
@@ -164,7 +167,7 @@ impl ParameterSet {
             seed: None,
             stop: Vec::new(),
             bad_words: Vec::new(),
-            n: 1,
+            completions: 1,
             logprobs: None,
             response_format: None,
             beams: None,
@@ -178,7 +181,6 @@ impl ParameterSet {
             Api::Vllm => vllm::read(&mut fields, &mut set)?,
         };
         fields.finish(&not_read, &mut set)?;
-        set.sampling.seed = set.seed.unwrap_or(0);
         set.sampling.validate()?;
         Ok(set)
     }
@@ -206,7 +208,7 @@ impl Api {
 /// A JSON object whose fields are taken one by one. Fields that are left over are unknown.
 struct Fields<'a> {
     api: &'static str,
-    map: &'a Map<String, Value>,
+    map: &'a Map<String, Json>,
     used: Vec<&'static str>,
     /// Fields that were taken, and that another field makes void.
     void: Vec<&'static str>,
@@ -221,14 +223,14 @@ struct NotRead {
 }
 
 /// True if a field asks for nothing by this value.
-fn asks_nothing(value: &Value) -> bool {
+fn asks_nothing(value: &Json) -> bool {
     match value {
-        Value::Null | Value::Bool(false) => true,
-        Value::Bool(true) => false,
-        Value::Number(number) => number.as_f64() == Some(0.0),
-        Value::String(text) => text.is_empty() || text == "none",
-        Value::Array(list) => list.is_empty(),
-        Value::Object(object) => {
+        Json::Null | Json::Bool(false) => true,
+        Json::Bool(true) => false,
+        Json::Number(number) => number.as_f64() == Some(0.0),
+        Json::String(text) => text.is_empty() || text == "none",
+        Json::Array(list) => list.is_empty(),
+        Json::Object(object) => {
             object.is_empty() || object.get("type").is_some_and(|kind| kind == "none" || kind == "disabled")
         }
     }
@@ -241,27 +243,25 @@ impl<'a> Fields<'a> {
     }
 
     /// A field that is there and not null.
-    fn take(&mut self, name: &'static str) -> Option<&'a Value> {
+    fn take(&mut self, name: &'static str) -> Option<&'a Json> {
         self.used.push(name);
         self.map.get(name).filter(|v| !v.is_null())
     }
 
-    fn number(&mut self, name: &'static str, low: f64, high: f64) -> Result<Option<f32>, SamplingError> {
-        let Some(value) = self.take(name) else { return Ok(None) };
-        match value.as_f64() {
-            Some(x) if (low..=high).contains(&x) => Ok(Some(x as f32)),
-            _ if high.is_infinite() => Err(self.fault(name, format!("{value} is not a number >= {low}"))),
-            _ => Err(self.fault(name, format!("{value} is not a number in [{low}, {high}]"))),
-        }
+    /// True for a field that is there and not null.
+    fn has(&self, name: &str) -> bool {
+        self.map.get(name).is_some_and(|value| !value.is_null())
     }
 
-    fn integer(&mut self, name: &'static str, low: u64, high: u64) -> Result<Option<usize>, SamplingError> {
-        let Some(value) = self.take(name) else { return Ok(None) };
-        match value.as_u64() {
-            Some(x) if (low..=high).contains(&x) => Ok(Some(x as usize)),
-            _ if high == u64::MAX => Err(self.fault(name, format!("{value} is not an integer >= {low}"))),
-            _ => Err(self.fault(name, format!("{value} is not an integer in [{low}, {high}]"))),
-        }
+    /// A field with a value that parameters may have, too: a number within bounds, for example.
+    fn value<T: Value>(
+        &mut self,
+        name: &'static str,
+        low: f64,
+        high: f64,
+    ) -> Result<Option<T>, SamplingError> {
+        let value = self.take(name).map(|json| T::from_json(json, Bounds { low, high }));
+        value.transpose().map_err(|reason| self.fault(name, reason))
     }
 
     fn flag(&mut self, name: &'static str) -> Result<Option<bool>, SamplingError> {
@@ -269,17 +269,10 @@ impl<'a> Fields<'a> {
         value.as_bool().map(Some).ok_or_else(|| self.fault(name, format!("{value} is not true or false")))
     }
 
-    /// Any 64-bit integer; negative ones by their two's complement.
-    fn seed(&mut self) -> Result<Option<u64>, SamplingError> {
-        let Some(value) = self.take("seed") else { return Ok(None) };
-        let seed = value.as_u64().or_else(|| value.as_i64().map(|x| x as u64));
-        seed.map(Some).ok_or_else(|| self.fault("seed", format!("{value} is not a 64-bit integer")))
-    }
-
     /// A list of strings.
     fn string_list(&mut self, name: &'static str) -> Result<Vec<String>, SamplingError> {
         match self.map.get(name) {
-            Some(value @ Value::String(_)) => {
+            Some(value @ Json::String(_)) => {
                 Err(self.fault(name, format!("{value} is not a list of strings")))
             }
             _ => self.strings(name),
@@ -290,8 +283,8 @@ impl<'a> Fields<'a> {
     fn strings(&mut self, name: &'static str) -> Result<Vec<String>, SamplingError> {
         match self.take(name) {
             None => Ok(Vec::new()),
-            Some(Value::String(s)) => Ok(vec![s.clone()]),
-            Some(Value::Array(items)) => items
+            Some(Json::String(s)) => Ok(vec![s.clone()]),
+            Some(Json::Array(items)) => items
                 .iter()
                 .map(|item| item.as_str().map(str::to_owned))
                 .collect::<Option<_>>()
@@ -301,55 +294,12 @@ impl<'a> Fields<'a> {
     }
 
     /// A token id or a list of token ids.
-    fn tokens(&mut self, name: &'static str) -> Result<Option<Vec<TokenId>>, SamplingError> {
-        match self.take(name) {
-            None => Ok(None),
-            Some(value) => self.token_list(name, value).map(Some),
-        }
-    }
-
-    /// A list of token ids.
-    fn token_array(&self, name: &str, value: &Value) -> Result<Vec<TokenId>, SamplingError> {
-        match value.as_array() {
-            Some(_) => self.token_list(name, value),
-            None => Err(self.fault(name, format!("{value} is not a list of token ids"))),
-        }
-    }
-
-    /// A list of token ids, if the field is there.
-    fn only_tokens(&mut self, name: &'static str) -> Result<Option<Vec<TokenId>>, SamplingError> {
-        self.take(name).map(|value| self.token_array(name, value)).transpose()
-    }
-
-    /// A token id or a list of token ids.
-    fn token_list(&self, name: &str, value: &Value) -> Result<Vec<TokenId>, SamplingError> {
+    fn tokens(&self, name: &str, value: &Json) -> Result<Vec<TokenId>, SamplingError> {
         let ids = match value {
-            Value::Array(items) => items.iter().map(token).collect(),
-            single => token(single).map(|t| vec![t]),
+            Json::Array(items) => items.iter().map(value::token).collect(),
+            single => value::token(single).map(|id| vec![id]),
         };
-        ids.ok_or_else(|| self.fault(name, format!("{value} is not a token id or a list of token ids")))
-    }
-
-    /// An object from token ids (as strings) to numbers.
-    fn biases(
-        &mut self,
-        name: &'static str,
-        low: f64,
-        high: f64,
-    ) -> Result<Vec<(TokenId, f32)>, SamplingError> {
-        let Some(value) = self.take(name) else { return Ok(Vec::new()) };
-        let Value::Object(map) = value else {
-            return Err(self.fault(name, format!("{value} is not an object of token ids and numbers")));
-        };
-        map.iter()
-            .map(|(key, value)| {
-                let id = key.parse().map_err(|_| self.fault(name, format!("`{key}` is not a token id")))?;
-                match value.as_f64() {
-                    Some(bias) if (low..=high).contains(&bias) => Ok((TokenId(id), bias as f32)),
-                    _ => Err(self.fault(name, format!("{value} is not a number in [{low}, {high}]"))),
-                }
-            })
-            .collect()
+        ids.map_err(|reason| self.fault(name, format!("{reason} or a list of token ids")))
     }
 
     /// Refuses fields that have not been read.
@@ -384,10 +334,6 @@ impl<'a> Fields<'a> {
     }
 }
 
-fn token(value: &Value) -> Option<TokenId> {
-    value.as_u64().and_then(|id| u32::try_from(id).ok()).map(TokenId)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -414,7 +360,7 @@ mod tests {
             .seed(u64::MAX)
             .logit_bias(vec![(TokenId(5), -100.0), (TokenId(7), 2.5)]);
         assert_eq!(set.sampling, expected);
-        assert_eq!((set.n, set.logprobs, set.stop.len()), (3, Some(4), 2));
+        assert_eq!((set.completions, set.logprobs, set.stop.len()), (3, Some(4), 2));
         assert_eq!(set.passed_over, ["messages", "user"]);
         assert!(set.unused.is_empty());
         assert!(set.response_format.is_some());

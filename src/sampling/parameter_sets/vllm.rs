@@ -2,6 +2,7 @@
 //!
 //! Source: vLLM's documentation of `vllm.SamplingParams`.
 
+use super::row::{ANY, Row, rows};
 use super::{Fields, NotRead, ParameterSet};
 use crate::sampling::SamplingError;
 
@@ -10,11 +11,28 @@ const NOT_READ: NotRead = NotRead {
     telling: &["include_stop_str_in_output", "prompt_logprobs", "truncate_prompt_tokens", "extra_args"],
 };
 
+const PARAMETERS: &[Row] = rows! {
+    "temperature" => temperature, 0.0, ANY;
+    "top_p" => top_p, 0.0, 1.0;
+    "min_p" => min_p, 0.0, 1.0;
+    "frequency_penalty" => frequency_penalty, -2.0, 2.0;
+    "presence_penalty" => presence_penalty, -2.0, 2.0;
+    "repetition_penalty" => repetition_penalty, 0.0, ANY;
+    "logit_bias" => logit_bias, -100.0, 100.0;
+    "allowed_token_ids" => allowed_tokens;
+    "stop_token_ids" => end_tokens;
+    "min_tokens" => min_tokens, 0.0, ANY;
+    "max_tokens" => max_tokens, 1.0, ANY;
+    "seed" => seed;
+};
+
+/// vLLM's `max_tokens`, if it is not there. A value of `null` means no limit.
+const MAX_TOKENS: usize = 16;
+
 pub(super) fn read(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<NotRead, SamplingError> {
     let p = &mut set.sampling;
-    p.temperature = fields.number("temperature", 0.0, f64::INFINITY)?.unwrap_or(1.0);
-    p.top_p = fields.number("top_p", 0.0, 1.0)?.unwrap_or(1.0);
-    p.min_p = fields.number("min_p", 0.0, 1.0)?.unwrap_or(0.0);
+    p.max_tokens = (!fields.map.contains_key("max_tokens")).then_some(MAX_TOKENS);
+    fields.read(PARAMETERS, p)?;
     if let Some(k) = fields.take("top_k") {
         p.top_k = match k.as_i64() {
             Some(-1) => 0,
@@ -22,19 +40,7 @@ pub(super) fn read(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<No
             _ => return Err(fields.fault("top_k", format!("{k} is not -1 (off) or an integer >= 0"))),
         };
     }
-    p.frequency_penalty = fields.number("frequency_penalty", -2.0, 2.0)?.unwrap_or(0.0);
-    p.presence_penalty = fields.number("presence_penalty", -2.0, 2.0)?.unwrap_or(0.0);
-    p.repetition_penalty = fields.number("repetition_penalty", 0.0, f64::INFINITY)?.unwrap_or(1.0);
-    p.logit_bias = fields.biases("logit_bias", -100.0, 100.0)?;
-    p.allowed_tokens = fields.only_tokens("allowed_token_ids")?;
-    p.end_tokens = fields.only_tokens("stop_token_ids")?.unwrap_or_default();
-    p.min_tokens = fields.integer("min_tokens", 0, u64::MAX)?.unwrap_or(0);
-    // vLLM's default; `null` means no limit there.
-    p.max_tokens = match fields.map.get("max_tokens") {
-        None => Some(16),
-        Some(_) => fields.integer("max_tokens", 1, u64::MAX)?,
-    };
-    fields.used.push("max_tokens");
+    set.seed = fields.has("seed").then_some(p.seed);
     if fields.flag("ignore_eos")?.unwrap_or(false) {
         return Err(fields.fault("ignore_eos", "not supported; suppress the end tokens instead"));
     }
@@ -48,8 +54,7 @@ pub(super) fn read(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<No
     }
     set.stop = fields.strings("stop")?;
     set.bad_words = fields.strings("bad_words")?;
-    set.seed = fields.seed()?;
-    set.n = fields.integer("n", 1, u64::MAX)?.unwrap_or(1);
-    set.logprobs = fields.integer("logprobs", 0, u64::MAX)?;
+    set.completions = fields.value("n", 1.0, ANY)?.unwrap_or(1);
+    set.logprobs = fields.value("logprobs", 0.0, ANY)?;
     Ok(NOT_READ)
 }

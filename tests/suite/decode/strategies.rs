@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 
 use super::fake::*;
 use hedgerow::decode::{
-    Acceptance, Batch, BeamSearch, Budget, BudgetEnding, Completion, DecodeError, Draft, DraftChoice,
-    EarlyStopping, FinishReason, ForcedTokens, Generation, LanguageModel, Request, Strategy, TokenHealing,
-    generate,
+    Acceptance, Batch, BeamSearch, Budget, BudgetEnding, Completion, ContrastiveSearch, DecodeError, Draft,
+    DraftChoice, EarlyStopping, FinishReason, ForcedTokens, Generation, LanguageModel, Request, Strategy,
+    TokenHealing, generate,
 };
 use hedgerow::engine::Constraint;
 use hedgerow::sampling::{Sampler, SamplingParams};
@@ -264,6 +264,31 @@ fn drafters_that_are_missing_are_named() {
 fn logprob(row: &[f32], token: TokenId) -> f64 {
     let sum: f64 = row.iter().map(|&l| f64::from(l).exp()).sum();
     f64::from(row[token.index()]) - sum.ln()
+}
+
+#[test]
+fn strategies_are_read_and_written() {
+    let beam = BeamSearch::new(4);
+    let contrastive = ContrastiveSearch::default();
+    for (text, expected) in [
+        ("sample", Strategy::Sample),
+        ("best-of:5", Strategy::BestOf(5)),
+        ("beam:4", Strategy::Beam(beam)),
+        ("beam:4:0.5", Strategy::Beam(beam.length_penalty(0.5))),
+        ("beam:4:1:never", Strategy::Beam(beam.early_stopping(EarlyStopping::Never))),
+        ("diverse-beam:4:2:0.3", Strategy::Beam(beam.diverse(2, 0.3))),
+        ("diverse-beam:4:2:0.3:2", Strategy::Beam(beam.diverse(2, 0.3).length_penalty(2.0))),
+        ("contrastive:4:0.6", Strategy::Contrastive(contrastive)),
+        ("contrastive:8:0.1", Strategy::Contrastive(contrastive.candidates(8).penalty(0.1))),
+    ] {
+        assert_eq!(text.parse::<Strategy>().unwrap(), expected, "{text}");
+        assert_eq!(expected.to_string(), text);
+    }
+    assert_eq!("contrastive".parse::<Strategy>().unwrap(), Strategy::Contrastive(contrastive));
+    for text in ["", "beam", "beam:", "beam:x", "beam:4:1:often", "beam:4:1:full:1", "sample:3", "best-of"] {
+        let error = text.parse::<Strategy>().unwrap_err().to_string();
+        assert!(error.contains("expected sample, best-of:N, beam:BEAMS"), "{text}: {error}");
+    }
 }
 
 #[test]

@@ -154,7 +154,7 @@ class Grammar:
         content_encoding: Literal["assert", "annotate"] = "assert",
         unknown_format: Literal["warn", "refuse"] = "warn",
         strictness: Literal["strict", "lenient"] = "strict",
-        draft: Literal["unspecified", "4", "6", "7", "2019-09", "2020-12"] = "unspecified",
+        default_draft: Literal["unspecified", "4", "6", "7", "2019-09", "2020-12"] = "unspecified",
         documents: dict[str, Any] | None = None,
         fuel: SupportsIndex = 250000,
         surrounding_whitespace: bool = False,

@@ -150,7 +150,7 @@ class ParameterSet(NamedTuple):
     """Texts that end the output."""
     bad_words: list[str]
     """Texts that may not occur; whoever has the tokenizer makes `bad_words` of them."""
-    n: int
+    completions: int
     """Outputs of the request."""
     logprobs: int | None
     """Most probable tokens to report beside each token; None reports no log probabilities."""
