@@ -15,6 +15,7 @@ use super::error::EngineError;
 use super::event_graph::EventGraph;
 use super::recogniser::marks::Outcome;
 use super::recogniser::state::StateId;
+use super::special_tokens::{TextPiece, read_text};
 use crate::grammar::MarkId;
 use crate::tags::{Event, Fold};
 use crate::vocab::TokenId;
@@ -177,6 +178,47 @@ impl EventReader {
     /// Those of the constraint's limits. Then nothing has changed.
     pub fn advance_bytes(&mut self, bytes: &[u8], events: &mut Vec<Event>) -> Result<bool, EngineError> {
         self.step(events, |reader| reader.read_bytes(bytes))
+    }
+
+    /// Reads text in which special tokens stand by their names, as decoders write them. Where the
+    /// name of a special token begins and the token is allowed, the token is read, the longest name
+    /// first; otherwise bytes are read. `false` if the text is not allowed; then nothing has
+    /// changed. Each token is a step, and so are the bytes between two names.
+    ///
+    /// ```
+    /// use hedgerow::tags::Event;
+    /// use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
+    /// use hedgerow::Constraint;
+    ///
+    /// let mut tokens: Vec<Vec<u8>> = (0..=255).map(|byte| vec![byte]).collect();
+    /// tokens.push(Vec::new());
+    /// let special = vec![("<|think|>".to_owned(), TokenId(256))];
+    /// let vocabulary =
+    ///     Vocabulary::from_tokens(VocabularyParts { tokens, special, ..Default::default() })?;
+    /// let tag = r#"{"format": {"type": "tag", "begin": "<|think|>", "end": "!",
+    ///     "content": {"type": "any_text", "role": "reasoning"}}}"#;
+    /// let mut reader = Constraint::structural_tag(tag, &vocabulary)?.event_reader()?;
+    /// let mut events = Vec::new();
+    /// assert!(reader.advance_text(b"<|think|>Hm.", &mut events)?);
+    /// assert!(events.contains(&Event::Reasoning("Hm.".to_owned())));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of the constraint's limits.
+    pub fn advance_text(&mut self, text: &[u8], events: &mut Vec<Event>) -> Result<bool, EngineError> {
+        let graph = self.graph.clone();
+        let (steps, mut found) = (self.steps.len(), Vec::new());
+        let result = read_text(graph.vocabulary(), text, |piece| match piece {
+            TextPiece::Bytes(bytes) => self.advance_bytes(bytes, &mut found),
+            TextPiece::Token(token) => self.advance(token, &mut found),
+        });
+        if result != Ok(true) {
+            self.rollback(self.steps.len() - steps)?;
+            return result;
+        }
+        events.append(&mut found);
+        Ok(true)
     }
 
     /// Ends the output, as one step, and gives all events that were waiting. An output that is not

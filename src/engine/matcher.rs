@@ -10,6 +10,7 @@ use super::graph::Graph;
 use super::mask::data::MaskData;
 use super::recogniser::state::StateId;
 use super::shared::{Shared, Stats};
+use super::special_tokens::{TextPiece, read_text};
 use crate::automata::Interrupt;
 use crate::vocab::{TokenId, TokenSet};
 use std::sync::Arc;
@@ -397,6 +398,42 @@ impl Matcher {
             return Ok(false);
         }
         self.advance_by(Input::Bytes(bytes.into()))
+    }
+
+    /// Reads text in which special tokens stand by their names, as decoders write them. Where the
+    /// name of a special token begins and the token is allowed, the token is read, the longest name
+    /// first; otherwise bytes are read. `false` if the text is not allowed; then nothing has
+    /// changed. Each token is a step of the history, and so are the bytes between two names.
+    ///
+    /// ```
+    /// use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
+    /// use hedgerow::Constraint;
+    ///
+    /// let mut tokens: Vec<Vec<u8>> = (0..=255).map(|byte| vec![byte]).collect();
+    /// tokens.push(Vec::new());
+    /// let special = vec![("<|call|>".to_owned(), TokenId(256))];
+    /// let vocabulary =
+    ///     Vocabulary::from_tokens(VocabularyParts { tokens, special, ..Default::default() })?;
+    /// let constraint = Constraint::gbnf(r#"root ::= "ab" <|call|> [0-9]"#, &vocabulary)?;
+    /// let mut matcher = constraint.matcher();
+    /// assert!(!matcher.advance_bytes(b"ab<|call|>7")?);
+    /// assert!(matcher.advance_text(b"ab<|call|>7")? && matcher.is_accepting());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`mask`](Self::mask).
+    pub fn advance_text(&mut self, text: &[u8]) -> Result<bool, EngineError> {
+        let vocabulary = self.vocabulary().clone();
+        let before = self.history.len();
+        let result = read_text(&vocabulary, text, |piece| match piece {
+            TextPiece::Bytes(bytes) => self.advance_bytes(bytes),
+            TextPiece::Token(token) => self.advance(token),
+        });
+        if result != Ok(true) {
+            self.rollback(self.history.len() - before)?;
+        }
+        result
     }
 
     fn advance_by(&mut self, input: Input) -> Result<bool, EngineError> {

@@ -204,6 +204,53 @@ fn table() -> Vec<(String, Vec<(&'static str, &'static str)>)> {
     ]
 }
 
+/// A repetition of a part that may be empty is read in finitely many ways.
+#[test]
+fn empty_rounds_are_left_out() {
+    let reasoning = r#"{"type": "any_text", "excludes": ["<"], "role": "reasoning"}"#;
+    let few = r#"{"type": "regex", "pattern": "a?", "role": "reasoning"}"#;
+    let tag = r#"{"type": "tag", "begin": "<", "end": ">", "content": {"type": "any_text"}}"#;
+    for (format, output, expected) in [
+        (format!(r#"{{"type": "star", "content": {reasoning}}}"#), "ab", "think[ab]"),
+        (format!(r#"{{"type": "plus", "content": {few}}}"#), "", ""),
+        (format!(r#"{{"type": "plus", "content": {few}}}"#), "aa", "think[aa]"),
+        (format!(r#"{{"type": "repeat", "min": 0, "max": 20, "content": {few}}}"#), "aaa", "think[aaa]"),
+        (
+            format!(r#"{{"type": "star", "content": {{"type": "or", "elements": [{reasoning}, {tag}]}}}}"#),
+            "a<b>c",
+            "think[a] <<> b </<> think[c]",
+        ),
+    ] {
+        let found = events(&constraint(&format), output).unwrap_or_else(|| panic!("{format}: {output:?}"));
+        assert_eq!(shown(&found), expected, "{output:?} of {format}");
+    }
+}
+
+/// Free text does not spell, by ordinary tokens, a trigger that is a special token. Texts in which
+/// special tokens stand by their names are read as these tokens.
+#[test]
+fn names_of_special_tokens() {
+    let format = format!(
+        r#"{{"type": "triggered_tags", "triggers": ["<|call|>"], "excludes": ["<|s|>"], "tags": [
+            {{"begin": "<|call|>a:", "end": "<|e|>", "content": {OBJECT}, "role": "call", "name": "a"}}]}}"#
+    );
+    let constraint = constraint(&format);
+    let bytes = |text: &str| constraint.matcher().advance_bytes(text.as_bytes()).unwrap();
+    assert!(bytes("x<|call|"), "the beginning of a name is text");
+    assert!(!bytes("x<|call|>") && !bytes("<|call|>a:{}") && !bytes("<|s|>"));
+    assert!(bytes("<|e|>"), "a token that ends a call may be spelled in text");
+    let mut matcher = constraint.matcher();
+    let text = "x<|call|>a:{\"b\": \"<|call|>\"}<|e|>y<|e|>";
+    assert!(matcher.advance_text(text.as_bytes()).unwrap() && matcher.is_accepting());
+    assert!(!matcher.advance_text(b"y<|call|>b").unwrap(), "there is no tool of this name");
+    assert!(matcher.advance_text(b"y").unwrap(), "a text that is refused changes nothing");
+    let (mut reader, mut found) = (constraint.event_reader().unwrap(), Vec::new());
+    assert!(reader.advance_text(text.as_bytes(), &mut found).unwrap());
+    assert!(!reader.advance_text(b"y<|call|>b", &mut found).unwrap());
+    reader.finish(&mut found);
+    assert_eq!(shown(&joined(found)), r#"[x] call0 a( {"b": "<|call|>"} )0 [y<|e|>]"#);
+}
+
 #[test]
 fn outputs_have_these_events() {
     for (format, cases) in table() {

@@ -81,11 +81,12 @@ impl Constraint {
 
     /// A whole output taken apart: a dict of `text`, `reasoning`, `calls` (each with `name`, `id`,
     /// `arguments` and `complete`) and `tags`. None if the text is no beginning of an output.
+    /// Special tokens stand in the text by their names.
     fn reply<'py>(&self, py: Python<'py>, text: &Bound<'_, PyAny>) -> PyResult<Option<Bound<'py, PyDict>>> {
         let bytes = self::text(text)?;
         let found = outside(py, || {
             let (mut reader, mut events) = (self.inner.event_reader()?, Vec::new());
-            let accepted = reader.advance_bytes(&bytes, &mut events)?;
+            let accepted = reader.advance_text(&bytes, &mut events)?;
             reader.finish(&mut events);
             let mut reply = Reply::default();
             events.iter().for_each(|event| reply.add(event));
@@ -94,12 +95,13 @@ impl Constraint {
         found.map(|reply| events::reply(py, &reply)).transpose()
     }
 
-    /// Tells whether a whole text belongs to the grammar.
+    /// Tells whether a whole text belongs to the grammar. Special tokens stand in it by their
+    /// names.
     fn accepts(&self, py: Python<'_>, text: &Bound<'_, PyAny>) -> PyResult<bool> {
         let bytes = self::text(text)?;
         outside(py, || {
             let mut matcher = self.inner.matcher();
-            Ok(matcher.advance_bytes(&bytes)? && matcher.is_accepting())
+            Ok(matcher.advance_text(&bytes)? && (matcher.is_accepting() || matcher.is_stopped()))
         })
     }
 

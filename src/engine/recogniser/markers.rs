@@ -9,6 +9,10 @@
 //! of an automaton ([`until`](crate::automata::until)). A trigger with a special token is read as
 //! free text, the bytes before the token, the token, and so on. This is exact because the token
 //! cannot come anywhere else.
+//!
+//! Free text must not spell such a trigger, or a forbidden text of this kind, with ordinary tokens
+//! either: whoever reads the decoded text could not tell it from the token. An example is a text
+//! about tool calls that quotes `<|call|>`. A [`Marker::Token`] speaks of the token alone.
 
 use crate::automata::until::{Pattern, Until, UntilError};
 use crate::automata::{LangId, UNBOUNDED, interrupt};
@@ -17,7 +21,7 @@ use crate::engine::special_tokens::{ordinary_text, special_token};
 use crate::grammar::{Grammar, MarkId, Marker, Node, NodeId, NodePool, UntilSpec};
 use crate::vocab::Vocabulary;
 use hashbrown::{HashMap, HashSet};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The names of a vocabulary's special tokens, and the nodes that were bound to them.
@@ -123,6 +127,16 @@ impl Markers {
             [Piece::Bytes(bytes)] => Some(bytes),
             _ => None,
         }
+    }
+
+    /// The triggers and forbidden texts that hold special tokens, spelled by ordinary ones.
+    fn spelled_tokens(&self, spec: &UntilSpec) -> Vec<Pattern> {
+        let texts = spec.triggers.iter().map(|trigger| &trigger.text).chain(&spec.forbidden);
+        let spelled: BTreeSet<&str> = texts
+            .filter(|marker| matches!(marker, Marker::Text(_)) && self.bytes_of(marker).is_none())
+            .map(|marker| &**marker.text())
+            .collect();
+        spelled.into_iter().map(|text| Pattern { text: text.to_owned(), label: None }).collect()
     }
 
     /// True if the name of a token in a marker begins before the byte `border` and ends behind it.
@@ -325,6 +339,7 @@ impl Binder<'_> {
                 None => rivals.add(&markers.cut(forbidden), true),
             }
         }
+        patterns.extend(markers.spelled_tokens(spec));
         let mut ways = Vec::with_capacity(3);
         if spec.may_end || !special.is_empty() {
             let text = self.text_without(&patterns);

@@ -55,8 +55,8 @@ impl Recogniser {
         if unmarked != StateId::DEAD {
             found.push(Outcome { marks: SmallVec::new(), state: unmarked });
         }
-        let mut work = vec![(SmallVec::<[Passed; 4]>::new(), self.take_stopped())];
-        while let Some((marks, stopped)) = work.pop() {
+        let mut work = vec![(SmallVec::<[Passed; 4]>::new(), Vec::new(), self.take_stopped())];
+        while let Some((marks, before, stopped)) = work.pop() {
             for same in stopped.chunk_by(|a, b| a.0 == b.0) {
                 let Node::Mark { mark, back } = *self.machine.pool.node(same[0].0) else { continue };
                 self.machine.meter(same.len())?;
@@ -72,8 +72,14 @@ impl Recogniser {
                 if ways > MAX_OUTCOMES || marks.len() > MAX_MARKS {
                     return Err(EngineError::Ambiguous { limit: MAX_OUTCOMES as u64 });
                 }
+                // An entry that comes again without a byte between is an empty round of a
+                // repetition, which adds nothing but its marks.
+                let mut passed: Vec<Entry> = before.clone();
+                passed.extend_from_slice(same);
+                let mut behind = behind;
+                behind.retain(|entry| !passed.contains(entry));
                 if !behind.is_empty() {
-                    work.push((marks.clone(), behind));
+                    work.push((marks.clone(), passed, behind));
                 }
                 if state != StateId::DEAD {
                     found.push(Outcome { marks, state });
