@@ -12,7 +12,7 @@ use super::shape::{ArrayShape, Clause, ObjectShape, Shape};
 use super::standard::Standard;
 use super::term::{EvalError, ScopeId, TermId};
 use super::text::Texts;
-use crate::automata::interrupt;
+use super::work::Work;
 use hashbrown::HashMap;
 use std::sync::Arc;
 
@@ -86,15 +86,7 @@ pub(super) struct Algebra {
     pub closed: HashMap<TermId, Arc<Shape>>,
     /// The terms whose outcomes are being computed.
     pub open_outcomes: Vec<TermId>,
-    fuel: u64,
-    /// The number of states of languages that fuel was spent for.
-    pub states_charged: usize,
-    /// The current nesting of evaluations.
-    pub depth: u32,
-    /// The current nesting of attempts to find a contradiction early.
-    pub probing: u32,
-    /// The schema being evaluated, for error messages.
-    pub at: Value,
+    pub work: Work,
     pub any: Arc<Shape>,
 }
 
@@ -107,7 +99,7 @@ impl Algebra {
         let at = doc.root;
         let mut algebra = Algebra {
             doc,
-            fuel: options.fuel,
+            work: Work::new(options.fuel, at),
             options,
             texts: Texts::default(),
             states: Vec::with_capacity(32),
@@ -123,10 +115,6 @@ impl Algebra {
             outcomes: HashMap::new(),
             closed: HashMap::new(),
             open_outcomes: Vec::new(),
-            states_charged: 0,
-            depth: 0,
-            probing: 0,
-            at,
             any: Arc::new(Shape::any()),
         };
         algebra.intern(Term::Never);
@@ -136,9 +124,7 @@ impl Algebra {
 
     /// Starts a piece of work with full fuel.
     pub fn refuel(&mut self) {
-        self.fuel = self.options.fuel;
-        self.depth = 0;
-        self.probing = 0;
+        self.work.refuel();
         self.open_outcomes.clear();
     }
 
@@ -155,12 +141,11 @@ impl Algebra {
 
     /// The fuel that was spent since the last [`refuel`](Self::refuel).
     pub fn spent(&self) -> u64 {
-        self.options.fuel - self.fuel
+        self.work.spent()
     }
 
     pub fn spend(&mut self, steps: u64) -> Result<(), EvalError> {
-        self.fuel = self.fuel.checked_sub(steps).ok_or(EvalError::Fuel)?;
-        interrupt::check().map_err(EvalError::Interrupted)
+        self.work.spend(steps)
     }
 
     /// The clause of these alternatives.

@@ -29,7 +29,7 @@ impl Eval<'_> {
         &mut self,
         mut work: impl FnMut(&mut Self) -> Result<T, EvalError>,
     ) -> Result<T, EvalError> {
-        self.algebra.states_charged = self.nodes.languages.len();
+        self.algebra.work.skip_states(self.nodes.languages.len());
         let mut goals: Vec<Goal> = Vec::new();
         loop {
             let result = match goals.last() {
@@ -53,10 +53,7 @@ impl Eval<'_> {
     /// Spends fuel for the states of languages that were made since the last call: half a step
     /// each.
     pub fn charge(&mut self) -> Result<(), EvalError> {
-        let states = self.nodes.languages.len();
-        let found = states.saturating_sub(self.algebra.states_charged);
-        self.algebra.states_charged = states;
-        self.algebra.spend(found as u64 / 2)
+        self.algebra.work.charge_states(self.nodes.languages.len())
     }
 
     /// The shape of a term.
@@ -69,7 +66,7 @@ impl Eval<'_> {
         if let Term::Shape(shape) = term {
             return Ok(shape);
         }
-        if self.algebra.depth >= MAX_DEPTH && !state.open {
+        if self.algebra.work.depth >= MAX_DEPTH && !state.open {
             return Err(EvalError::Deep(Goal::Shape(id)));
         }
         let shape = self.nested(id, |eval| eval.evaluate(&term))?;
@@ -84,22 +81,22 @@ impl Eval<'_> {
         work: impl FnOnce(&mut Self) -> Result<T, EvalError>,
     ) -> Result<T, EvalError> {
         if self.algebra.state(id).open {
-            return Err(EvalError::Loop(self.algebra.at));
+            return Err(EvalError::Loop(self.algebra.work.at));
         }
-        if self.algebra.depth >= MAX_DEPTH {
+        if self.algebra.work.depth >= MAX_DEPTH {
             return Err(EvalError::Depth);
         }
         self.algebra.state_mut(id).open = true;
-        self.algebra.depth += 1;
-        let outer = self.algebra.at;
+        self.algebra.work.depth += 1;
+        let outer = self.algebra.work.at;
         let result = self.algebra.spend(1).and_then(|()| work(self));
         let result = result.and_then(|result| self.charge().map(|()| result));
-        self.algebra.depth -= 1;
+        self.algebra.work.depth -= 1;
         self.algebra.state_mut(id).open = false;
         // An error keeps naming the innermost schema. A result that was found after an interrupt
         // may be wrong.
         let result = interrupt::check().map_err(EvalError::Interrupted).and(result)?;
-        self.algebra.at = outer;
+        self.algebra.work.at = outer;
         Ok(result)
     }
 
@@ -110,7 +107,7 @@ impl Eval<'_> {
             Term::Shape(shape) => shape.clone(),
             Term::Named(inner) => self.shape(*inner)?,
             Term::Schema(schema, scope) => {
-                self.algebra.at = *schema;
+                self.algebra.work.at = *schema;
                 Arc::new(self.keyword_shape(*schema, *scope)?)
             }
             Term::Not(inner) => {
@@ -174,18 +171,18 @@ impl Eval<'_> {
         // Only combinations can contradict themselves. A term that is being evaluated has no answer
         // yet.
         let worth = matches!(state.term, Term::And(_)) && !state.open;
-        if !worth || self.algebra.probing >= MAX_PROBE || self.algebra.depth + 8 >= MAX_DEPTH {
+        if !worth || self.algebra.work.probing >= MAX_PROBE || self.algebra.work.depth + 8 >= MAX_DEPTH {
             return Ok(false);
         }
         let Term::And(parts) = state.term.clone() else { return Ok(false) };
         if parts.iter().any(|p| self.is_open(*p)) {
             return Ok(false);
         }
-        self.algebra.probing += 1;
-        let at = self.algebra.at;
+        self.algebra.work.probing += 1;
+        let at = self.algebra.work.at;
         let result = self.shape(id);
-        self.algebra.probing -= 1;
-        self.algebra.at = at;
+        self.algebra.work.probing -= 1;
+        self.algebra.work.at = at;
         match result {
             Ok(shape) => Ok(shape.is_never()),
             // Evaluation of an inner term is already going on further out, so nothing is evident.

@@ -120,11 +120,11 @@ impl Eval<'_> {
         match *self.algebra.term(term) {
             Term::Schema(schema, scope)
                 if shape != *self.algebra.any
-                    && self.algebra.depth < MAX_WITHIN
+                    && self.algebra.work.depth < MAX_WITHIN
                     && self.algebra.divides(term) =>
             {
                 self.nested(term, |eval| {
-                    eval.algebra.at = schema;
+                    eval.algebra.work.at = schema;
                     eval.keyword_shape_within(schema, scope, &shape)
                 })
             }

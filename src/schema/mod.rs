@@ -71,6 +71,7 @@ mod term;
 mod text;
 mod unevaluated;
 mod verify;
+mod work;
 
 pub use argument_style::{ArgumentStyle, StringSpelling, Words};
 pub use error::SchemaWarning;
@@ -262,13 +263,13 @@ fn emit_root(
     let result = result.and_then(|root| eval.verify(root).map(|()| root));
     let result = result.map(|root| eval.surrounded(root));
     if take_gave_up() {
-        return Err(error::combinations(algebra.doc.place(algebra.at), SEARCH_STEPS));
+        return Err(error::combinations(algebra.doc.place(algebra.work.at), SEARCH_STEPS));
     }
     if nodes.languages.exhausted() {
         // The refill keeps the pool usable for other documents.
         nodes.languages.refill();
         let limit = ExprPool::DEFAULT_SEARCH_BUDGET;
-        return Err(error::search(algebra.doc.place(algebra.at), limit));
+        return Err(error::search(algebra.doc.place(algebra.work.at), limit));
     }
     match result {
         Ok(NodeId::NEVER) => Err(error::unsatisfiable()),
@@ -329,7 +330,7 @@ fn check_options(options: &SchemaOptions) -> Result<(), CompileError> {
 
 /// The error for a failure of the algebra, in words.
 fn explain(algebra: &Algebra, failure: EvalError) -> CompileError {
-    let pointer = algebra.doc.place(algebra.at);
+    let pointer = algebra.doc.place(algebra.work.at);
     match failure {
         EvalError::Interrupted(why) => why.into(),
         EvalError::Fuel => error::fuel(pointer, algebra.options.fuel),
@@ -361,7 +362,7 @@ impl Expander {
         let result = Eval { algebra: &mut algebra, nodes }.deeply(work);
         interrupt::ended()?;
         if nodes.languages.exhausted() {
-            let pointer = algebra.doc.place(algebra.at);
+            let pointer = algebra.doc.place(algebra.work.at);
             return Err(GrammarError::Expansion(error::search(pointer, ExprPool::DEFAULT_SEARCH_BUDGET)));
         }
         result.map_err(|failure| match failure {

@@ -43,13 +43,13 @@ impl Eval<'_> {
             return Ok(known.clone());
         }
         if self.algebra.open_outcomes.contains(&term) {
-            return Err(EvalError::Loop(self.algebra.at));
+            return Err(EvalError::Loop(self.algebra.work.at));
         }
-        if self.algebra.depth >= MAX_DEPTH {
+        if self.algebra.work.depth >= MAX_DEPTH {
             return Err(EvalError::Depth);
         }
         self.algebra.open_outcomes.push(term);
-        self.algebra.depth += 1;
+        self.algebra.work.depth += 1;
         let result = match *self.algebra.term(term) {
             Term::Schema(schema, scope) => self.outcomes_at(schema, scope),
             Term::And(ref parts) => {
@@ -66,7 +66,7 @@ impl Eval<'_> {
             }
             _ => self.shape(term).map(|shape| vec![Outcome { shape, evaluated: Evaluated::NOTHING }]),
         };
-        self.algebra.depth -= 1;
+        self.algebra.work.depth -= 1;
         self.algebra.open_outcomes.pop();
         let outcomes: Arc<[Outcome]> = result?.into();
         self.algebra.outcomes.insert(term, outcomes.clone());
