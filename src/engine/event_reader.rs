@@ -52,9 +52,9 @@ struct TrailMark {
 struct Position {
     readings: Readings,
     /// Bytes that were given to the fold.
-    settled: usize,
+    folded: usize,
     /// The last mark that was given to the fold, in the trail.
-    settled_mark: u32,
+    folded_mark: u32,
     fold: Fold,
     is_finished: bool,
 }
@@ -117,8 +117,8 @@ impl EventReader {
         let root = TrailMark { mark: MarkId(u32::MAX), at: 0, before: 0, depth: 0 };
         let now = Position {
             readings: Readings::new(),
-            settled: 0,
-            settled_mark: 0,
+            folded: 0,
+            folded_mark: 0,
             fold: Fold::default(),
             is_finished: false,
         };
@@ -245,7 +245,7 @@ impl EventReader {
         };
         if steps > 0 {
             self.steps.truncate(left + 1);
-            self.take_back();
+            self.undo_step();
         }
         Ok(())
     }
@@ -258,7 +258,7 @@ impl EventReader {
     /// The bytes that were read and are in no event yet, because they may be the beginning of a
     /// marker.
     pub fn waiting(&self) -> &[u8] {
-        &self.bytes[self.now.settled..]
+        &self.bytes[self.now.folded..]
     }
 
     /// Moves all readings by bytes. `false` if none is left.
@@ -306,18 +306,18 @@ impl EventReader {
         self.steps.push(Step { before, bytes, trail });
         let done = work(self).and_then(|done| {
             if done {
-                self.settle(events)?;
+                self.fold_agreed(events)?;
             }
             Ok(done)
         });
         if !matches!(done, Ok(true)) {
-            self.take_back();
+            self.undo_step();
         }
         done
     }
 
     /// Returns to before the last step.
-    fn take_back(&mut self) {
+    fn undo_step(&mut self) {
         if let Some(Step { before, bytes, trail }) = self.steps.pop() {
             self.now = before;
             self.bytes.truncate(bytes);
@@ -351,7 +351,7 @@ impl EventReader {
     }
 
     /// Gives the bytes and marks on which all readings agree to the fold.
-    fn settle(&mut self, events: &mut Vec<Event>) -> Result<(), EngineError> {
+    fn fold_agreed(&mut self, events: &mut Vec<Event>) -> Result<(), EngineError> {
         let mut until = self.bytes.len();
         let mut common = self.now.readings.first().map_or(0, |reading| reading.last);
         for i in 0..self.now.readings.len() {
@@ -362,11 +362,11 @@ impl EventReader {
             }
             common = self.fork_of(common, last, &mut until);
         }
-        let until = until.max(self.now.settled);
-        if common != self.now.settled_mark {
+        let until = until.max(self.now.folded);
+        if common != self.now.folded_mark {
             let mut passed: SmallVec<[u32; 8]> = SmallVec::new();
             let mut at = common;
-            while at != self.now.settled_mark && at != 0 {
+            while at != self.now.folded_mark && at != 0 {
                 passed.push(at);
                 at = self.trail[at as usize].before;
             }
@@ -375,14 +375,14 @@ impl EventReader {
                 if at > until {
                     break;
                 }
-                self.now.fold.bytes(&self.bytes[self.now.settled..at.max(self.now.settled)], events);
-                self.now.settled = at.max(self.now.settled);
+                self.now.fold.bytes(&self.bytes[self.now.folded..at.max(self.now.folded)], events);
+                self.now.folded = at.max(self.now.folded);
                 self.now.fold.mark(self.graph.mark(mark), events);
-                self.now.settled_mark = next;
+                self.now.folded_mark = next;
             }
         }
-        self.now.fold.bytes(&self.bytes[self.now.settled..until], events);
-        self.now.settled = until;
+        self.now.fold.bytes(&self.bytes[self.now.folded..until], events);
+        self.now.folded = until;
         if self.now.is_finished {
             self.now.fold.finish(events);
         }

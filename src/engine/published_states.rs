@@ -1,4 +1,4 @@
-//! The facts about states that are read without a lock: transitions, and which states accept.
+//! The properties of states that are read without a lock: transitions, and which states accept.
 //!
 //! The recogniser grows under the graph's lock, and publishes new results here, in append-only
 //! tables. So a matcher never waits on a path that another matcher has taken before.
@@ -10,7 +10,7 @@ use super::recogniser::state::StateId;
 use super::transitions::Transitions;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// The published facts about a graph's states.
+/// The published properties of a graph's states.
 pub(super) struct PublishedStates {
     transitions: Transitions,
     /// 0 for states that were not published, 1 for states in which the output may not end, 2 for

@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 /// A place directly inside an object or array, in a form that can be compared between two shapes.
 #[derive(PartialEq, Eq)]
-enum Below<'s> {
+enum ChildPlace<'s> {
     Key(&'s str),
     Keys(TextId),
     Item(usize),
@@ -148,8 +148,8 @@ impl Eval<'_> {
 
     /// Reports whether `a` may name a key below its place that `b` does not name there.
     pub fn names_more_below(&self, a: &Shape, b: &Shape) -> bool {
-        let known: Vec<(Below<'_>, TermId)> = below(b).collect();
-        below(a).any(|place| !self.algebra.names_nothing(place.1) && !known.contains(&place))
+        let known: Vec<(ChildPlace<'_>, TermId)> = children(b).collect();
+        children(a).any(|place| !self.algebra.names_nothing(place.1) && !known.contains(&place))
     }
 
     /// Lets the items of an array name the keys that these schemas name, for items that satisfy one
@@ -194,16 +194,16 @@ impl Eval<'_> {
 }
 
 /// The terms directly inside the arrays and objects of a shape, with their places.
-fn below(shape: &Shape) -> impl Iterator<Item = (Below<'_>, TermId)> {
+fn children(shape: &Shape) -> impl Iterator<Item = (ChildPlace<'_>, TermId)> {
     let objects = shape.objects.iter().flat_map(|object| {
-        let declared = object.declared.iter().map(|d: &Declared| (Below::Key(&d.key), d.value));
-        let rest = object.rest.iter().map(|&(keys, value)| (Below::Keys(keys), value));
-        declared.chain(rest).chain(object.some.iter().map(|s| (Below::Some, s.value)))
+        let declared = object.declared.iter().map(|d: &Declared| (ChildPlace::Key(&d.key), d.value));
+        let rest = object.rest.iter().map(|&(keys, value)| (ChildPlace::Keys(keys), value));
+        declared.chain(rest).chain(object.some.iter().map(|s| (ChildPlace::Some, s.value)))
     });
     let arrays = shape.arrays.iter().flat_map(|array| {
-        let prefix = array.prefix.iter().enumerate().map(|(i, &item)| (Below::Item(i), item));
-        let some = array.some.iter().map(|s| (Below::Some, s.value));
-        prefix.chain([(Below::Items, array.rest)]).chain(some)
+        let prefix = array.prefix.iter().enumerate().map(|(i, &item)| (ChildPlace::Item(i), item));
+        let some = array.some.iter().map(|s| (ChildPlace::Some, s.value));
+        prefix.chain([(ChildPlace::Items, array.rest)]).chain(some)
     });
     objects.chain(arrays)
 }

@@ -166,7 +166,7 @@ pub(in crate::engine) trait PreorderTrie {
     fn tokens(&self, node: u32) -> &[TokenId];
 }
 
-/// The vocabulary's trie, with the facts about its nodes.
+/// The vocabulary's trie, with the properties of its nodes.
 pub(in crate::engine) struct VocabularyTrie<'a> {
     pub trie: &'a TokenTrie,
     pub subtrees: &'a [SubtreeInfo],
