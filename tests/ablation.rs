@@ -4,6 +4,9 @@
 //! An optimisation is left out in the whole process, so this is a program of its own with one test.
 //! `cargo test --features ablation --test ablation` runs it.
 
+#[allow(dead_code)] // A part of it is used.
+#[path = "support/bytes.rs"]
+mod bytes;
 #[path = "support/stepping.rs"]
 mod stepping;
 

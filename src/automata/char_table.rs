@@ -482,11 +482,14 @@ impl<S: Clone + Eq + Hash> Found<S> {
     }
 }
 
+/// The edges of a node: the first and the last byte, and the number that they lead to.
+type Edges = Box<[(u8, u8, u32)]>;
+
 /// A tree of UTF-8 sequences while it is built.
 #[derive(Default)]
 struct Tree {
     nodes: Vec<Node>,
-    index: HashMap<Box<[(u8, u8, u32)]>, u32>,
+    index: HashMap<Edges, u32>,
 }
 
 impl Tree {

@@ -205,7 +205,7 @@ impl ExprPool {
 
     /// The literal set of an [`Expr::Literals`].
     pub fn literal_set(&self, set: u32) -> &Arc<LiteralSet> {
-        &self.literals.get(set)
+        self.literals.get(set)
     }
 
     /// The label of the literal that has just been completed, for a state of literals, plain or

@@ -159,7 +159,7 @@ fn beams(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<(), Sampling
             return Err(fields.fault("early_stopping", format!("{other} is not true, false or \"never\"")));
         }
     };
-    if beams % groups != 0 {
+    if !beams.is_multiple_of(groups) {
         return Err(fields.fault("num_beam_groups", format!("{groups} does not divide `num_beams`, {beams}")));
     }
     set.beams =
