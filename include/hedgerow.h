@@ -25,7 +25,8 @@
  * - The comment of each type says what threads may do with it. Pointers must be NULL (where that is
  *   allowed) or valid; NULL elsewhere is an error, not a crash.
  *
- * Functions inside HR_HAS_TORCH exist in libraries built with the feature "torch"; see hr_has_feature().
+ * Functions inside HR_HAS_TORCH exist in libraries built with the feature "torch", and those inside
+ * HR_HAS_TOKENIZERS in libraries built with "tokenizers", "torch" or "cli"; see hr_has_feature().
  */
 
 #ifndef HEDGEROW_H
@@ -79,7 +80,7 @@
  * Number of the ABI. It rises if programs must be recompiled. It stays the same if something is
  * added.
  */
-#define HR_ABI_VERSION 2
+#define HR_ABI_VERSION 3
 
 /**
  * The value for "no token" of every parameter and result that is a token id.
@@ -890,9 +891,14 @@ enum hr_parameter_texts
      */
     HR_PARAMETER_TEXTS_BAD_WORDS = 1,
     /**
-     * Names of members that do not concern sampling, such as "model".
+     * Names of members that are not read, such as "model".
      */
     HR_PARAMETER_TEXTS_PASSED_OVER = 2,
+    /**
+     * Those of these names that would change the output, such as "temperature" where
+     * "do_sample" is false. A caller warns of them.
+     */
+    HR_PARAMETER_TEXTS_UNUSED = 3,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -1145,6 +1151,15 @@ typedef struct hr_cancel_flag hr_cancel_flag;
  */
 typedef struct hr_constraint hr_constraint;
 
+/**
+ * The text of one output while it is written, and its end by a stop string or an end token. Made
+ * by hr_detokenizer_new() and hr_detokenizer_clone(), freed by hr_detokenizer_free().
+ *
+ * One thread at a time may use it; it may move between threads. It keeps what it needs of its
+ * vocabulary alive.
+ */
+typedef struct hr_detokenizer hr_detokenizer;
+
 #if defined(HR_HAS_TORCH)
 /**
  * Medusa heads, which guess tokens for one model. Made by hr_draft_heads_load(), freed by
@@ -1239,6 +1254,16 @@ typedef struct hr_sampler hr_sampler;
  * the same in every state are of one class; class 0 is allowed in no state.
  */
 typedef struct hr_token_fsm hr_token_fsm;
+
+#if defined(HR_HAS_TOKENIZERS)
+/**
+ * A model's tokenizer: text to tokens, as the model was trained on them. Made by
+ * hr_tokenizer_from_json(), freed by hr_tokenizer_free().
+ *
+ * It never changes: any number of threads may use it at once.
+ */
+typedef struct hr_tokenizer hr_tokenizer;
+#endif
 
 /**
  * The tokens of a model: ids, bytes and names. Made by one of the hr_vocab_from_... functions,
@@ -2441,6 +2466,111 @@ hr_status hr_vocab_spell(const struct hr_vocab *vocab,
                          struct hr_error **error);
 
 /**
+ * Makes an empty text. Each of the count texts of stop ends it, and so does each end token of the
+ * vocabulary; empty texts are ignored.
+ *
+ * Text is held back while it may still belong to a stop text that has begun, or to a character
+ * whose bytes are not all there. Stop texts are found wherever the borders between tokens are. The
+ * first to be complete ends the text; of several that end with the same byte, the longest. The
+ * stop text is no part of the text. Bytes that are not UTF-8 become U+FFFD.
+ */
+HR_NODISCARD HR_API
+hr_status hr_detokenizer_new(const struct hr_vocab *vocab,
+                             const struct hr_text *stop,
+                             size_t count,
+                             struct hr_detokenizer **out,
+                             struct hr_error **error);
+
+/**
+ * A second text at the same position. The two then grow independently.
+ */
+HR_NODISCARD HR_API
+hr_status hr_detokenizer_clone(const struct hr_detokenizer *detokenizer,
+                               struct hr_detokenizer **out,
+                               struct hr_error **error);
+
+/**
+ * Frees a text. NULL is allowed.
+ */
+HR_API void hr_detokenizer_free(struct hr_detokenizer *detokenizer);
+
+/**
+ * Reads tokens up to the end of the text. Special tokens, and ids that do not exist, have no text.
+ *
+ * read, which may be NULL, becomes the number of tokens that were read, the one that ended the
+ * text among them. released, which may be NULL, becomes the text that can now be shown. It is not
+ * NUL-terminated, and lives until the next call that changes this object. ended becomes true if
+ * the text has ended; later calls read nothing.
+ */
+HR_NODISCARD HR_API
+hr_status hr_detokenizer_push(struct hr_detokenizer *detokenizer,
+                              const uint32_t *tokens,
+                              size_t count,
+                              size_t *read,
+                              struct hr_text *released,
+                              bool *ended,
+                              struct hr_error **error);
+
+/**
+ * Ends the text, because no token will follow. released, which may be NULL, becomes what was held
+ * back, as for hr_detokenizer_push().
+ */
+HR_NODISCARD HR_API
+hr_status hr_detokenizer_finish(struct hr_detokenizer *detokenizer,
+                                struct hr_text *released,
+                                struct hr_error **error);
+
+/**
+ * All text that was released so far: UTF-8, not NUL-terminated, alive until the next call that
+ * changes this object. Empty for NULL.
+ */
+HR_API struct hr_text hr_detokenizer_text(const struct hr_detokenizer *detokenizer);
+
+/**
+ * The stop text that ended the text. Returns false, and changes nothing, if none did, and for
+ * NULL. It lives as long as this object.
+ */
+HR_API bool hr_detokenizer_stop_text(const struct hr_detokenizer *detokenizer, struct hr_text *stop);
+
+/**
+ * The end token that ended the text; HR_NO_TOKEN if none did, and for NULL.
+ */
+HR_API uint32_t hr_detokenizer_end_token(const struct hr_detokenizer *detokenizer);
+
+#if defined(HR_HAS_TOKENIZERS)
+/**
+ * Reads a Hugging Face tokenizer.json.
+ */
+HR_NODISCARD HR_API
+hr_status hr_tokenizer_from_json(const char *json,
+                                 size_t json_len,
+                                 struct hr_tokenizer **out,
+                                 struct hr_error **error);
+#endif
+
+#if defined(HR_HAS_TOKENIZERS)
+/**
+ * Frees a tokenizer. NULL is allowed.
+ */
+HR_API void hr_tokenizer_free(struct hr_tokenizer *tokenizer);
+#endif
+
+#if defined(HR_HAS_TOKENIZERS)
+/**
+ * The tokens of a text; special tokens are recognised by their names, and none are added. As many
+ * as fit are written to buffer (NULL with capacity 0 to ask), and len becomes the number of all.
+ */
+HR_NODISCARD HR_API
+hr_status hr_tokenizer_encode(const struct hr_tokenizer *tokenizer,
+                              const char *text,
+                              size_t text_len,
+                              uint32_t *buffer,
+                              size_t capacity,
+                              size_t *len,
+                              struct hr_error **error);
+#endif
+
+/**
  * A flag that is not set.
  */
 HR_API struct hr_cancel_flag *hr_cancel_flag_new(void);
@@ -2536,11 +2666,13 @@ hr_status hr_grammar_from_structural_tag(const char *tag,
                                          struct hr_error **error);
 
 /**
- * The grammar of exactly the given texts. Ten thousand of them are no problem.
+ * The grammar of exactly the given texts. Ten thousand of them are no problem. interrupt may be
+ * NULL.
  */
 HR_NODISCARD HR_API
 hr_status hr_grammar_from_choices(const struct hr_text *choices,
                                   size_t count,
+                                  const struct hr_interrupt *interrupt,
                                   struct hr_grammar **out,
                                   struct hr_error **error);
 
@@ -3341,6 +3473,29 @@ hr_status hr_sampler_apply_f32(struct hr_sampler *sampler,
                                struct hr_error **error);
 
 /**
+ * As hr_sampler_apply_f32(), for IEEE 754 half precision given by its bits. Results are rounded to
+ * the nearest.
+ */
+HR_NODISCARD HR_API
+hr_status hr_sampler_apply_f16(struct hr_sampler *sampler,
+                               uint16_t *logits,
+                               size_t count,
+                               const uint32_t *mask,
+                               size_t mask_words,
+                               struct hr_error **error);
+
+/**
+ * As hr_sampler_apply_f32(), for bfloat16 given by its bits. Results are rounded to the nearest.
+ */
+HR_NODISCARD HR_API
+hr_status hr_sampler_apply_bf16(struct hr_sampler *sampler,
+                                uint16_t *logits,
+                                size_t count,
+                                const uint32_t *mask,
+                                size_t mask_words,
+                                struct hr_error **error);
+
+/**
  * Moves to the next position: token is the output's next token, whether it was drawn here or not.
  */
 HR_NODISCARD HR_API hr_status hr_sampler_accept(struct hr_sampler *sampler, uint32_t token, struct hr_error **error);
@@ -3359,6 +3514,75 @@ HR_NODISCARD HR_API hr_status hr_sampler_reset(struct hr_sampler *sampler, struc
  * Number of tokens accepted since the prompt. 0 for NULL.
  */
 HR_API size_t hr_sampler_position(const struct hr_sampler *sampler);
+
+/**
+ * Draws a token for each of many samplers from its row of 32-bit logits, as
+ * hr_sampler_sample_f32() does. No sampler may occur twice.
+ *
+ * The row of samplers[i] begins at logits + i * row_stride and has columns logits. Its mask begins
+ * at masks + i * mask_stride and has mask_words words; mask_stride 0 gives all rows the same mask,
+ * and NULL with mask_words 0 allows all tokens. Strides count elements. At most threads threads
+ * draw, without influence on the result; 0 and 1 start none.
+ *
+ * tokens[i] becomes the token of samplers[i], and logprobs[i] the natural logarithm of the
+ * probability with which it was drawn; logprobs may be NULL.
+ *
+ * If single rows fail, because of a NaN for example, all others are still drawn. A row that failed
+ * has the token HR_NO_TOKEN. The call then returns the status of the first that failed, and error
+ * receives its error. row_errors may be NULL; otherwise it has count places, and the place i
+ * receives the error of row i, which the caller frees, or NULL. Impossible arguments leave all
+ * results unchanged.
+ */
+HR_NODISCARD HR_API
+hr_status hr_samplers_sample_f32(struct hr_sampler *const *samplers,
+                                 size_t count,
+                                 const float *logits,
+                                 size_t columns,
+                                 size_t row_stride,
+                                 const uint32_t *masks,
+                                 size_t mask_words,
+                                 size_t mask_stride,
+                                 size_t threads,
+                                 uint32_t *tokens,
+                                 float *logprobs,
+                                 struct hr_error **row_errors,
+                                 struct hr_error **error);
+
+/**
+ * As hr_samplers_sample_f32(), for IEEE 754 half precision given by its bits.
+ */
+HR_NODISCARD HR_API
+hr_status hr_samplers_sample_f16(struct hr_sampler *const *samplers,
+                                 size_t count,
+                                 const uint16_t *logits,
+                                 size_t columns,
+                                 size_t row_stride,
+                                 const uint32_t *masks,
+                                 size_t mask_words,
+                                 size_t mask_stride,
+                                 size_t threads,
+                                 uint32_t *tokens,
+                                 float *logprobs,
+                                 struct hr_error **row_errors,
+                                 struct hr_error **error);
+
+/**
+ * As hr_samplers_sample_f32(), for bfloat16 given by its bits.
+ */
+HR_NODISCARD HR_API
+hr_status hr_samplers_sample_bf16(struct hr_sampler *const *samplers,
+                                  size_t count,
+                                  const uint16_t *logits,
+                                  size_t columns,
+                                  size_t row_stride,
+                                  const uint32_t *masks,
+                                  size_t mask_words,
+                                  size_t mask_stride,
+                                  size_t threads,
+                                  uint32_t *tokens,
+                                  float *logprobs,
+                                  struct hr_error **row_errors,
+                                  struct hr_error **error);
 
 /**
  * Reads sampling parameters as an API spells them: a JSON object, such as

@@ -102,6 +102,27 @@ private:
 
 inline hr_text text(std::string_view view) noexcept { return hr_text{view.data(), view.size()}; }
 
+inline std::vector<hr_text> texts(const std::vector<std::string> &strings) {
+    std::vector<hr_text> views;
+    views.reserve(strings.size());
+    for (const auto &string : strings) {
+        views.push_back(text(string));
+    }
+    return views;
+}
+
+inline std::string copy(hr_text view) { return std::string(std::string_view(view.data, view.len)); }
+
+// The handles of a batch's objects.
+template <typename Handle, typename Object> std::vector<Handle *> handles(const std::vector<Object *> &objects) {
+    std::vector<Handle *> all;
+    all.reserve(objects.size());
+    for (Object *object : objects) {
+        all.push_back(object == nullptr ? nullptr : object->get());
+    }
+    return all;
+}
+
 inline const std::uint8_t *bytes(std::string_view view) noexcept {
     return reinterpret_cast<const std::uint8_t *>(view.data());
 }
@@ -337,14 +358,11 @@ public:
         return Grammar(grammar);
     }
 
-    static Grammar from_choices(const std::vector<std::string> &choices) {
-        std::vector<hr_text> texts;
-        texts.reserve(choices.size());
-        for (const auto &choice : choices) {
-            texts.push_back(detail::text(choice));
-        }
+    static Grammar from_choices(const std::vector<std::string> &choices,
+                                const hr_interrupt &interrupt = default_interrupt()) {
+        const auto texts = detail::texts(choices);
         hr_grammar *grammar = nullptr;
-        detail::call(hr_grammar_from_choices, texts.data(), texts.size(), &grammar);
+        detail::call(hr_grammar_from_choices, texts.data(), texts.size(), &interrupt, &grammar);
         return Grammar(grammar);
     }
 
@@ -606,18 +624,21 @@ private:
     detail::Owned<hr_events, hr_events_free> handle_;
 };
 
-// Fills the mask of matchers[i] into row i of masks, words words each. The first matcher that fails
-// throws; the masks of all others are written even then.
+// Fills the mask of matchers[i] into row rows[i] of masks, words words each. Without rows it is row
+// i. The first matcher that fails throws; the masks of all others are written even then.
+inline void fill_masks(const std::vector<Matcher *> &matchers, const std::vector<std::size_t> &rows, std::uint32_t *masks,
+                       std::size_t words, std::size_t threads = 1) {
+    if (!rows.empty() && rows.size() != matchers.size()) {
+        throw std::invalid_argument("fill_masks: the numbers of matchers and of rows differ");
+    }
+    const auto handles = detail::handles<hr_matcher>(matchers);
+    hr_error **no_row_errors = nullptr;
+    detail::call(hr_matchers_fill_masks, handles.data(), handles.size(), rows.empty() ? nullptr : rows.data(), masks,
+                 words, threads, no_row_errors);
+}
 inline void fill_masks(const std::vector<Matcher *> &matchers, std::uint32_t *masks, std::size_t words,
                        std::size_t threads = 1) {
-    std::vector<hr_matcher *> handles;
-    handles.reserve(matchers.size());
-    for (Matcher *matcher : matchers) {
-        handles.push_back(matcher == nullptr ? nullptr : matcher->get());
-    }
-    const std::size_t *in_order = nullptr;
-    hr_error **no_row_errors = nullptr;
-    detail::call(hr_matchers_fill_masks, handles.data(), handles.size(), in_order, masks, words, threads, no_row_errors);
+    fill_masks(matchers, {}, masks, words, threads);
 }
 
 // Forbids tokens in rows of logits, which lie one after another. The mask of row i begins at
@@ -695,6 +716,91 @@ private:
     detail::Owned<hr_token_fsm, hr_token_fsm_free> handle_;
 };
 
+// The text of an output while it is written. Stop texts and end tokens end it; text that may still
+// belong to a stop text, or to a character, is held back. Moves, and is copied by fork().
+class Detokenizer {
+public:
+    explicit Detokenizer(const Vocabulary &vocabulary, const std::vector<std::string> &stop = {}) {
+        const auto texts = detail::texts(stop);
+        hr_detokenizer *detokenizer = nullptr;
+        detail::call(hr_detokenizer_new, vocabulary.get(), texts.data(), texts.size(), &detokenizer);
+        handle_.reset(detokenizer);
+    }
+
+    // Takes over a handle.
+    explicit Detokenizer(hr_detokenizer *detokenizer) noexcept : handle_(detokenizer) {}
+
+    Detokenizer fork() const {
+        hr_detokenizer *detokenizer = nullptr;
+        detail::call(hr_detokenizer_clone, static_cast<const hr_detokenizer *>(handle_.get()), &detokenizer);
+        Detokenizer copy(detokenizer);
+        copy.ended_ = ended_;
+        return copy;
+    }
+
+    // Reads a token; the text that can now be shown. After the end it reads nothing.
+    std::string push(std::uint32_t token) {
+        hr_text released{nullptr, 0};
+        std::size_t *uncounted = nullptr;
+        const std::uint32_t *tokens = &token;
+        detail::call(hr_detokenizer_push, handle_.get(), tokens, std::size_t{1}, uncounted, &released, &ended_);
+        return detail::copy(released);
+    }
+
+    // Ends the text; what was held back.
+    std::string finish() {
+        hr_text released{nullptr, 0};
+        detail::call(hr_detokenizer_finish, handle_.get(), &released);
+        ended_ = true;
+        return detail::copy(released);
+    }
+
+    bool ended() const noexcept { return ended_; }
+    std::string text() const { return detail::copy(hr_detokenizer_text(handle_.get())); }
+
+    // The stop text, or the end token, that ended the text.
+    std::optional<std::string> stop_text() const {
+        hr_text stop{nullptr, 0};
+        return hr_detokenizer_stop_text(handle_.get(), &stop) ? std::optional(detail::copy(stop)) : std::nullopt;
+    }
+    std::optional<std::uint32_t> end_token() const noexcept {
+        const std::uint32_t token = hr_detokenizer_end_token(handle_.get());
+        return token == HR_NO_TOKEN ? std::nullopt : std::optional(token);
+    }
+
+    hr_detokenizer *get() noexcept { return handle_.get(); }
+
+private:
+    bool ended_ = false;
+    detail::Owned<hr_detokenizer, hr_detokenizer_free> handle_;
+};
+
+#ifdef HR_HAS_TOKENIZERS
+
+// A model's own tokenizer, from a tokenizer.json. Cannot be copied; threads may share it.
+class Tokenizer {
+public:
+    explicit Tokenizer(std::string_view json) {
+        hr_tokenizer *tokenizer = nullptr;
+        detail::call(hr_tokenizer_from_json, json.data(), json.size(), &tokenizer);
+        handle_.reset(tokenizer);
+    }
+
+    std::vector<std::uint32_t> encode(std::string_view text) const {
+        return detail::collect<std::vector<std::uint32_t>>(
+            [&](std::uint32_t *buffer, std::size_t capacity, std::size_t *length) {
+                detail::call(hr_tokenizer_encode, get(), text.data(), text.size(), buffer, capacity, length);
+            });
+    }
+
+    const hr_tokenizer *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Owned<hr_tokenizer, hr_tokenizer_free> handle_;
+};
+
+#endif // HR_HAS_TOKENIZERS
+
 // A drawn token and the natural logarithm of the probability it was drawn with.
 struct Sampled {
     std::uint32_t token;
@@ -757,6 +863,14 @@ public:
         detail::call(hr_sampler_apply_f32, get(), logits.data(), logits.size(), mask.data(), mask.size());
     }
 
+    // As apply(), for half precision and bfloat16 given by their bits.
+    void apply_f16(std::uint16_t *logits, std::size_t count, const std::uint32_t *mask = nullptr, std::size_t mask_words = 0) {
+        detail::call(hr_sampler_apply_f16, get(), logits, count, mask, mask_words);
+    }
+    void apply_bf16(std::uint16_t *logits, std::size_t count, const std::uint32_t *mask = nullptr, std::size_t mask_words = 0) {
+        detail::call(hr_sampler_apply_bf16, get(), logits, count, mask, mask_words);
+    }
+
     void accept(std::uint32_t token) { detail::call(hr_sampler_accept, get(), token); }
     void rollback(std::size_t tokens) { detail::call(hr_sampler_rollback, get(), tokens); }
     void reset() { detail::call(hr_sampler_reset, get()); }
@@ -767,6 +881,39 @@ public:
 private:
     detail::Owned<hr_sampler, hr_sampler_free> handle_;
 };
+
+// Draws a token for samplers[i] from row i of logits, columns each, under row i of masks. masks may
+// be NULL with mask_words 0. The first row that fails throws.
+inline std::vector<Sampled> sample_batch(const std::vector<Sampler *> &samplers, const float *logits, std::size_t columns,
+                                         const std::uint32_t *masks = nullptr, std::size_t mask_words = 0,
+                                         std::size_t threads = 1) {
+    const auto handles = detail::handles<hr_sampler>(samplers);
+    std::vector<std::uint32_t> tokens(handles.size());
+    std::vector<float> logprobs(handles.size());
+    hr_error **no_row_errors = nullptr;
+    detail::call(hr_samplers_sample_f32, handles.data(), handles.size(), logits, columns, columns, masks, mask_words,
+                 mask_words, threads, tokens.data(), logprobs.data(), no_row_errors);
+    std::vector<Sampled> drawn;
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+        drawn.push_back(Sampled{tokens[i], logprobs[i]});
+    }
+    return drawn;
+}
+
+// The log-probability of a token as the model gave it, and the most probable tokens.
+struct Logprobs {
+    float logprob;
+    std::vector<hr_token_logprob> top;
+};
+
+inline Logprobs logprobs(const std::vector<float> &logits, std::uint32_t token, std::size_t top = 0) {
+    Logprobs found{0.0f, std::vector<hr_token_logprob>(top < logits.size() ? top : logits.size())};
+    std::size_t written = 0;
+    detail::call(hr_logprobs_f32, logits.data(), logits.size(), token, &found.logprob, found.top.data(), found.top.size(),
+                 &written);
+    found.top.resize(written);
+    return found;
+}
 
 // Sampling parameters as another API spells them in JSON. Options that it gives point into it.
 class Parameters {

@@ -34,6 +34,9 @@ CAPI_BUILT := $(or $(CARGO_TARGET_DIR),$(CAPI_ROOT)/target)/$(if $(filter dev,$(
 CAPI_PRIVATE_LIBS := -lgcc_s -lpthread -ldl -lm
 CAPI_CFLAGS :=
 comma := ,
+ifneq ($(filter tokenizers cli torch,$(subst $(comma), ,$(CAPI_FEATURES))),)
+CAPI_CFLAGS += -DHR_HAS_TOKENIZERS
+endif
 ifneq ($(filter torch,$(subst $(comma), ,$(CAPI_FEATURES))),)
 CAPI_TORCH := $(or $(LIBTORCH),$(CAPI_ROOT)/.deps/libtorch)
 CAPI_PRIVATE_LIBS += -L$(CAPI_TORCH)/lib -Wl,-rpath,$(CAPI_TORCH)/lib -ltorch_cpu -lc10 -lstdc++

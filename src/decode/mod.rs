@@ -7,8 +7,7 @@
 //!
 //! Each concern has a file. `active_request` is one request in progress, and chooses by its
 //! [`Strategy`] how its outputs continue. `sequence` is one output in progress, with its parts
-//! `pending_input`, `constraint_state` and `token_scores`. `text` decides which bytes can be shown
-//! and where a stop string begins.
+//! `pending_input`, `constraint_state` and `token_scores`.
 
 mod active_request;
 mod batch;
@@ -38,7 +37,6 @@ mod search_step;
 mod sequence;
 mod settings;
 mod strategy;
-mod text;
 mod text_model;
 mod token_scores;
 #[cfg(feature = "tokenizers")]

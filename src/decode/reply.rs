@@ -7,9 +7,9 @@ use std::collections::VecDeque;
 
 use super::error::DecodeError;
 use super::request::Request;
-use super::text::TextStream;
 use crate::engine::EventReader;
 use crate::tags::{Event, Fold, Reply};
+use crate::vocab::TextStream;
 use crate::vocab::TokenId;
 
 /// The events of one output, and the reply that they make.

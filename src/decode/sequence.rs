@@ -16,12 +16,12 @@ use super::reasoning_budget::ReasoningState;
 use super::reply::ReplyStream;
 use super::request::{BudgetEnding, Completion, FinishReason, Request, Timings};
 use super::settings::{DecodeSettings, Scoring};
-use super::text::{StopStrings, TextStream};
 use super::token_scores::{TokenScores, top};
 use crate::engine::DraftTree;
 use crate::sampling::{Purpose, Sampled, Sampler, TopLogits, TopLogitsQuery, logprobs};
 use crate::tags::Event;
 use crate::vocab::TokenId;
+use crate::vocab::{StopStrings, TextStream};
 
 /// One output.
 pub(crate) struct Sequence<C> {

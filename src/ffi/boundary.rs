@@ -22,7 +22,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::ptr::NonNull;
 
 /// The content of an `hr_error`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct CallError {
     pub(super) status: hr_status,
     pub(super) message: String,
@@ -212,6 +212,58 @@ pub(super) unsafe fn object<'a, T>(object: *const T, name: &str) -> Result<&'a T
 pub(super) unsafe fn object_mut<'a, T>(object: *mut T, name: &str) -> Result<&'a mut T, CallError> {
     check_alignment(object, name)?;
     unsafe { object.as_mut() }.ok_or_else(|| is_null(name))
+}
+
+/// Objects to change, of which none may occur twice. Relies on the promises of [`slice`] and
+/// [`object_mut`].
+pub(super) unsafe fn objects_mut<'a, T>(
+    objects: *const *mut T,
+    count: usize,
+    name: &str,
+) -> Result<Vec<&'a mut T>, CallError> {
+    let pointers = unsafe { slice(objects, count, name)? };
+    if has_duplicate(pointers) {
+        return Err(CallError::argument(format!("{name} holds the same object twice")));
+    }
+    let member = format!("a member of {name}");
+    pointers.iter().map(|&pointer| unsafe { object_mut(pointer, &member) }).collect()
+}
+
+/// True if a value occurs twice.
+pub(super) fn has_duplicate<T: Copy + Ord>(values: &[T]) -> bool {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable();
+    sorted.windows(2).any(|pair| pair[0] == pair[1])
+}
+
+/// The places for the errors of a batch's rows, which the caller may leave out.
+pub(super) struct RowErrors<'a, E>(&'a mut [*mut E]);
+
+impl<E: From<CallError>> RowErrors<'_, E> {
+    /// Relies on `places` being NULL or `count` places long.
+    pub(super) unsafe fn new(places: *mut *mut E, count: usize) -> Result<Self, CallError> {
+        let wanted = if places.is_null() { 0 } else { count };
+        Ok(RowErrors(unsafe { slice_mut(places, wanted, "row_errors")? }))
+    }
+
+    /// Writes the errors of the rows that failed, and NULL for all others. The first error is that
+    /// of the call.
+    pub(super) fn give(
+        self,
+        failures: impl IntoIterator<Item = (usize, CallError)>,
+    ) -> Result<(), CallError> {
+        self.0.fill(std::ptr::null_mut());
+        let mut first = Ok(());
+        for (row, failure) in failures {
+            if first.is_ok() {
+                first = Err(failure.clone());
+            }
+            if let Some(place) = self.0.get_mut(row) {
+                *place = Box::into_raw(Box::new(E::from(failure)));
+            }
+        }
+        first
+    }
 }
 
 /// Elements to read; with length 0 the pointer is ignored. Relies on `len` elements at `pointer`,

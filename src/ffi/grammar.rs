@@ -213,18 +213,21 @@ pub unsafe extern "C" fn hr_grammar_from_structural_tag(
     unsafe { make(source, interrupt, out, error, compile) }
 }
 
-/// The grammar of exactly the given texts. Ten thousand of them are no problem.
+/// The grammar of exactly the given texts. Ten thousand of them are no problem. interrupt may be
+/// NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_grammar_from_choices(
     choices: *const hr_text,
     count: usize,
+    interrupt: *const hr_interrupt,
     out: *mut *mut hr_grammar,
     error: *mut *mut hr_error,
 ) -> hr_status {
     let make = || unsafe {
         let choices = boundary::slice(choices, count, "choices")?;
         let texts: Result<Vec<&str>, CallError> = choices.iter().map(|text| text.get("a choice")).collect();
-        Ok(choice::compile(&texts?)?.into())
+        let texts = texts?;
+        Ok(interrupt::read(interrupt)?.scope(|| choice::compile(&texts))??.into())
     };
     unsafe { boundary::create(out, error, make) }
 }

@@ -71,13 +71,14 @@ pub unsafe extern "C" fn hr_mask_logits_bf16(
 const F16_NEG_INFINITY: u16 = 0xfc00;
 const BF16_NEG_INFINITY: u16 = 0xff80;
 
+/// The shape of rows of logits with masks. Strides count elements.
 #[derive(Clone, Copy)]
-struct Shape {
-    rows: usize,
-    columns: usize,
-    row_stride: usize,
-    mask_words: usize,
-    mask_stride: usize,
+pub(super) struct Shape {
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    pub(super) row_stride: usize,
+    pub(super) mask_words: usize,
+    pub(super) mask_stride: usize,
 }
 
 impl Shape {
@@ -90,6 +91,31 @@ impl Shape {
         before_last.and_then(|n| n.checked_add(width)).ok_or_else(|| {
             CallError::argument(format!("{name}: {} rows of stride {stride} overflow", self.rows))
         })
+    }
+
+    /// The rows of logits to read. Relies on rows of this shape at `logits`.
+    pub(super) unsafe fn logit_rows<'a, T: Copy>(&self, logits: *const T) -> Result<Vec<&'a [T]>, CallError> {
+        unsafe { self.split(logits, self.row_stride, self.columns, "logits") }
+    }
+
+    /// The masks of the rows. Relies on masks of this shape at `masks`.
+    pub(super) unsafe fn mask_rows<'a>(&self, masks: *const u32) -> Result<Vec<&'a [u32]>, CallError> {
+        unsafe { self.split(masks, self.mask_stride, self.mask_words, "masks") }
+    }
+
+    /// Parts of `width` elements, `stride` apart. What lies between them is the caller's, so no
+    /// slice covers it.
+    unsafe fn split<'a, T: Copy>(
+        &self,
+        start: *const T,
+        stride: usize,
+        width: usize,
+        name: &str,
+    ) -> Result<Vec<&'a [T]>, CallError> {
+        boundary::check_extent(start, self.extent(stride, width, name)?, name)?;
+        (0..self.rows)
+            .map(|row| unsafe { boundary::slice(start.wrapping_add(row.wrapping_mul(stride)), width, name) })
+            .collect()
     }
 }
 

@@ -15,7 +15,6 @@ use super::vocab::{self, hr_vocab};
 use crate::engine::{Matcher, fill_mask_rows};
 use crate::vocab::TokenId;
 use std::num::NonZeroUsize;
-use std::ptr;
 
 /// One sequence's position in a constraint. Made by hr_matcher_new() and hr_matcher_clone(), freed
 /// by hr_matcher_free().
@@ -154,15 +153,9 @@ pub unsafe extern "C" fn hr_matchers_fill_masks(
     error: *mut *mut hr_error,
 ) -> hr_status {
     let body = || unsafe {
-        let pointers = boundary::slice(matchers, count, "matchers")?;
-        if has_duplicate(pointers) {
-            return Err(CallError::argument("matchers holds the same matcher twice"));
-        }
-        let matchers: Result<Vec<_>, CallError> =
-            pointers.iter().map(|&matcher| boundary::object_mut(matcher, "a member of matchers")).collect();
-        let mut guarded: Vec<_> = matchers?.into_iter().map(|matcher| &mut matcher.0).collect();
-        let row_errors =
-            boundary::slice_mut(row_errors, if row_errors.is_null() { 0 } else { count }, "row_errors")?;
+        let matchers = boundary::objects_mut(matchers, count, "matchers")?;
+        let mut guarded: Vec<_> = matchers.into_iter().map(|matcher| &mut matcher.0).collect();
+        let row_errors = boundary::RowErrors::new(row_errors, count)?;
         let consecutive: Vec<usize>;
         let rows = match rows.is_null() {
             true => {
@@ -177,13 +170,7 @@ pub unsafe extern "C" fn hr_matchers_fill_masks(
             let threads = NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN);
             Ok(fill_mask_rows(matchers, rows, threads))
         })?;
-        row_errors.fill(ptr::null_mut());
-        for (row, error) in &failures {
-            if let Some(place) = row_errors.get_mut(*row) {
-                *place = Box::into_raw(Box::new(hr_error::from(CallError::from(error.clone()))));
-            }
-        }
-        failures.into_iter().next().map_or(Ok(()), |(_, error)| Err(error.into()))
+        row_errors.give(failures.into_iter().map(|(row, error)| (row, error.into())))
     };
     unsafe { boundary::guard(error, body) }
 }
@@ -196,12 +183,6 @@ fn check_words(matcher: &Matcher, words: usize) -> Result<(), CallError> {
     Ok(())
 }
 
-fn has_duplicate<T: Copy + Ord>(values: &[T]) -> bool {
-    let mut sorted = values.to_vec();
-    sorted.sort_unstable();
-    sorted.windows(2).any(|pair| pair[0] == pair[1])
-}
-
 /// The rows of `masks` with these numbers, each of `words` words. Relies on `masks` being NULL or
 /// having all of them, and on no other use of them meanwhile.
 unsafe fn split_rows<'a>(
@@ -209,7 +190,7 @@ unsafe fn split_rows<'a>(
     masks: *mut u32,
     words: usize,
 ) -> Result<Vec<&'a mut [u32]>, CallError> {
-    if has_duplicate(rows) {
+    if boundary::has_duplicate(rows) {
         return Err(CallError::argument("rows holds the same row twice"));
     }
     let count = rows.iter().max().map_or(Some(0), |last| last.checked_add(1));

@@ -24,6 +24,7 @@
 mod boundary;
 mod cancel_flag;
 mod constraint;
+mod detokenizer;
 mod enumeration;
 mod error;
 mod events;
@@ -41,11 +42,14 @@ mod names;
 mod options;
 mod parameters;
 mod sampler;
+mod sampler_batch;
 mod sampler_options;
 mod sampler_params;
 mod schema;
 mod status;
 mod token_fsm;
+#[cfg(feature = "tokenizers")]
+mod tokenizer;
 mod tools;
 mod version;
 mod vocab;

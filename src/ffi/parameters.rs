@@ -54,8 +54,11 @@ enumeration! {
         /// Texts that may not occur. The caller turns them into tokens, for the member bad_words
         /// of hr_sampler_options.
         HR_PARAMETER_TEXTS_BAD_WORDS = 1,
-        /// Names of members that do not concern sampling, such as "model".
+        /// Names of members that are not read, such as "model".
         HR_PARAMETER_TEXTS_PASSED_OVER = 2,
+        /// Those of these names that would change the output, such as "temperature" where
+        /// "do_sample" is false. A caller warns of them.
+        HR_PARAMETER_TEXTS_UNUSED = 3,
     }
 }
 
@@ -76,6 +79,7 @@ impl hr_parameters {
             hr_parameter_texts::HR_PARAMETER_TEXTS_STOP => Some(&self.set.stop),
             hr_parameter_texts::HR_PARAMETER_TEXTS_BAD_WORDS => Some(&self.set.bad_words),
             hr_parameter_texts::HR_PARAMETER_TEXTS_PASSED_OVER => Some(&self.set.passed_over),
+            hr_parameter_texts::HR_PARAMETER_TEXTS_UNUSED => Some(&self.set.unused),
             _ => None,
         }
     }

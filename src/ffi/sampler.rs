@@ -13,14 +13,14 @@ use super::options;
 use super::sampler_options::hr_sampler_options;
 use super::status::hr_status;
 use super::vocab;
-use crate::sampling::{LogitRow, Sampler, SamplingError};
+use crate::sampling::{LogitRow, Sampler, SamplingError, bf16_from_f32, f16_from_f32};
 use crate::vocab::TokenId;
 
 /// A sampler, which draws tokens from rows of logits. Made by hr_sampler_new(), freed by
 /// hr_sampler_free().
 ///
 /// One thread at a time may use it; it may move between threads. It depends on no other object.
-pub struct hr_sampler(Guarded<Sampler>);
+pub struct hr_sampler(pub(super) Guarded<Sampler>);
 
 impl Stateful<Sampler> for hr_sampler {
     const NAME: &'static str = "sampler";
@@ -286,20 +286,62 @@ pub unsafe extern "C" fn hr_sampler_apply_f32(
     mask_words: usize,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let sampler = boundary::object_mut(sampler, "sampler")?;
-        let logits = boundary::slice_mut(logits, count, "logits")?;
-        let mask = optional_mask(mask, mask_words)?;
-        let distribution = sampler.0.change(|sampler| Ok(sampler.distribution(&*logits, mask)?))?;
-        logits.fill(f32::NEG_INFINITY);
-        for (token, probability) in distribution {
-            if let Some(logit) = logits.get_mut(token.index()) {
-                *logit = probability.ln();
-            }
-        }
-        Ok(())
-    };
+    let body = || unsafe { apply(sampler, logits, count, LogitRow::F32, |x| x, mask, mask_words) };
     unsafe { boundary::guard(error, body) }
+}
+
+/// As hr_sampler_apply_f32(), for IEEE 754 half precision given by its bits. Results are rounded to
+/// the nearest.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hr_sampler_apply_f16(
+    sampler: *mut hr_sampler,
+    logits: *mut u16,
+    count: usize,
+    mask: *const u32,
+    mask_words: usize,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe { apply(sampler, logits, count, LogitRow::F16, f16_from_f32, mask, mask_words) };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// As hr_sampler_apply_f32(), for bfloat16 given by its bits. Results are rounded to the nearest.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hr_sampler_apply_bf16(
+    sampler: *mut hr_sampler,
+    logits: *mut u16,
+    count: usize,
+    mask: *const u32,
+    mask_words: usize,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe { apply(sampler, logits, count, LogitRow::Bf16, bf16_from_f32, mask, mask_words) };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// Replaces a row by the result of the chain. `row` says how the row is read, and `narrow` how a
+/// result is written. Relies on the promises of the entry points above.
+unsafe fn apply<'a, T: Copy + 'a>(
+    sampler: *mut hr_sampler,
+    logits: *mut T,
+    count: usize,
+    row: fn(&'a [T]) -> LogitRow<'a>,
+    narrow: fn(f32) -> T,
+    mask: *const u32,
+    mask_words: usize,
+) -> Result<(), CallError> {
+    let sampler = unsafe { boundary::object_mut(sampler, "sampler")? };
+    let given = row(unsafe { boundary::slice(logits, count, "logits")? });
+    let mask = unsafe { optional_mask(mask, mask_words)? };
+    let distribution = sampler.0.change(|sampler| Ok(sampler.distribution(given, mask)?))?;
+    let logits = unsafe { boundary::slice_mut(logits, count, "logits")? };
+    logits.fill(narrow(f32::NEG_INFINITY));
+    for (token, probability) in distribution {
+        if let Some(logit) = logits.get_mut(token.index()) {
+            *logit = narrow(probability.ln());
+        }
+    }
+    Ok(())
 }
 
 /// Moves to the next position: token is the output's next token, whether it was drawn here or not.

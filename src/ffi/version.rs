@@ -16,7 +16,7 @@ pub const HR_VERSION_MINOR: u32 = 1;
 pub const HR_VERSION_PATCH: u32 = 0;
 /// Number of the ABI. It rises if programs must be recompiled. It stays the same if something is
 /// added.
-pub const HR_ABI_VERSION: u32 = 2;
+pub const HR_ABI_VERSION: u32 = 3;
 
 // The header's numbers must be the package's.
 const _: () = {

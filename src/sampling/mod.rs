@@ -28,6 +28,7 @@
 //! ```
 
 pub mod adaptive;
+mod batch;
 pub mod bias;
 mod candidates;
 mod chain;
@@ -55,12 +56,14 @@ pub mod truncation;
 mod value;
 pub mod watermark;
 
+pub use batch::sample_batch;
 pub use candidates::Candidates;
 pub use chain::ChainOrder;
 pub use error::SamplingError;
 pub use params::{Group, Parameter, SamplingParams};
 pub use rng::{Purpose, Rng};
 pub use row::LogitRow;
+pub(crate) use row::{bf16_from_f32, f16_from_f32};
 pub use rules::{
     AdaptiveP, Dry, DynamicTemperature, ExponentialDecay, Mirostat, MirostatVersion, PLess, Selection,
     Smoothing, TailFreeEnd, Ties, Watermark, WatermarkSeeding, Xtc,

@@ -84,6 +84,32 @@ impl<'a, const N: usize> From<&'a [f32; N]> for LogitRow<'a> {
     }
 }
 
+/// A 32-bit float as half precision, rounded to the nearest, ties to even: by its bits.
+pub(crate) fn f16_from_f32(value: f32) -> u16 {
+    let (sign, magnitude) = ((value.to_bits() >> 16 & 0x8000) as u16, value.to_bits() & 0x7fff_ffff);
+    let bits = if value.is_nan() {
+        0x7e00
+    } else if magnitude >= 0x3880_0000 {
+        // Normal: the exponent is 112 smaller, and 13 bits of the mantissa are rounded away. A
+        // carry goes into the exponent, and what is too large becomes infinite.
+        let moved = magnitude - (112 << 23);
+        ((moved + 0xfff + (moved >> 13 & 1)) >> 13).min(0x7c00)
+    } else {
+        // Subnormal: a multiple of 2^-24, which addition of 0.5 rounds to by the rule for floats.
+        (f32::from_bits(magnitude) + 0.5).to_bits() - 0.5f32.to_bits()
+    };
+    sign | bits as u16
+}
+
+/// A 32-bit float as bfloat16, rounded to the nearest, ties to even: by its bits.
+pub(crate) fn bf16_from_f32(value: f32) -> u16 {
+    let bits = value.to_bits();
+    match value.is_nan() {
+        true => (bits >> 16) as u16 | 0x40,
+        false => ((u64::from(bits) + 0x7fff + u64::from(bits >> 16 & 1)) >> 16) as u16,
+    }
+}
+
 fn bf16_to_f32(h: u16) -> f32 {
     f32::from_bits((h as u32) << 16)
 }
@@ -232,5 +258,39 @@ mod tests {
         assert!(check_lengths(33, Some(&[0; 2])).is_ok());
         assert!(check_lengths(33, Some(&[])).is_ok());
         assert!(check_lengths(32, Some(&[0; 2])).is_err());
+    }
+
+    #[test]
+    fn halves_are_the_nearest() {
+        for bits in 0..=u16::MAX {
+            let (half, brain) = (simd::f16_to_f32(bits), bf16_to_f32(bits));
+            if half.is_nan() {
+                assert!(simd::f16_to_f32(f16_from_f32(half)).is_nan());
+            } else {
+                assert_eq!(f16_from_f32(half), bits);
+            }
+            match brain.is_nan() {
+                true => assert!(bf16_to_f32(bf16_from_f32(brain)).is_nan()),
+                false => assert_eq!(bf16_from_f32(brain), bits),
+            }
+        }
+        // Between two neighbours, the nearer one; in the middle, the even one.
+        for low in (0..0x7bffu16).chain(0x8000..0xfbff) {
+            let (a, b) = (simd::f16_to_f32(low), simd::f16_to_f32(low + 1));
+            let middle = (a + b) / 2.0;
+            assert_eq!(f16_from_f32(middle), low + (low & 1), "{low:04x}");
+            assert_eq!(f16_from_f32(a + (b - a) / 4.0), low, "{low:04x}");
+            assert_eq!(f16_from_f32(b - (b - a) / 4.0), low + 1, "{low:04x}");
+        }
+        for low in (0x0001..0x7f7fu16).step_by(7) {
+            let middle = f32::from_bits(u32::from(low) << 16 | 0x8000);
+            assert_eq!(bf16_from_f32(middle), low + (low & 1), "{low:04x}");
+        }
+        let cases =
+            [(65519.0, 0x7bff), (65520.0, 0x7c00), (1e9, 0x7c00), (-1e9, 0xfc00), (1e-9, 0), (-1e-9, 0x8000)];
+        for (value, bits) in cases {
+            assert_eq!(f16_from_f32(value), bits, "{value}");
+        }
+        assert_eq!(bf16_from_f32(f32::MAX), 0x7f80);
     }
 }

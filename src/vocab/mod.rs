@@ -11,6 +11,7 @@
 
 mod byte_level;
 mod decoder;
+mod detokenizer;
 mod eos;
 mod error;
 mod extension;
@@ -20,6 +21,9 @@ mod mask_logits;
 mod sentence_piece;
 mod spelling;
 mod tekken;
+// Without language models, one of its uses is missing.
+#[cfg_attr(not(feature = "decode"), allow(dead_code))]
+mod text_stream;
 #[cfg(feature = "tokenizers")]
 mod text_tokenizer;
 mod tiktoken;
@@ -30,8 +34,11 @@ mod tokenizer_json;
 mod trie;
 mod vocabulary;
 
+pub use detokenizer::{Detokenizer, TextEnd};
 pub use error::VocabularyError;
 pub use mask_logits::mask_logits;
+#[cfg(feature = "decode")]
+pub(crate) use text_stream::{StopStrings, TextStream};
 #[cfg(feature = "tokenizers")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tokenizers")))]
 pub use text_tokenizer::TextTokenizer;

@@ -1,7 +1,8 @@
 /*
  * Every function of hedgerow.h: its results, and its errors for NULL, garbage and impossible
  * arguments. The program is compiled as C99, C11 and C17, and run plainly, under valgrind and with
- * sanitizers. Matchers, masks and samplers are in test_matchers.c, parameters in test_parameters.c.
+ * sanitizers. Matchers and masks are in
+ * test_matchers.c, samplers and texts in test_samplers.c, parameters in test_parameters.c.
  */
 #include "check.h"
 
@@ -11,6 +12,9 @@ void test_draft_trees_and_batches(void);
 void test_token_fsms(void);
 void test_masks(void);
 void test_samplers(void);
+void test_sampler_batches(void);
+void test_detokenizers(void);
+void test_tokenizers(void);
 void test_parameters(void);
 
 static void test_versions(void) {
@@ -203,7 +207,7 @@ static void test_grammars(void) {
 
     choices[0] = text_of("yes");
     choices[1] = text_of("no");
-    OK(hr_grammar_from_choices(choices, 2, &grammar, &error));
+    OK(hr_grammar_from_choices(choices, 2, NULL, &grammar, &error));
     second = hr_grammar_clone(grammar);
     CHECK(second != NULL);
     hr_grammar_free(grammar);
@@ -246,9 +250,9 @@ static void test_grammars(void) {
     CHECK(hr_grammar_warning(grammar, 0, NULL, &pointer, NULL) && pointer.len == 26 && memcmp(pointer.data, "/0/parameters/properties/a", 26) == 0);
     hr_grammar_free(grammar);
 
-    FAILS(hr_grammar_from_choices(NULL, 0, &none, &error), HR_ERROR_GRAMMAR, "empty");
+    FAILS(hr_grammar_from_choices(NULL, 0, NULL, &none, &error), HR_ERROR_GRAMMAR, "empty");
     choices[1].data = NULL;
-    FAILS(hr_grammar_from_choices(choices, 2, &none, &error), HR_ERROR_INVALID_ARGUMENT, "a choice is NULL");
+    FAILS(hr_grammar_from_choices(choices, 2, NULL, &none, &error), HR_ERROR_INVALID_ARGUMENT, "a choice is NULL");
     FAILS(hr_grammar_from_regex("(", 1, HR_REGEX_DIALECT_ECMA262, NULL, &none, &error), HR_ERROR_GRAMMAR, "(");
     FAILS(hr_grammar_from_regex("a", 1, (hr_regex_dialect)77, NULL, &none, &error), HR_ERROR_INVALID_ARGUMENT, "dialect is 77");
     FAILS(hr_grammar_from_regex("a\xff", 2, HR_REGEX_DIALECT_ECMA262, NULL, &none, &error), HR_ERROR_INVALID_ARGUMENT, "byte 1");
@@ -401,6 +405,7 @@ static void test_cancel_flags(void) {
     hr_cancel_flag *flag = hr_cancel_flag_new(), *same = hr_cancel_flag_clone(flag);
     hr_matcher *other = NULL;
     hr_interrupt interrupt;
+    const hr_text choice = text_of("ab");
     uint32_t mask[2] = {7, 7};
     bool yes = false;
 
@@ -413,6 +418,7 @@ static void test_cancel_flags(void) {
     CHECK(hr_cancel_flag_is_set(same));
     FAILS(hr_grammar_from_regex("[ab]{2}1", 8, HR_REGEX_DIALECT_ECMA262, &interrupt, &grammar, &error), HR_ERROR_CANCELLED, "cancelled");
     FAILS(hr_grammar_from_rules("root ::= [ab]+", 14, HR_GRAMMAR_NOTATION_GBNF, &interrupt, &grammar, &error), HR_ERROR_CANCELLED, "cancelled");
+    FAILS(hr_grammar_from_choices(&choice, 1, &interrupt, &grammar, &error), HR_ERROR_CANCELLED, "cancelled");
     FAILS(hr_grammar_from_json_schema("true", 4, NULL, &interrupt, &grammar, &error), HR_ERROR_CANCELLED, "cancelled");
     CHECK(grammar == NULL);
     OK(hr_grammar_from_regex("[ab]{2}1", 8, HR_REGEX_DIALECT_ECMA262, NULL, &grammar, &error));
@@ -480,6 +486,9 @@ int main(void) {
     test_token_fsms();
     test_masks();
     test_samplers();
+    test_sampler_batches();
+    test_detokenizers();
+    test_tokenizers();
     test_parameters();
     printf("every check of the C interface passed\n");
     return 0;

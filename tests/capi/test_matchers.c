@@ -1,5 +1,5 @@
 /*
- * Matchers, state machines over tokens, masks and samplers. Part of the program of test_api.c.
+ * Matchers, state machines over tokens, and masks. Part of the program of test_api.c.
  */
 #include "check.h"
 
@@ -9,7 +9,6 @@ void test_matchers(void);
 void test_draft_trees_and_batches(void);
 void test_token_fsms(void);
 void test_masks(void);
-void test_samplers(void);
 
 void test_matchers(void) {
     hr_error *error = NULL;
@@ -312,94 +311,4 @@ void test_masks(void) {
     FAILS(hr_mask_logits_f32(logits, 2, 3, 2, masks, 1, 1, &error), HR_ERROR_INVALID_ARGUMENT, "overlap");
     FAILS(hr_mask_logits_f16(halves, SIZE_MAX, 2, SIZE_MAX, masks, 1, 1, &error), HR_ERROR_INVALID_ARGUMENT, "overflow");
     FAILS(hr_mask_logits_bf16(halves, 1, SIZE_MAX, 0, masks, 1, 1, &error), HR_ERROR_INVALID_ARGUMENT, "memory");
-}
-
-void test_samplers(void) {
-    hr_error *error = NULL;
-    hr_sampler *sampler = NULL, *fork = NULL, *none = NULL;
-    hr_sampler_options options;
-    float logits[4] = {1.0f, 3.0f, 2.5f, 0.0f}, logprob = 9.0f, sum = 0;
-    uint16_t f16[2] = {0x3c00, 0x4000}, bf16[2] = {0x4000, 0x3f80};
-    uint32_t token = 77, mask = 5, prompt[2] = {1, 2};
-    size_t i;
-
-    hr_sampler_options_init(&options);
-    CHECK(options.struct_size == sizeof options);
-    options.temperature = 0;
-    options.repetition_penalty = 2;
-    OK(hr_sampler_new(&options, &sampler, &error));
-    OK(hr_sampler_sample_f32(sampler, logits, 4, NULL, 0, &token, &logprob, &error));
-    CHECK(token == 1 && logprob <= 0);
-    OK(hr_sampler_sample_f32(sampler, logits, 4, &mask, 1, &token, NULL, &error));
-    CHECK(token == 2);
-    OK(hr_sampler_accept(sampler, 1, &error));
-    CHECK(hr_sampler_position(sampler) == 1);
-    OK(hr_sampler_sample_f32(sampler, logits, 4, NULL, 0, &token, NULL, &error));
-    CHECK(token == 2);
-    OK(hr_sampler_clone(sampler, &fork, &error));
-    OK(hr_sampler_rollback(fork, 1, &error));
-    OK(hr_sampler_sample_f32(fork, logits, 4, NULL, 0, &token, NULL, &error));
-    CHECK(token == 1);
-    FAILS(hr_sampler_rollback(fork, 1, &error), HR_ERROR_SAMPLING, "roll back");
-    OK(hr_sampler_set_prompt(fork, prompt, 2, &error));
-    OK(hr_sampler_sample_f32(fork, logits, 4, NULL, 0, &token, NULL, &error));
-    CHECK(token == 1 && hr_sampler_position(fork) == 0);
-    OK(hr_sampler_reset(sampler, &error));
-    CHECK(hr_sampler_position(sampler) == 0);
-    OK(hr_sampler_sample_f16(sampler, f16, 2, NULL, 0, &token, NULL, &error));
-    CHECK(token == 1);
-    OK(hr_sampler_sample_bf16(sampler, bf16, 2, NULL, 0, &token, NULL, &error));
-    CHECK(token == 0);
-    hr_sampler_free(fork);
-    hr_sampler_free(sampler);
-
-    /* What the chain leaves is a distribution. */
-    OK(hr_sampler_new(NULL, &sampler, &error));
-    OK(hr_sampler_apply_f32(sampler, logits, 4, &mask, 1, &error));
-    for (i = 0; i < 4; i++) {
-        sum += expf(logits[i]);
-    }
-    CHECK(fabsf(sum - 1.0f) < 1e-5f && isinf(logits[1]) && isinf(logits[3]));
-
-    /* A failing call does not write its results. */
-    token = 77;
-    mask = 0;
-    FAILS(hr_sampler_sample_f32(sampler, logits, 4, &mask, 1, &token, NULL, &error), HR_ERROR_SAMPLING, "no token");
-    FAILS(hr_sampler_sample_f32(sampler, logits, 0, NULL, 0, &token, NULL, &error), HR_ERROR_SAMPLING, "0 logits");
-    FAILS(hr_sampler_sample_f32(sampler, NULL, 4, NULL, 0, &token, NULL, &error), HR_ERROR_INVALID_ARGUMENT,
-          "logits is NULL");
-    FAILS(hr_sampler_sample_f32(sampler, logits, 4, NULL, 1, &token, NULL, &error), HR_ERROR_INVALID_ARGUMENT,
-          "mask is NULL");
-    logits[2] = (float)NAN;
-    FAILS(hr_sampler_sample_f32(sampler, logits, 4, NULL, 0, &token, NULL, &error), HR_ERROR_SAMPLING, "NaN");
-    CHECK(token == 77);
-    FAILS(hr_sampler_sample_f32(sampler, logits, 4, NULL, 0, NULL, NULL, &error), HR_ERROR_INVALID_ARGUMENT,
-          "token is NULL");
-    hr_sampler_free(sampler);
-
-    hr_sampler_options_init(&options);
-    options.top_p = 1.5f;
-    FAILS(hr_sampler_new(&options, &none, &error), HR_ERROR_SAMPLING, "top_p");
-    options.top_p = 1;
-    options.mirostat = (hr_mirostat)5;
-    FAILS(hr_sampler_new(&options, &none, &error), HR_ERROR_INVALID_ARGUMENT, "mirostat is 5");
-    options.mirostat = HR_MIROSTAT_OFF;
-    options.frequency_penalty = 9;
-    options.struct_size = offsetof(hr_sampler_options, frequency_penalty);
-    OK(hr_sampler_new(&options, &sampler, &error));
-    hr_sampler_free(sampler);
-
-    FAILS(hr_sampler_new(NULL, NULL, &error), HR_ERROR_INVALID_ARGUMENT, "out is NULL");
-    FAILS(hr_sampler_clone(NULL, &none, &error), HR_ERROR_INVALID_ARGUMENT, "sampler is NULL");
-    FAILS(hr_sampler_set_prompt(NULL, prompt, 2, &error), HR_ERROR_INVALID_ARGUMENT, "sampler is NULL");
-    FAILS(hr_sampler_sample_f16(NULL, f16, 2, NULL, 0, &token, NULL, &error), HR_ERROR_INVALID_ARGUMENT, "sampler is NULL");
-    FAILS(hr_sampler_sample_bf16(NULL, bf16, 2, NULL, 0, &token, NULL, &error), HR_ERROR_INVALID_ARGUMENT,
-          "sampler is NULL");
-    FAILS(hr_sampler_apply_f32(NULL, logits, 4, NULL, 0, &error), HR_ERROR_INVALID_ARGUMENT, "sampler is NULL");
-    FAILS(hr_sampler_accept(NULL, 1, &error), HR_ERROR_INVALID_ARGUMENT, "sampler is NULL");
-    FAILS(hr_sampler_rollback(NULL, 0, &error), HR_ERROR_INVALID_ARGUMENT, "sampler is NULL");
-    FAILS(hr_sampler_reset(NULL, &error), HR_ERROR_INVALID_ARGUMENT, "sampler is NULL");
-    CHECK(none == NULL && hr_sampler_position(NULL) == 0);
-    hr_sampler_options_init(NULL);
-    hr_sampler_free(NULL);
 }

@@ -60,6 +60,7 @@ static void test_openai(void) {
     CHECK(!hr_parameters_text(parameters, HR_PARAMETER_TEXTS_STOP, 2, &text) && is_text(text, "x"));
     CHECK(hr_parameters_text(parameters, HR_PARAMETER_TEXTS_PASSED_OVER, 0, &text) && is_text(text, "model"));
     CHECK(hr_parameters_text_count(parameters, HR_PARAMETER_TEXTS_BAD_WORDS) == 0);
+    CHECK(hr_parameters_text_count(parameters, HR_PARAMETER_TEXTS_UNUSED) == 0);
     CHECK(hr_parameters_text_count(parameters, (hr_parameter_texts)7) == 0);
     CHECK(hr_parameters_response_format(parameters, &text));
     CHECK(hr_grammar_from_structural_tag(text.data, text.len, NULL, &grammar, NULL) == HR_OK);
@@ -88,6 +89,9 @@ static void test_other_apis(void) {
     options.struct_size = offsetof(hr_sampler_options, top_k);
     options.top_k = 1;
     CHECK(hr_parameters_get_sampler_options(parameters, &options, NULL) == HR_OK && options.top_k == 1);
+    hr_parameters_free(parameters);
+    parameters = read_parameters(HR_PARAMETER_API_HUGGING_FACE, "{\"do_sample\": false, \"top_p\": 0.5}");
+    CHECK(hr_parameters_text(parameters, HR_PARAMETER_TEXTS_UNUSED, 0, &text) && is_text(text, "top_p"));
     hr_parameters_free(parameters);
     parameters = read_parameters(HR_PARAMETER_API_VLLM, "{\"bad_words\": [\"no\"], \"min_p\": 0.25}");
     CHECK(hr_parameters_text(parameters, HR_PARAMETER_TEXTS_BAD_WORDS, 0, &text) && is_text(text, "no"));

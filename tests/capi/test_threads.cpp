@@ -138,6 +138,41 @@ int main() {
             std::fprintf(stderr, "a wrapper went wrong\n");
             return 1;
         }
+        // Rows in another order, a batch of samplers, log-probabilities.
+        std::vector<std::uint32_t> turned(2 * words);
+        hedgerow::fill_masks({&second, &first}, {1, 0}, turned.data(), words);
+        hedgerow::Sampler other;
+        const auto drawn = hedgerow::sample_batch({&sampler, &other}, logits.data(), vocabulary.size(), masks.data(), words, 2);
+        const auto again = sampler.sample(logits.data(), vocabulary.size(), masks.data(), words);
+        const auto probable = hedgerow::logprobs({0.0f, 1.0f, 0.5f}, 0, 2);
+        bool refused = false;
+        try {
+            hedgerow::fill_masks({&first, &second}, {0}, turned.data(), words);
+        } catch (const std::invalid_argument &) {
+            refused = true;
+        }
+        if (turned != masks || drawn.size() != 2 || drawn[0].token != again.token || !refused || probable.top.size() != 2 ||
+            probable.top[0].token != 1 || !(probable.logprob < probable.top[1].logprob)) {
+            std::fprintf(stderr, "a batch went wrong\n");
+            return 1;
+        }
+        std::vector<std::uint16_t> half{0x3c00, 0xfc00}, brain{0x3f80, 0xff80};
+        sampler.apply_f16(half.data(), half.size());
+        sampler.apply_bf16(brain.data(), brain.size());
+        hedgerow::Detokenizer text(vocabulary, {"]]"});
+        auto fork = text.fork();
+        std::string shown;
+        for (const std::uint32_t token : {'a', ']', ']', 'a'}) {
+            shown += text.push(token);
+        }
+        auto rest = fork.push(']');
+        rest += fork.finish();
+        if (half != std::vector<std::uint16_t>{0, 0xfc00} || brain != std::vector<std::uint16_t>{0, 0xff80} || shown != "a" ||
+            !text.ended() || text.stop_text() != "]]" || text.end_token() || rest != "]" || fork.text() != "]" ||
+            !fork.ended() || fork.stop_text()) {
+            std::fprintf(stderr, "a text went wrong\n");
+            return 1;
+        }
     }
     {
         const auto machine = hedgerow::TokenFsm(hedgerow::Constraint(hedgerow::Grammar::from_rules("root ::= \"ab\" | \"null\""), vocabulary), 99);

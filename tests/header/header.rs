@@ -14,6 +14,8 @@ const FILES: &[(&str, Feature)] = &[
     ("status", Feature::None),
     ("error", Feature::None),
     ("vocab", Feature::None),
+    ("detokenizer", Feature::None),
+    ("tokenizer", Feature::Tokenizers),
     ("cancel_flag", Feature::None),
     ("interrupt", Feature::None),
     ("grammar", Feature::None),
@@ -26,6 +28,7 @@ const FILES: &[(&str, Feature)] = &[
     ("mask", Feature::None),
     ("sampler_options", Feature::None),
     ("sampler", Feature::None),
+    ("sampler_batch", Feature::None),
     ("parameters", Feature::None),
     ("model", Feature::Torch),
     ("generation_options", Feature::Torch),
@@ -38,6 +41,7 @@ const INTERNAL: &[&str] = &["mod", "boundary", "enumeration", "names", "options"
 #[derive(Clone, Copy, PartialEq)]
 enum Feature {
     None,
+    Tokenizers,
     Torch,
 }
 
@@ -55,6 +59,7 @@ fn combined_source() -> String {
         let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let condition = match feature {
             Feature::None => "",
+            Feature::Tokenizers => "#[cfg(feature = \"tokenizers\")]\n",
             Feature::Torch => "#[cfg(feature = \"torch\")]\n",
         };
         let text = expand_enumerations(&text);

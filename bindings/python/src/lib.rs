@@ -17,6 +17,7 @@
 mod array;
 mod call;
 mod constraint;
+mod detokenizer;
 mod error;
 mod events;
 mod grammar;
@@ -45,6 +46,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<constraint::Constraint>()?;
     module.add_class::<matcher::Matcher>()?;
     module.add_class::<events::Events>()?;
+    module.add_class::<detokenizer::Detokenizer>()?;
     module.add_class::<token_fsm::TokenFsm>()?;
     module.add_class::<sampler::Sampler>()?;
     module.add_function(wrap_pyfunction!(constraint::compile, module)?)?;

@@ -10,7 +10,7 @@ use hedgerow::vocab;
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
 use std::num::NonZeroUsize;
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock};
 
 /// Fills one mask row for each matcher, in one call without the interpreter's lock.
 ///
@@ -30,11 +30,7 @@ pub fn fill_masks(
     let matchers: Vec<Bound<'_, Matcher>> =
         matchers.try_iter()?.map(|matcher| Ok(matcher?.cast_into()?)).collect::<PyResult<_>>()?;
     let chosen = rows.map(|rows| token::rows(rows)).transpose()?;
-    let threads = match threads {
-        Some(threads) => NonZeroUsize::new(threads.count("threads")?)
-            .ok_or_else(|| PyValueError::new_err("threads is 0; at least one must do the work"))?,
-        None => processors(),
-    };
+    let threads = self::threads(threads)?;
     let mut array = Array::writable(out, "out")?;
     let target: Rows<&mut [u32]> = array.rows_mut("out", Element::Word)?;
     let matchers: Vec<&Matcher> = matchers.iter().map(|matcher| matcher.get()).collect();
@@ -43,14 +39,8 @@ pub fn fill_masks(
     let Some(first) = matchers.first() else { return Ok(()) };
     let words = first.words();
     outside(py, move || {
-        // One order of locks for all threads: none waits for another that waits for it.
-        let mut guards = Vec::with_capacity(matchers.len());
-        for &at in &order {
-            guards.push((at, lock(matchers[at].inner())?));
-        }
-        guards.sort_unstable_by_key(|(at, _)| *at);
-        let mut inner: Vec<&mut hedgerow::Matcher> =
-            guards.iter_mut().map(|(_, guard)| &mut **guard).collect();
+        let mut guards = lock_all(&order, |at| matchers[at].inner())?;
+        let mut inner: Vec<&mut hedgerow::Matcher> = guards.iter_mut().map(|guard| &mut **guard).collect();
         let mut all: Vec<Option<&mut [u32]>> = target.all.chunks_mut(target.stride).map(Some).collect();
         let (mut masks, mut behind) = (Vec::new(), Vec::new());
         for at in 0..inner.len() {
@@ -115,6 +105,28 @@ pub fn lock_order<T>(objects: &[&T]) -> Option<Vec<usize>> {
     order.sort_unstable_by_key(|&at| address(at));
     let is_twice = order.windows(2).any(|pair| address(pair[0]) == address(pair[1]));
     (!is_twice).then_some(order)
+}
+
+/// The locks of objects, taken in the order of [`lock_order`] and returned in the order of the
+/// objects. All threads take locks in this one order, so that none waits for another that waits for
+/// it.
+pub fn lock_all<'a, T>(
+    order: &[usize],
+    object: impl Fn(usize) -> &'a Mutex<T>,
+) -> Result<Vec<MutexGuard<'a, T>>, CallError> {
+    let mut guards = Vec::with_capacity(order.len());
+    for &at in order {
+        guards.push((at, lock(object(at))?));
+    }
+    guards.sort_unstable_by_key(|(at, _)| *at);
+    Ok(guards.into_iter().map(|(_, guard)| guard).collect())
+}
+
+/// The number of threads that a caller wants, by default that of the processors.
+pub fn threads(wanted: Option<Whole<'_>>) -> PyResult<NonZeroUsize> {
+    let Some(wanted) = wanted else { return Ok(processors()) };
+    NonZeroUsize::new(wanted.count("threads")?)
+        .ok_or_else(|| PyValueError::new_err("threads is 0; at least one must do the work"))
 }
 
 /// Sets the logits of all tokens that the masks do not allow to minus infinity, in place.

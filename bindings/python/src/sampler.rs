@@ -6,7 +6,7 @@
 use super::array::{Array, Element, Rows};
 use super::call::{lock, outside};
 use super::error::CallError;
-use super::masks::lock_order;
+use super::masks::{lock_all, lock_order};
 use super::token::{Whole, numbers, token, tokens};
 use hedgerow::TokenId;
 use hedgerow::sampling::logprobs::{self, Logprobs};
@@ -472,38 +472,41 @@ impl Sampler {
 /// Draws a token for each sampler from its row of logits, in one call without the interpreter's
 /// lock.
 ///
-/// `masks` has a row for each, or is left out. No sampler may be given twice.
+/// `masks` has a row for each, or is left out. No sampler may be given twice. At most `threads`
+/// threads work at it, by default one for each processor; a few rows need one only.
 #[pyfunction]
-#[pyo3(signature = (samplers, logits, masks=None))]
+#[pyo3(signature = (samplers, logits, masks=None, *, threads=None))]
 pub fn sample_batch(
     py: Python<'_>,
     samplers: &Bound<'_, PyAny>,
     logits: &Bound<'_, PyAny>,
     masks: Option<&Bound<'_, PyAny>>,
+    threads: Option<Whole<'_>>,
 ) -> PyResult<Vec<u32>> {
+    let threads = super::masks::threads(threads)?;
     let samplers: Vec<Bound<'_, Sampler>> =
         samplers.try_iter()?.map(|sampler| Ok(sampler?.cast_into()?)).collect::<PyResult<_>>()?;
     let samplers: Vec<&Sampler> = samplers.iter().map(|sampler| sampler.get()).collect();
     let held = Logits::of(logits)?;
     let logits = held.rows()?;
     let array = masks.map(|masks| Array::readable(masks, "masks")).transpose()?;
-    let masks: Option<Rows<&[u32]>> =
+    let mask_rows: Option<Rows<&[u32]>> =
         array.as_ref().map(|array| array.rows("masks", Element::Word)).transpose()?;
     let mut counts = vec![(logits.len(), "rows of logits")];
-    counts.extend(masks.as_ref().map(|masks| (masks.rows, "rows of masks")));
+    counts.extend(mask_rows.as_ref().map(|masks| (masks.rows, "rows of masks")));
     if let Some((count, what)) = counts.into_iter().find(|(count, _)| *count != samplers.len()) {
         let said = format!("there are {} samplers, but {count} {what}", samplers.len());
         return Err(PyValueError::new_err(said));
     }
-    if lock_order(&samplers).is_none() {
+    let Some(order) = lock_order(&samplers) else {
         return Err(PyValueError::new_err("a sampler is given twice; fork it"));
-    }
+    };
     outside(py, move || {
-        let mut drawn = Vec::with_capacity(samplers.len());
-        for (row, (sampler, logits)) in samplers.into_iter().zip(logits).enumerate() {
-            let mask = masks.as_ref().map(|masks| masks.row(row));
-            drawn.push(lock(&sampler.0)?.sample(logits, mask)?.token.0);
-        }
-        Ok(drawn)
+        let mut guards = lock_all(&order, |at| &samplers[at].0)?;
+        let mut inner: Vec<&mut Inner> = guards.iter_mut().map(|guard| &mut **guard).collect();
+        let mask = |row| mask_rows.as_ref().map(|masks| masks.row(row));
+        let rows: Vec<_> = logits.into_iter().enumerate().map(|(at, row)| (row, mask(at))).collect();
+        let drawn = hedgerow::sampling::sample_batch(&mut inner, &rows, threads).into_iter();
+        drawn.map(|drawn| Ok(drawn?.token.0)).collect()
     })
 }

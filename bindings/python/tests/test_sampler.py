@@ -77,6 +77,13 @@ def test_batch() -> None:
     double = memoryview(array.array("d", [0, 1, 2, 3, 2, 1])).cast("B").cast("d", (2, 3))
     assert hr.sample_batch(samplers, double) == [2, 0]
     assert hr.sample_batch(samplers, double, masks) == [1, 1]
+    many = [hr.Sampler(seed=seed) for seed in range(20)]
+    rows = memoryview(array.array("f", range(60))).cast("B").cast("f", (20, 3))
+    each = [sampler.sample(array.array("f", row)) for sampler, row in zip(many, rows.tolist())]
+    for threads in (None, 1, 3, 100):
+        assert hr.sample_batch(many, rows, threads=threads) == each
+    with pytest.raises(ValueError, match="threads is 0"):
+        hr.sample_batch(many, rows, threads=0)
     with pytest.raises(ValueError, match="2 rows of logits; give one"):
         samplers[0].sample(double)
     with pytest.raises(TypeError, match="floats of 16, 32 or 64 bits"):

@@ -22,6 +22,7 @@ from ._compiler import Compiler, compile_async
 from ._core import (
     CancelFlag,
     Constraint,
+    Detokenizer,
     Events,
     Grammar,
     Limits,
@@ -63,6 +64,7 @@ __all__ = [
     "Compiler",
     "Constraint",
     "DeadlineError",
+    "Detokenizer",
     "Events",
     "Grammar",
     "GrammarError",

@@ -1,0 +1,162 @@
+//! The text of an output while it is written: `hr_detokenizer`.
+//!
+//! Unsafe code: entry points that take pointers; see [`boundary`].
+#![allow(unsafe_code)]
+
+use super::boundary::{self, CallError, Guarded, Stateful};
+use super::error::hr_error;
+use super::status::hr_status;
+use super::vocab::{self, HR_NO_TOKEN, hr_text, hr_vocab};
+use crate::vocab::{Detokenizer, TextEnd};
+
+/// The text of one output while it is written, and its end by a stop string or an end token. Made
+/// by hr_detokenizer_new() and hr_detokenizer_clone(), freed by hr_detokenizer_free().
+///
+/// One thread at a time may use it; it may move between threads. It keeps what it needs of its
+/// vocabulary alive.
+pub struct hr_detokenizer(Guarded<Reader>);
+
+#[derive(Clone)]
+struct Reader {
+    text: Detokenizer,
+    /// The text that the last call released.
+    released: String,
+}
+
+impl Stateful<Reader> for hr_detokenizer {
+    const NAME: &'static str = "detokenizer";
+
+    fn state(&mut self) -> &mut Guarded<Reader> {
+        &mut self.0
+    }
+}
+
+/// Makes an empty text. Each of the count texts of stop ends it, and so does each end token of the
+/// vocabulary; empty texts are ignored.
+///
+/// Text is held back while it may still belong to a stop text that has begun, or to a character
+/// whose bytes are not all there. Stop texts are found wherever the borders between tokens are. The
+/// first to be complete ends the text; of several that end with the same byte, the longest. The
+/// stop text is no part of the text. Bytes that are not UTF-8 become U+FFFD.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hr_detokenizer_new(
+    vocab: *const hr_vocab,
+    stop: *const hr_text,
+    count: usize,
+    out: *mut *mut hr_detokenizer,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let make = || unsafe {
+        let vocabulary = &boundary::object(vocab, "vocab")?.0;
+        let stop: Result<Vec<&str>, CallError> =
+            boundary::slice(stop, count, "stop")?.iter().map(|text| text.get("a stop text")).collect();
+        let text = Detokenizer::new(vocabulary, stop?.into_iter().map(str::as_bytes));
+        Ok(hr_detokenizer(Guarded::new(Reader { text, released: String::new() })))
+    };
+    unsafe { boundary::create(out, error, make) }
+}
+
+/// A second text at the same position. The two then grow independently.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hr_detokenizer_clone(
+    detokenizer: *const hr_detokenizer,
+    out: *mut *mut hr_detokenizer,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let make = || unsafe {
+        let reader = boundary::object(detokenizer, "detokenizer")?.0.get()?.clone();
+        Ok(hr_detokenizer(Guarded::new(reader)))
+    };
+    unsafe { boundary::create(out, error, make) }
+}
+
+/// Frees a text. NULL is allowed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hr_detokenizer_free(detokenizer: *mut hr_detokenizer) {
+    unsafe { boundary::free(detokenizer) }
+}
+
+/// Reads tokens up to the end of the text. Special tokens, and ids that do not exist, have no text.
+///
+/// read, which may be NULL, becomes the number of tokens that were read, the one that ended the
+/// text among them. released, which may be NULL, becomes the text that can now be shown. It is not
+/// NUL-terminated, and lives until the next call that changes this object. ended becomes true if
+/// the text has ended; later calls read nothing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hr_detokenizer_push(
+    detokenizer: *mut hr_detokenizer,
+    tokens: *const u32,
+    count: usize,
+    read: *mut usize,
+    released: *mut hr_text,
+    ended: *mut bool,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let work = |reader: &mut Reader| unsafe {
+        let tokens = vocab::tokens(tokens, count, "tokens")?;
+        reader.released.clear();
+        let mut steps = 0;
+        for &token in tokens {
+            if reader.text.end().is_some() {
+                break;
+            }
+            reader.released.push_str(reader.text.push(token));
+            steps += 1;
+        }
+        boundary::set_if_wanted(read, steps);
+        boundary::set_if_wanted(released, hr_text::lend(&reader.released));
+        Ok(reader.text.end().is_some())
+    };
+    unsafe { boundary::answer(detokenizer, ended, "ended", error, work) }
+}
+
+/// Ends the text, because no token will follow. released, which may be NULL, becomes what was held
+/// back, as for hr_detokenizer_push().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hr_detokenizer_finish(
+    detokenizer: *mut hr_detokenizer,
+    released: *mut hr_text,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let work = |reader: &mut Reader| {
+        reader.released.clear();
+        reader.released.push_str(reader.text.finish());
+        unsafe { boundary::set_if_wanted(released, hr_text::lend(&reader.released)) };
+        Ok(())
+    };
+    unsafe { boundary::change(detokenizer, error, work) }
+}
+
+/// All text that was released so far: UTF-8, not NUL-terminated, alive until the next call that
+/// changes this object. Empty for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hr_detokenizer_text(detokenizer: *const hr_detokenizer) -> hr_text {
+    let none = hr_text { data: std::ptr::null(), len: 0 };
+    boundary::value(none, || Some(hr_text::lend(unsafe { detokenizer.as_ref() }?.0.get().ok()?.text.text())))
+}
+
+/// The stop text that ended the text. Returns false, and changes nothing, if none did, and for
+/// NULL. It lives as long as this object.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hr_detokenizer_stop_text(
+    detokenizer: *const hr_detokenizer,
+    stop: *mut hr_text,
+) -> bool {
+    boundary::value(false, || {
+        let reader = unsafe { detokenizer.as_ref() }?.0.get().ok()?;
+        let Some(TextEnd::StopString(bytes)) = reader.text.end() else { return None };
+        // It was given as text.
+        let text = std::str::from_utf8(bytes).ok()?;
+        unsafe { boundary::set_if_wanted(stop, hr_text::lend(text)) };
+        Some(true)
+    })
+}
+
+/// The end token that ended the text; HR_NO_TOKEN if none did, and for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hr_detokenizer_end_token(detokenizer: *const hr_detokenizer) -> u32 {
+    boundary::value(HR_NO_TOKEN, || match unsafe { detokenizer.as_ref() }?.0.get().ok()?.text.end()? {
+        TextEnd::EndToken(token) => Some(token.0),
+        _ => None,
+    })
+}
