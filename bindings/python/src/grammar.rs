@@ -16,7 +16,7 @@ use hedgerow::syntax::{Notation, choice, lark};
 use hedgerow::tags::{self, Preset, Reasoning, TagOptions, ToolChoice, ToolOptions, Tools};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyByteArray, PyDict, PyString};
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
@@ -237,10 +237,7 @@ impl Grammar {
             Some(choice) => to_text.call1((choice,))?.extract()?,
         };
         let text_of = |value: &Bound<'_, PyAny>| to_text.call1((value,))?.extract::<String>();
-        let text = match tools.cast::<PyString>() {
-            Ok(text) => text.extract()?,
-            Err(_) => py.import("json")?.getattr("dumps")?.call1((tools,))?.extract()?,
-        };
+        let text = py.import("hedgerow._schema")?.getattr("tools_to_text")?.call1((tools,))?.extract()?;
         let arguments = Box::new(ToolArguments {
             format,
             tool_choice,
@@ -269,7 +266,16 @@ impl Grammar {
         if choices.cast::<PyString>().is_ok() {
             return Err(PyTypeError::new_err("choices are several strings, not one"));
         }
-        let choices = choices.try_iter()?.map(|choice| choice?.extract()).collect::<PyResult<_>>()?;
+        let text = |choice: Bound<'_, PyAny>| {
+            choice.extract::<String>().map_err(|error| match choice.cast::<PyString>() {
+                Ok(_) => error,
+                Err(_) => PyTypeError::new_err(format!(
+                    "a choice is a str, not {}; Grammar.json_schema takes {{\"enum\": […]}} and types",
+                    choice.get_type()
+                )),
+            })
+        };
+        let choices = choices.try_iter()?.map(|choice| text(choice?)).collect::<PyResult<_>>()?;
         Ok(Self::of_source(GrammarSource::Choice { choices }))
     }
 
@@ -303,7 +309,10 @@ impl Grammar {
         if let Ok(grammar) = value.cast::<Grammar>() {
             return Ok(grammar.clone());
         }
-        if value.cast::<PyString>().is_ok() || value.extract::<&[u8]>().is_ok() {
+        if value.cast::<PyString>().is_ok()
+            || value.extract::<&[u8]>().is_ok()
+            || value.cast::<PyByteArray>().is_ok()
+        {
             let said =
                 "text may be in any notation; say which: Grammar.json_schema, .regex, .gbnf, .ebnf, .lark";
             return Err(PyTypeError::new_err(said));

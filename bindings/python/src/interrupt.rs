@@ -42,11 +42,13 @@ impl CancelFlag {
 }
 
 fn seconds(timeout: Option<f64>) -> PyResult<Option<Duration>> {
-    let time = |seconds| {
-        Duration::try_from_secs_f64(seconds)
-            .map_err(|error| PyValueError::new_err(format!("timeout is {seconds} seconds: {error}")))
-    };
-    timeout.map(time).transpose()
+    let Some(seconds) = timeout else { return Ok(None) };
+    if seconds.is_nan() || seconds < 0.0 {
+        let said = format!("timeout is {seconds}; it must be a number of seconds, 0 or more");
+        return Err(PyValueError::new_err(said));
+    }
+    // A time that no clock reaches is none.
+    Ok(Duration::try_from_secs_f64(seconds).ok())
 }
 
 fn flagged(interrupt: Interrupt, cancel: Option<&Bound<'_, CancelFlag>>) -> Interrupt {

@@ -7,6 +7,7 @@ use super::error::CallError;
 use super::token::Whole;
 use hedgerow::schema::Whitespace;
 use hedgerow::{SchemaOptions, UnknownName};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::collections::BTreeMap;
@@ -74,24 +75,38 @@ macro_rules! policies {
             }
         }
 
+        /// The names that an option may have as its value.
+        fn names_of(option: &str) -> Vec<&'static str> {
+            match option {
+                $(stringify!($name) => names_like(SchemaOptions::default().$name),)*
+                _ => WHITESPACE.iter().map(|(name, _)| *name).collect(),
+            }
+        }
+
         impl SchemaArguments {
             /// Sets one option.
             fn set(&mut self, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
                 match name {
-                    $(stringify!($name) => self.$name = value.extract()?,)*
-                    "whitespace" => self.whitespace = value.extract()?,
-                    "separators" => self.separators = value.extract()?,
+                    $(stringify!($name) => self.$name = word(name, value)?,)*
+                    "whitespace" => self.whitespace = word(name, value)?,
+                    "separators" => {
+                        let refused = |_| wrong(name, value, "two strings, such as (\",\", \":\")");
+                        self.separators = value.extract().map_err(refused)?;
+                    }
                     "indent" => self.indent = indent(value)?,
                     "whitespace_pattern" => self.whitespace_pattern = value.extract()?,
                     "documents" => self.documents = documents(value)?,
                     "fuel" => self.fuel = value.extract::<Whole<'_>>()?.within("fuel", u64::MAX)?,
-                    "surrounding_whitespace" => self.surrounding_whitespace = value.extract()?,
+                    "surrounding_whitespace" => {
+                        let refused = |_| wrong(name, value, "True or False");
+                        self.surrounding_whitespace = value.extract().map_err(refused)?;
+                    }
                     "max_string_length" => self.max_string_length = limit(name, value)?,
                     "max_items" => self.max_items = limit(name, value)?,
                     "max_digits" => self.max_digits = limit(name, value)?,
                     _ => {
                         let said = format!("JSON Schemas have no option {name:?}");
-                        return Err(pyo3::exceptions::PyTypeError::new_err(said));
+                        return Err(PyTypeError::new_err(said));
                     }
                 }
                 Ok(())
@@ -208,6 +223,25 @@ impl SchemaArguments {
             _ => named,
         })
     }
+}
+
+/// The names of the values that a policy has beside this one. No name is empty.
+fn names_like<T: FromStr<Err = UnknownName>>(_: T) -> Vec<&'static str> {
+    "".parse::<T>().err().map_or(Vec::new(), |unknown| unknown.names().to_vec())
+}
+
+/// The name of a policy. The message about anything else has the names that there are.
+fn word(option: &str, given: &Bound<'_, PyAny>) -> PyResult<String> {
+    given.extract().map_err(|_| {
+        let names = names_of(option).iter().map(|name| format!("{name:?}")).collect::<Vec<_>>();
+        wrong(option, given, &names.join(" or "))
+    })
+}
+
+/// The error for a value of another type.
+fn wrong(option: &str, given: &Bound<'_, PyAny>, expected: &str) -> PyErr {
+    let given = given.repr().map_or_else(|_| given.get_type().to_string(), |text| text.to_string());
+    PyTypeError::new_err(format!("{option} is {given}; it must be {expected}"))
 }
 
 /// The spaces of a level of nesting, or None.

@@ -357,7 +357,13 @@ fn special_ids(given: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<(String, TokenI
         false => given.clone(),
     };
     let pair = |pair: PyResult<Bound<'_, PyAny>>| {
-        let (name, id): (String, Bound<'_, PyAny>) = pair?.extract()?;
+        let pair = pair?;
+        let (name, id): (String, Bound<'_, PyAny>) = pair.extract().map_err(|_| {
+            let pair = pair.repr().map_or_else(|_| pair.get_type().to_string(), |text| text.to_string());
+            PyTypeError::new_err(format!(
+                "special maps names to ids, as {{\"</s>\": 2}} does; {pair} is no such pair"
+            ))
+        })?;
         Ok((name, token(&id)?))
     };
     let pairs: Vec<(String, TokenId)> = pairs.try_iter()?.map(pair).collect::<PyResult<_>>()?;

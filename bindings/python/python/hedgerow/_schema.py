@@ -7,6 +7,8 @@ both are installed.
 
 from __future__ import annotations
 
+import dataclasses
+import enum
 import json
 import typing
 from collections.abc import Mapping
@@ -21,7 +23,29 @@ def to_text(schema: Any) -> str:
         return bytes(schema).decode("utf-8")
     if not isinstance(schema, (bool, Mapping)):
         schema = of_type(schema)
-    return json.dumps(schema, ensure_ascii=False, allow_nan=False, default=_plain)
+    return _dumps(schema)
+
+
+def tools_to_text(tools: Any) -> str:
+    """A list of tools as JSON text."""
+    if isinstance(tools, (str, bytes, bytearray, memoryview, Mapping)):
+        return to_text(tools)
+    if not isinstance(tools, (list, tuple)):
+        raise TypeError(f"tools are a list of dicts, or JSON text, not {type(tools).__name__}")
+    for tool in tools:
+        if not isinstance(tool, Mapping):
+            raise TypeError(
+                f"a tool is a dict with a name and the JSON Schema of its parameters, not {tool!r}; "
+                'a pydantic model M is {"name": …, "parameters": M.model_json_schema()}'
+            )
+    return _dumps(tools)
+
+
+def _dumps(value: Any) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain)
+    except ValueError as error:
+        raise ValueError(f"the schema is no JSON: {error}") from None
 
 
 def tag_to_text(tag: Any) -> str:
@@ -52,10 +76,7 @@ def of_type(kind: Any) -> Any:
     if isinstance(kind, type) and hasattr(kind, "__struct_fields__"):
         return _of_msgspec(kind)
     if not _is_annotation(kind):
-        raise TypeError(
-            f"no JSON Schema can be made of {kind!r}; give text, a dict, a bool, a pydantic model, a dataclass, "
-            "a TypedDict, an Enum, a Literal or a msgspec.Struct"
-        )
+        raise _refused(kind)
     refused: Exception | None = None
     try:
         from pydantic import TypeAdapter
@@ -70,11 +91,27 @@ def of_type(kind: Any) -> Any:
             refused = error
     try:
         return _of_msgspec(kind)
+    except TypeError as error:
+        raise refused or _refused(kind) from error
     except ImportError:
         if refused is not None:
             raise refused from None
         said = f"the JSON Schema of {kind!r} is made by pydantic or msgspec; install one of them"
         raise ImportError(said) from None
+
+
+def _refused(kind: Any) -> TypeError:
+    """The error for an object that has no schema, with a hint where the fault is clear."""
+    owner = type(kind)
+    hint = ""
+    if callable(kind) and not isinstance(kind, type):
+        hint = "; call it, if its result is a schema"
+    elif dataclasses.is_dataclass(owner) or hasattr(owner, "model_json_schema") or isinstance(kind, enum.Enum):
+        hint = f"; it is an object, so give its type, {owner.__name__}"
+    return TypeError(
+        f"no JSON Schema can be made of {kind!r}{hint}; what can be given is text, a dict, a bool, a pydantic "
+        "model, a dataclass, a TypedDict, an Enum, a Literal or a msgspec.Struct"
+    )
 
 
 def _of_msgspec(kind: Any) -> Any:
