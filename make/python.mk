@@ -15,7 +15,7 @@ WHEEL_PROFILE ?= release
 MATURIN := VIRTUAL_ENV=$(abspath $(PYTHON_VENV)) $(abspath $(PYTHON_BIN))/python -m maturin
 MATURIN_DEVELOP := $(MATURIN) develop --quiet --skip-install --manifest-path bindings/python/Cargo.toml
 
-.PHONY: python python-test python-wheel-test python-engines python-vllm-generate bench-vllm structural-tags
+.PHONY: python python-test python-wheel-test python-engines python-vllm-generate bench-vllm bench-sglang structural-tags
 
 $(PYTHON_STAMP): bindings/python/tests/requirements.txt
 	test -x $(PYTHON_BIN)/python || $(PYTHON) -m venv $(PYTHON_VENV)
@@ -56,10 +56,9 @@ python-vllm-generate: python $(VLLM_CPU) ## let vLLM for the CPU generate throug
 		VLLM_TARGET_DEVICE=cpu VLLM_CPU_KVCACHE_SPACE=1 \
 		$(abspath $(ENGINES_VENV))/bin/python tests/vllm_generate.py || exit 1; done
 
-bench-vllm: ## measure vLLM's backends on MaskBench's schemas (needs make python-engines and bench-deps)
-	PYTHONPATH=bindings/python/python $(ENGINES_VENV)/bin/python bindings/python/benches/vllm_backends.py \
+bench-vllm bench-sglang: bench-%: ## measure an engine's backends on MaskBench's schemas (needs make python-engines and bench-deps)
+	PYTHONPATH=bindings/python/python $(ENGINES_VENV)/bin/python bindings/python/benches/engine_backends.py $* \
 		.deps/tokenizers/llama-3.1/tokenizer.json $(HEDGEROW_DATA)/maskbench/dev.jsonl.gz
-
 
 structural-tags: ## record what XGrammar reads of random structural tags (needs make python-engines)
 	$(ENGINES_VENV)/bin/python tests/structural_tags/record.py --formats 500 > tests/structural_tags/xgrammar.jsonl

@@ -7,7 +7,7 @@ use super::matcher::Matcher;
 use super::token::{self, Whole};
 use hedgerow::engine;
 use hedgerow::vocab;
-use pyo3::exceptions::{PyIndexError, PyValueError};
+use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, OnceLock};
@@ -163,7 +163,7 @@ pub fn mask_logits(
         Element::F64 => apply(py, &mut logits, &masks, &chosen, f64::NEG_INFINITY),
         Element::F16 => apply(py, &mut logits, &masks, &chosen, 0xfc00_u16),
         Element::Bf16 => apply(py, &mut logits, &masks, &chosen, 0xff80_u16),
-        Element::Word => Err(PyValueError::new_err("logits holds 32-bit integers; it must hold floats")),
+        Element::Word => Err(PyTypeError::new_err("logits holds 32-bit integers; it must hold floats")),
     }
 }
 

@@ -41,9 +41,20 @@ pub fn read_parameters<'py>(
         Some(beams) => beams_record(&records, beams)?,
         None => py.None().into_bound(py),
     };
-    let ParameterSet { api, seed, stop, bad_words, completions, logprobs, passed_over, .. } = set;
-    let parts =
-        (api.name(), options, seed, stop, bad_words, completions, logprobs, format, beams, passed_over);
+    let ParameterSet { api, seed, stop, bad_words, completions, logprobs, passed_over, unused, .. } = set;
+    let parts = (
+        api.name(),
+        options,
+        seed,
+        stop,
+        bad_words,
+        completions,
+        logprobs,
+        format,
+        beams,
+        passed_over,
+        unused,
+    );
     records.getattr("ParameterSet")?.call1(parts)
 }
 

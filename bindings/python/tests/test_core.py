@@ -7,6 +7,7 @@ import copy
 import ctypes
 import errno
 import json
+import math
 import pickle
 import re
 import subprocess
@@ -444,6 +445,27 @@ def test_messages(words: hr.Vocabulary, bytes_vocabulary: hr.Vocabulary) -> None
         ),
         (lambda: hr.Vocabulary.from_tokens({"a": 0}), "token i is at place i"),
         (
+            lambda: hr.Vocabulary.from_tokens(["a"], special=["a"]),
+            "special maps names to ids.*'a' is no such",
+        ),
+        (lambda: hr.Vocabulary.from_tokens(["a"], special={0: "a"}), "special maps names to ids"),
+        (lambda: hr.Grammar.choice([1]), "a choice is a str, not <class 'int'>"),
+        (
+            lambda: hr.Grammar.json_schema(True, whitespace=None),
+            'whitespace is None; it must be "flexible" or',
+        ),
+        (
+            lambda: hr.Grammar.json_schema(True, additional_properties=False),
+            'additional_properties is False; it must be "as-schema" or "forbid"',
+        ),
+        (lambda: hr.Grammar.json_schema(True, separators=",:"), "separators is ',:'; it must be two strings"),
+        (lambda: hr.Grammar.json_schema(True, surrounding_whitespace=1), "it must be True or False"),
+        (lambda: hr.Grammar.tools([print], "hermes"), "a tool is a dict"),
+        (lambda: hr.Grammar.tools(print, "hermes"), "tools are a list of dicts"),
+        (lambda: hr.compile(True, words, timeout=-1), "timeout is -1; it must be a number of seconds"),
+        (lambda: hr.compile(True, words, timeout=math.nan), "timeout is NaN; it must be"),
+        (lambda: hr.mask_logits(words.mask_buffer(), words.mask_buffer()), "it must hold floats"),
+        (
             lambda: hr.compile(
                 {"type": "object"}, bytes_vocabulary, limits=hr.Limits(state_threads=1)
             ).accepts('{"a": 1}'),
@@ -454,6 +476,7 @@ def test_messages(words: hr.Vocabulary, bytes_vocabulary: hr.Vocabulary) -> None
         with pytest.raises(Exception, match=said) as caught:
             call()
         assert not isinstance(caught.value, hr.InternalError)
+    assert hr.compile(True, bytes_vocabulary, timeout=math.inf).accepts("1")
     for path in ("/nowhere.gguf", ""):
         with pytest.raises(FileNotFoundError) as missing:
             hr.Vocabulary.from_gguf(path)

@@ -172,6 +172,12 @@ def test_watermarks() -> None:
             {},
             {"beams": (4, 1, 0.0, 2.0, "heuristic")},
         ),
+        (
+            "hugging-face",
+            {"do_sample": False, "top_p": 0.5},
+            {},
+            {"unused": ["top_p"], "passed_over": ["top_p"]},
+        ),
         ("vllm", b'{"min_p": 0.5, "bad_words": ["x"]}', {"min_p": "0.5"}, {"bad_words": ["x"]}),
     ],
 )

@@ -127,9 +127,26 @@ def test_aliases(bytes_vocabulary: hr.Vocabulary) -> None:
 
 
 def test_types_without_a_schema(bytes_vocabulary: hr.Vocabulary) -> None:
-    for kind in (pydantic.BaseModel, None, 3, [int], lambda: 1):
-        with pytest.raises(TypeError, match="no JSON Schema can be made"):
+    cases: list[tuple[Any, str]] = [
+        (pydantic.BaseModel, ""),
+        (None, ""),
+        (3, ""),
+        ([int], ""),
+        (range, "<class 'range'>; what can be given"),
+        (Exception, "what can be given"),
+        (lambda: 1, "call it, if its result is a schema"),
+        (Place.model_json_schema, "call it"),
+        (Place(name="Oslo", height=1), "give its type, Place"),
+        (Point(1, 2), "give its type, Point"),
+        (Colour.RED, "give its type, Colour"),
+    ]
+    for kind, said in cases:
+        with pytest.raises(TypeError, match="no JSON Schema can be made.*" + said):
             hr.compile(kind, bytes_vocabulary)
+    with pytest.raises(ValueError, match="the schema is no JSON: Out of range"):
+        hr.compile({"const": float("nan")}, bytes_vocabulary)
+    with pytest.raises(TypeError, match="text may be in any notation"):
+        hr.compile(bytearray(b"true"), bytes_vocabulary)
 
 
 def test_without_pydantic(monkeypatch: pytest.MonkeyPatch) -> None:

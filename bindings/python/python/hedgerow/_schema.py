@@ -106,7 +106,9 @@ def _refused(kind: Any) -> TypeError:
     hint = ""
     if callable(kind) and not isinstance(kind, type):
         hint = "; call it, if its result is a schema"
-    elif dataclasses.is_dataclass(owner) or hasattr(owner, "model_json_schema") or isinstance(kind, enum.Enum):
+    elif (
+        dataclasses.is_dataclass(owner) or hasattr(owner, "model_json_schema") or isinstance(kind, enum.Enum)
+    ):
         hint = f"; it is an object, so give its type, {owner.__name__}"
     return TypeError(
         f"no JSON Schema can be made of {kind!r}{hint}; what can be given is text, a dict, a bool, a pydantic "

@@ -159,4 +159,6 @@ class ParameterSet(NamedTuple):
     beams: Beams | None
     """Beam search, if more than one beam was asked for."""
     passed_over: list[str]
-    """Fields that do not concern sampling."""
+    """Fields that were not read."""
+    unused: list[str]
+    """Those of them that would change the output, such as `top_p` without `do_sample`."""
