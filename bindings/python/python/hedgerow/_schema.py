@@ -92,7 +92,7 @@ def of_type(kind: Any) -> Any:
     try:
         return _of_msgspec(kind)
     except TypeError as error:
-        raise refused or _refused(kind) from error
+        raise _refused(kind) from (refused or error)
     except ImportError:
         if refused is not None:
             raise refused from None
