@@ -3624,6 +3624,14 @@ HR_API bool hr_parameters_has_seed(const struct hr_parameters *parameters);
 HR_API size_t hr_parameters_completions(const struct hr_parameters *parameters);
 
 /**
+ * True if the parameters limit the tokens of prompt and output together, as max_length and
+ * min_length of Hugging Face do. min and max, which may be NULL, then become these numbers; 0
+ * stands for no limit. The prompt's tokens are to be subtracted to get the members min_tokens and
+ * max_tokens of hr_sampler_options.
+ */
+HR_API bool hr_parameters_lengths(const struct hr_parameters *parameters, size_t *min, size_t *max);
+
+/**
  * True if the parameters ask for log-probabilities; count, which may be NULL, then becomes the
  * number of the most probable tokens to report beside each token.
  */

@@ -933,6 +933,12 @@ public:
     }
     bool has_seed() const noexcept { return hr_parameters_has_seed(get()); }
     std::size_t completions() const noexcept { return hr_parameters_completions(get()); }
+    // The least and the greatest number of tokens of prompt and output together; 0 is no limit.
+    std::pair<std::size_t, std::size_t> lengths() const noexcept {
+        std::size_t least = 0, most = 0;
+        hr_parameters_lengths(get(), &least, &most);
+        return {least, most};
+    }
     // The number of the most probable tokens to report beside each token, if any report was asked
     // for.
     std::optional<std::size_t> logprobs() const noexcept {

@@ -6,9 +6,11 @@
 mod cli;
 mod start_version;
 
+use std::io::Write;
+
 fn main() -> std::process::ExitCode {
     if let Some(refusal) = refusal() {
-        eprintln!("error: {refusal}");
+        let _ = writeln!(std::io::stderr(), "error: {refusal}");
         return std::process::ExitCode::FAILURE;
     }
     cli::main(|| Ok(None))

@@ -45,9 +45,13 @@ Examples:
   echo 2026-02-30 | hedgerow check --regex '[0-9]{4}-[0-9]{2}-[0-9]{2}' --instance -
   echo '{\"name\": 3}' | hedgerow check --schema person.schema.json --instance - --key-order any";
 
+const USAGE: &str = "\
+hedgerow check [OPTIONS] <--schema <FILE>|--regex <PATTERN>|--grammar <FILE>|--choice <TEXT>|
+                                 --structural-tag <FILE>|--tools <FILE>>";
+
 /// Checks that a schema, pattern or grammar compiles, and whether an instance is in its language
 #[derive(Debug, clap::Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(after_help = AFTER_HELP, override_usage = USAGE)]
 pub(super) struct Args {
     #[command(flatten)]
     constraint: ConstraintArgs,
@@ -70,14 +74,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
-    let is_stdin = |path: &Option<PathBuf>| path.as_ref().is_some_and(|path| path.as_os_str() == "-");
-    let sources = [&args.constraint.schema, &args.constraint.grammar, &args.tools.tools];
-    if sources.into_iter().any(is_stdin) && is_stdin(&args.instance) {
-        return Err(CommandError::usage(
-            "--instance and what it is checked against cannot both be standard input",
-        ));
-    }
-    let loaded = match args.tools.load()? {
+    let loaded = match args.tools.load(false)? {
         None if !args.constraint.is_given() => {
             return Err(CommandError::usage("no constraint given").help(
                 "give one of --schema FILE, --regex PATTERN, --grammar FILE, --choice TEXT, --structural-tag FILE, \
@@ -85,7 +82,10 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
             ));
         }
         None => args.constraint.require(&args.policy)?,
-        Some(tools) => replies(args, &tools)?,
+        Some(tools) => {
+            args.tools.check_choice(Some(&tools))?;
+            replies(args, &tools)?
+        }
     };
     let Some(path) = &args.instance else {
         written(writeln!(std::io::stdout(), "{}: compiles", shown(args)))?;
@@ -213,7 +213,11 @@ fn refused_token(grammar: &Grammar, vocabulary: &Vocabulary, text: &str) -> Resu
         let mask = matcher.mask().map_err(|error| failed(&error))?;
         let names: Vec<String> = mask.iter().take(MOST).map(|id| shown_token(vocabulary, id)).collect();
         let more = if mask.count() > names.len() { " …" } else { "" };
-        return Ok(format!("{found} is not allowed; {} tokens are: {}{more}", mask.count(), names.join(" ")));
+        let are = match mask.count() {
+            1 => "1 token is".to_owned(),
+            count => format!("{count} tokens are"),
+        };
+        return Ok(format!("{found} is not allowed; {are}: {}{more}", names.join(" ")));
     }
     Ok(String::new())
 }

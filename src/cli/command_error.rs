@@ -29,6 +29,8 @@ impl CommandError {
         let mut next = Some(error);
         while let Some(error) = next {
             let text = option_names(&error.to_string());
+            // A fault of a whole file has the JSON pointer of nothing in it.
+            let text = text.strip_prefix("#: ").map_or(text.clone(), str::to_owned);
             // Leave out a source that the message before it already quotes.
             let said = self.causes.last().unwrap_or(&self.what).contains(&text);
             if !said {
@@ -53,12 +55,12 @@ impl CommandError {
 
     /// Writes it to stderr and gives the exit code.
     pub fn report(&self) -> ExitCode {
-        eprintln!("error: {}", self.what);
+        say!("error: {}", self.what);
         for cause in &self.causes {
-            eprintln!("  cause: {}", cause.replace('\n', "\n    "));
+            say!("  cause: {}", cause.replace('\n', "\n    "));
         }
         if let Some(help) = &self.help {
-            eprintln!("  help: {help}");
+            say!("  help: {help}");
         }
         ExitCode::from(self.code)
     }
@@ -74,6 +76,10 @@ fn option_names(text: &str) -> String {
         ("raise `max_tokens`", "raise --max-tokens"),
         ("`Budget::Cut`", "--budget cut"),
         ("raise `max_states`", "raise --max-states"),
+        (
+            "there is no end token to raise; set end_tokens",
+            "no end token is known; name one with --stop-tokens",
+        ),
     ];
     NAMES.iter().fold(text.to_owned(), |text, (library, option)| text.replace(library, option))
 }

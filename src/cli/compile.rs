@@ -22,9 +22,13 @@ Examples:
   hedgerow compile --vocab tokenizer.json --regex '[0-9]{4}-[0-9]{2}' --fsm date.fsm
   hedgerow compile --vocab model.gguf --choice yes --choice no --fsm answer.fsm";
 
+const USAGE: &str = "\
+hedgerow compile [OPTIONS] --vocab <FILE> --fsm <FILE> <--schema <FILE>|--regex <PATTERN>|
+                            --grammar <FILE>|--choice <TEXT>|--structural-tag <FILE>>";
+
 /// Writes a constraint as a finished state machine over tokens
 #[derive(Debug, clap::Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(after_help = AFTER_HELP, override_usage = USAGE)]
 pub(super) struct Args {
     #[command(flatten)]
     constraint: VocabularyConstraintArgs,
@@ -44,8 +48,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
         .compile_token_fsm(args.max_states)
         .map_err(|error| CommandError::new("the constraint has no state machine").because(&error))?;
     let bytes = fsm.to_bytes();
-    std::fs::write(&args.fsm, &bytes)
-        .map_err(|error| CommandError::new(format!("cannot write {}", args.fsm.display())).because(&error))?;
+    std::fs::write(&args.fsm, &bytes).map_err(|error| {
+        CommandError::new(format!("cannot write the state machine `{}`", args.fsm.display())).because(&error)
+    })?;
     let text = format!(
         "states   {}\nclasses  {}\nedges    {}\nbytes    {}\n",
         fsm.state_count(),

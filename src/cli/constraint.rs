@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::command_error::CommandError;
 use super::input;
 use super::policy::policy;
+use hedgerow::CompileError;
 use hedgerow::engine::Constraint;
 use hedgerow::grammar::{CompileErrorKind, Grammar, KeyOrder};
 use hedgerow::schema::{
@@ -77,7 +78,7 @@ pub(super) struct PolicyArgs {
     #[arg(long, default_value = "flexible", value_parser = ["flexible", "unlimited", "compact", "pretty"], requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
     pub whitespace: String,
     /// Spaces a level under --whitespace pretty, at most 16 [default: 2]
-    #[arg(long, value_name = "N", requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(..=16), requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
     pub indent: Option<u8>,
     /// Exactly these between items and behind keys, and no other whitespace (Python writes ', ' and
     /// ': ')
@@ -228,7 +229,7 @@ impl ConstraintArgs {
 /// Prints warnings about the file.
 pub(super) fn warn(path: &Path, warnings: &[SchemaWarning]) {
     for line in grouped(warnings) {
-        eprintln!("warning: {}: {line}", path.display());
+        say!("warning: {}: {line}", path.display());
     }
 }
 
@@ -261,20 +262,34 @@ fn grouped(warnings: &[SchemaWarning]) -> Vec<String> {
 impl PolicyArgs {
     /// Compiles the schema in a file.
     pub fn load_schema(&self, path: &Path) -> Result<Loaded, CommandError> {
-        let text = input::read_text(path, "schema")?;
+        self.schema_of(path, input::read_text(path, "schema")?)
+    }
+
+    /// Compiles the text of a schema. `path` says where it comes from.
+    pub fn schema_of(&self, path: &Path, text: String) -> Result<Loaded, CommandError> {
         let (grammar, warnings) =
             schema::compile_with_warnings(&text, &self.options()?).map_err(|error| {
                 let failure = CommandError::new(format!("cannot compile the schema `{}`", path.display()));
-                let failure = failure.because(&error);
                 match error.kind() {
                     CompileErrorKind::Unsupported => {
-                        failure.help("--strictness lenient ignores what cannot be enforced")
+                        failure.because(&error).help("--strictness lenient ignores what cannot be enforced")
                     }
-                    _ => failure,
+                    CompileErrorKind::Option => self.unusable_whitespace(&error),
+                    _ => failure.because(&error),
                 }
             })?;
         warn(path, &warnings);
         Ok(Loaded { grammar, schema: Some(SchemaFile { path: path.to_owned(), text }) })
+    }
+
+    /// The error of an option about whitespace. The other options are checked when they are read.
+    fn unusable_whitespace(&self, error: &CompileError) -> CommandError {
+        let option = match (&self.separators, &self.whitespace_pattern) {
+            (Some(_), _) => "--separators",
+            (None, Some(_)) => "--whitespace-pattern",
+            (None, None) => "--whitespace",
+        };
+        CommandError::usage(format!("{option} is not usable")).because(error)
     }
 
     /// Compiles the structural tag in a file.
@@ -282,9 +297,10 @@ impl PolicyArgs {
         let text = input::read_text(path, "structural tag")?;
         let options = tags::TagOptions::default().schema(self.options()?);
         let compiled = tags::parse(&text).and_then(|tag| tags::compile_with_warnings(&tag, &options));
-        let (grammar, warnings) = compiled.map_err(|error| {
-            CommandError::new(format!("cannot compile the structural tag `{}`", path.display()))
-                .because(&error)
+        let (grammar, warnings) = compiled.map_err(|error| match error.kind() {
+            CompileErrorKind::Option => self.unusable_whitespace(&error),
+            _ => CommandError::new(format!("cannot compile the structural tag `{}`", path.display()))
+                .because(&error),
         })?;
         warn(path, &warnings);
         Ok(Loaded { grammar, schema: None })

@@ -58,7 +58,7 @@ fn watermark(text: &str) -> Result<Watermark, String> {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
-    let bytes = input::read(&args.vocab, "tokenizer")?;
+    let bytes = input::read(&args.vocab, "vocabulary")?;
     let failed = || CommandError::new(format!("cannot read a tokenizer from `{}`", args.vocab.display()));
     let tokenizer = match TokenizerFile::of(&bytes) {
         Some(TokenizerFile::Gguf) => {
@@ -71,7 +71,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
         }
     };
     let tokenizer = tokenizer.map_err(|error| failed().because(&error))?;
-    let vocab = input::vocabulary(&args.vocab)?.token_count();
+    let vocab = input::vocabulary_of(&args.vocab, &bytes)?.token_count();
     let text = input::read_text(&args.text, "text")?;
     let tokens = tokenizer.encode(&text);
     let tokens =

@@ -55,6 +55,7 @@ const KEEP_THE_FIRST: [&str; 14] = [
 ];
 
 /// Notes about what temperature 0 makes void: options of drawing, and all outputs but one.
+/// `outputs` is the number of outputs that are drawn.
 pub(super) fn notes_at_temperature_0(
     given: impl Iterator<Item = &'static str>,
     params: &SamplingParams,
@@ -77,7 +78,7 @@ pub(super) fn notes_at_temperature_0(
         ));
     }
     if outputs > 1 {
-        notes.push(format!("at temperature 0 all {outputs} outputs are alike"));
+        notes.push(format!("at temperature 0 all {outputs} outputs that are drawn are alike"));
     }
     notes
 }

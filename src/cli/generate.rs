@@ -48,9 +48,11 @@ Examples:
   hedgerow generate --model model.gguf --prompt 'Weather in Oslo?' --tools tools.json --tool-choice required
   hedgerow generate --model model.gguf --prompt 'Count.' --draft ngram --trace steps.html";
 
+const USAGE: &str = "hedgerow generate [OPTIONS] --model <PATH> <--prompt <TEXT>|--messages <FILE>>";
+
 /// Generates text with a model, inside a constraint
 #[derive(Debug, clap::Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(after_help = AFTER_HELP, override_usage = USAGE)]
 pub(super) struct Args {
     /// The model: a GGUF file, or a folder with config.json, tokenizer.json and safetensors weights
     #[arg(long, value_name = "PATH")]
@@ -59,11 +61,11 @@ pub(super) struct Args {
     prompt: PromptArgs,
     #[command(flatten)]
     constraint: ConstraintArgs,
-    /// Most tokens of output [default: the one in --params or in the model's
+    /// Largest number of tokens of an output [default: the one in --params or in the model's
     /// generation_config.json, or else 512]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     max_tokens: Option<usize>,
-    /// Least tokens of output, unless the constraint is complete before
+    /// Smallest number of tokens of an output, unless the constraint is complete before
     #[arg(long, value_name = "N")]
     min_tokens: Option<usize>,
     /// End before this text (repeat the option)
@@ -72,9 +74,9 @@ pub(super) struct Args {
     /// End at the token with this id (repeat the option)
     #[arg(long, value_name = "ID")]
     stop_tokens: Vec<u32>,
-    /// A constrained output that reaches --max-tokens is completed in time, by a short ending that
-    /// the model has not chosen, or cut. Either way it finishes by `length`, and the exit code is 1
-    /// [default: complete]
+    /// Treatment of a constrained output that reaches --max-tokens: a short ending that the model
+    /// has not chosen completes it in time, or it is cut. Either way it finishes by `length`, and
+    /// the exit code is 1 [default: complete]
     #[arg(long, value_parser = policy(Budget::ALL, Budget::name))]
     budget: Option<Budget>,
     /// Make N outputs [default: the number in --params or in the model's generation_config.json, or
@@ -98,7 +100,7 @@ pub(super) struct Args {
     /// guesses that came true
     #[arg(long, value_name = "FILE.html")]
     trace: Option<PathBuf>,
-    /// No summary on stderr
+    /// Write no summary and no verdict to stderr
     #[arg(long, short)]
     quiet: bool,
     /// Compute on this device: cpu, cuda, cuda:N, or auto
@@ -130,6 +132,14 @@ fn reasoning_budget(text: &str) -> Result<(usize, String), String> {
     Ok((tokens, message.to_owned()))
 }
 
+/// A number of tokens, of which there is one at least.
+fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|number| *number > 0)
+        .ok_or_else(|| "expected a whole number, 1 or more".to_owned())
+}
+
 /// A number of outputs.
 fn number_of_outputs(text: &str) -> Result<u64, String> {
     let number = text.parse().ok().filter(|number| (1..=MAX_COMPLETIONS as u64).contains(number));
@@ -148,7 +158,8 @@ pub(super) fn run(
     if let Some(code) = started {
         return Ok(code);
     }
-    let chosen = args.sampling.choose(Some(&args.model), args.min_tokens, args.max_tokens, DEFAULT_LENGTH)?;
+    let mut chosen =
+        args.sampling.choose(Some(&args.model), args.min_tokens, args.max_tokens, DEFAULT_LENGTH)?;
     check(args, &chosen)?;
     if args.stream && outputs(args, &chosen) != 1 {
         return Err(CommandError::usage("--stream writes one output")
@@ -157,27 +168,63 @@ pub(super) fn run(
     if args.sampling.is_verbose() {
         tell(args, &chosen);
     }
-    let constraint = args.constraint.load(&args.policy)?;
+    let constraint = constraint(args, &mut chosen)?;
     let mut prompt = args.prompt.load()?;
-    let tools = args.tools.of_prompt(&mut prompt, args.constraint.is_given_but_schema())?;
+    let negative = args.strategy.negative_prompt.as_deref().map(|text| args.prompt.prompt_of(text));
+    let negative = negative.transpose()?;
+    let reasons = args.reasoning_budget.is_some();
+    let tools = args.tools.of_prompt(&mut prompt, args.constraint.is_given_but_schema(), reasons)?;
     args.tools.named_format()?;
-    args.tools.options()?;
-    let is_constrained = args.constraint.is_given() || tools.is_some();
+    args.tools.check_choice(tools.as_ref())?;
+    let is_constrained = constraint.is_some() || tools.is_some();
     effect::check_budget(args.budget, is_constrained, &chosen.strategy(args))?;
     // The file is truncated only when there is something to write.
     let open = |path| File::options().write(true).create(true).truncate(false).open(path);
     let trace = args.trace.as_ref().map(open).transpose();
-    let trace =
-        trace.map_err(|error| CommandError::new("cannot write the file of --trace").because(&error))?;
-    with_model(args, &prompt, chosen, (constraint, tools), trace)
+    let trace = trace.map_err(|error| unwritten_trace(args, &error))?;
+    with_model(args, Inputs { prompt, negative, chosen, constraint, tools, trace })
+}
+
+/// The parts of a run that do not need the model.
+#[cfg_attr(not(feature = "torch"), allow(dead_code))]
+struct Inputs {
+    prompt: Prompt,
+    /// The prompt of `--negative-prompt`.
+    negative: Option<Prompt>,
+    chosen: Chosen,
+    constraint: Option<Loaded>,
+    tools: Option<Tools>,
+    trace: Option<File>,
+}
+
+/// The constraint of the options, or else the response format of `--params`.
+fn constraint(args: &Args, chosen: &mut Chosen) -> Result<Option<Loaded>, CommandError> {
+    let constraint = args.constraint.load(&args.policy)?;
+    let Some(format) = chosen.set.as_mut().and_then(|set| set.response_format.take()) else {
+        return Ok(constraint);
+    };
+    let name = format!("response_format of {}", chosen.source);
+    if constraint.is_some() {
+        say!("note: the {name} is not used: another constraint is given");
+        return Ok(constraint);
+    }
+    args.policy.schema_of(Path::new(&name), format.to_string()).map(Some)
 }
 
 /// Refuses options that exclude each other, and ids that the model does not have.
 fn check(args: &Args, chosen: &Chosen) -> Result<(), CommandError> {
     let strategy = chosen.strategy(args);
     args.strategy.check(&strategy, outputs(args, chosen))?;
-    for note in effect::notes_at_temperature_0(args.sampling.names(), &chosen.params, outputs(args, chosen)) {
-        eprintln!("note: {note}");
+    #[cfg(feature = "torch")]
+    check_layers(args)?;
+    check_partners(args)?;
+    let drawn = match strategy {
+        Strategy::Sample => outputs(args, chosen),
+        Strategy::BestOf(made) => made,
+        _ => 1,
+    };
+    for note in effect::notes_at_temperature_0(args.sampling.names(), &chosen.params, drawn) {
+        say!("note: {note}");
     }
     if ranks(&strategy)
         && let Some(name) = args.sampling.names().find(|name| !RANKED.contains(name))
@@ -189,7 +236,7 @@ fn check(args: &Args, chosen: &Chosen) -> Result<(), CommandError> {
             ));
     }
     if args.json.is_none() && chosen.set.as_ref().is_some_and(|set| set.logprobs.is_some()) {
-        eprintln!("note: {} asks for log-probabilities, which only --json writes", chosen.source);
+        say!("note: {} asks for log-probabilities, which only --json writes", chosen.source);
     }
     let mut named = args.sampling.named_tokens(chosen);
     named.extend(args.stop_tokens.iter().map(|&id| ("--stop-tokens".to_owned(), TokenId(id))));
@@ -198,6 +245,24 @@ fn check(args: &Args, chosen: &Chosen) -> Result<(), CommandError> {
     }
     let tokens = super::input::vocabulary(&vocabulary_path(&args.model))?.token_count();
     check_tokens(named, tokens, &format!("the model has {tokens} tokens, numbered from 0"))
+}
+
+/// Refuses files of other models that cannot be opened.
+fn check_partners(args: &Args) -> Result<(), CommandError> {
+    use super::strategy::Drafter;
+
+    let draft = match &args.strategy.draft {
+        Some(Drafter::Model(path)) => Some(("draft model", path)),
+        Some(Drafter::Medusa(path)) => Some(("file of draft heads", path)),
+        _ => None,
+    };
+    let amateur = args.strategy.amateur.as_ref().map(|path| ("amateur model", path));
+    for (what, path) in draft.into_iter().chain(amateur) {
+        File::open(path).map_err(|error| {
+            CommandError::new(format!("cannot read the {what} `{}`", path.display())).because(&error)
+        })?;
+    }
+    Ok(())
 }
 
 /// True for strategies that rank tokens in place of drawing them.
@@ -209,11 +274,11 @@ fn ranks(strategy: &Strategy) -> bool {
 fn tell(args: &Args, chosen: &Chosen) {
     let strategy = chosen.strategy(args);
     let ranks = ranks(&strategy);
-    let is_length = |name: &str| matches!(name, "min_tokens" | "max_tokens");
+    let is_length = |name: &str| matches!(name, "min_tokens" | "max_tokens" | "min_length" | "max_length");
     args.sampling.tell(chosen, |name| !ranks || is_length(name) || RANKED.contains(&name));
     let line = |name: &str, text: String, given: bool| {
         let origin = if given { option_of(name) } else { chosen.source.clone() };
-        eprintln!("  {name} {text}  ({origin})");
+        say!("  {name} {text}  ({origin})");
     };
     if strategy != Strategy::Sample {
         line("strategy", strategy.to_string(), args.strategy.is_given());
@@ -272,7 +337,7 @@ const RANKED: [&str; 16] = [
 impl Chosen {
     /// The strategy: the option's, or else that of the file of parameters.
     fn strategy(&self, args: &Args) -> Strategy {
-        let of_file = || Some(Request::from_parameters(Vec::new(), self.set.clone()?).ok()?.strategy);
+        let of_file = || Some(Strategy::Beam(self.set.as_ref()?.beams?.into()));
         args.strategy.strategy().or_else(of_file).unwrap_or_default()
     }
 }
@@ -283,28 +348,16 @@ fn outputs(args: &Args, chosen: &Chosen) -> usize {
 }
 
 #[cfg(not(feature = "torch"))]
-fn with_model(
-    _args: &Args,
-    _prompt: &Prompt,
-    _chosen: Chosen,
-    _constraint: (Option<Loaded>, Option<Tools>),
-    _trace: Option<File>,
-) -> Result<ExitCode, CommandError> {
+fn with_model(_args: &Args, _inputs: Inputs) -> Result<ExitCode, CommandError> {
     Err(CommandError::new("this build of hedgerow cannot run models").help(
         "build it with the feature `torch`: `make setup`, then `cargo build --release --features torch,cli`",
     ))
 }
 
 #[cfg(feature = "torch")]
-fn with_model(
-    args: &Args,
-    prompt: &Prompt,
-    chosen: Chosen,
-    (constraint, tools): (Option<Loaded>, Option<Tools>),
-    trace: Option<File>,
-) -> Result<ExitCode, CommandError> {
+fn with_model(args: &Args, inputs: Inputs) -> Result<ExitCode, CommandError> {
     use super::strategy::Drafter;
-    use hedgerow::decode::{ContrastiveDecoding, Dola, Guided, check_partner};
+    use hedgerow::decode::{ContrastiveDecoding, Dola, Guided, TextModel, check_partner};
     use hedgerow::torch::{LoadOptions, MedusaHeads};
 
     let usage = |error| CommandError::usage("the options are not usable").because(&error);
@@ -314,28 +367,31 @@ fn with_model(
     if let Some(threads) = args.threads {
         options = options.threads(threads as usize);
     }
+    let Inputs { prompt, negative, mut chosen, constraint, tools, trace } = inputs;
     let model = load(&args.model, options)?;
-    let tokens = prompt_tokens(args, &model, prompt)?;
-    let (constraint, reasoning) = replies(args, &model, prompt, constraint, tools)?;
+    forbid_words(&model, &mut chosen)?;
+    let tokens = prompt_tokens(args, &model, &prompt)?;
+    let (constraint, reasoning) = replies(args, &model, &prompt, constraint, tools)?;
     let mut drafters = Drafters::default();
     match &args.strategy.draft {
         None | Some(Drafter::Ngram { .. }) => {}
         Some(Drafter::Model(path)) => {
             let drafter = load(path, options)?;
             let checked = check_partner("draft model", model.vocabulary(), drafter.vocabulary());
-            checked.map_err(|error| CommandError::usage("--draft is not usable").because(&error))?;
+            checked.map_err(|error| unusable_file("--draft model", path).because(&error))?;
             drafters.model = Some(DynModel::new(drafter));
         }
         Some(Drafter::Skip(layers)) => {
             let skipping = model.skipping_layers(&layers.0);
-            let skipping =
-                skipping.map_err(|error| CommandError::usage("--draft is not usable").because(&error))?;
+            let skipping = skipping
+                .map_err(|error| CommandError::usage("--draft skip is not usable").because(&error))?;
             drafters.model = Some(DynModel::new(skipping));
         }
         Some(Drafter::Medusa(path)) => {
             let heads = MedusaHeads::load(path, &model);
-            let heads =
-                heads.map_err(|error| CommandError::new("cannot load the draft heads").because(&error))?;
+            let heads = heads.map_err(|error| {
+                CommandError::new(format!("cannot load the draft heads `{}`", path.display())).because(&error)
+            })?;
             drafters.heads = Some(Box::new(heads));
         }
     }
@@ -343,27 +399,76 @@ fn with_model(
     let run = Run { args, name, vocabulary, drafters, chosen, constraint, reasoning, trace };
     let strategy = &args.strategy;
     if let Some(scale) = strategy.guidance {
-        let negative = match &strategy.negative_prompt {
-            Some(text) => prompt_tokens(args, &model, &args.prompt.prompt_of(text)?)?,
+        let negative = match &negative {
+            Some(prompt) => model.prompt_tokens(prompt).map_err(unusable_prompt)?,
             None => tokens[tokens.len().saturating_sub(1)..].to_vec(),
         };
         run.generate(Guided::new(&model, tokens.len(), negative, scale), tokens)
     } else if let Some(path) = &strategy.amateur {
         let amateur = load(path, options)?;
         let checked = check_partner("amateur model", model.vocabulary(), amateur.vocabulary());
-        checked.map_err(|error| CommandError::usage("--amateur is not usable").because(&error))?;
+        checked.map_err(|error| unusable_file("--amateur", path).because(&error))?;
         run.generate(ContrastiveDecoding::new(&model, amateur, 0.1, 0.5), tokens)
     } else if let Some(layers) = &strategy.dola {
-        let count = model.layer_count();
-        if let Some(layer) = layers.0.iter().find(|&&layer| layer >= count) {
-            return Err(CommandError::usage(format!(
-                "--dola names layer {layer}, but the model has {count} layers, numbered from 0"
-            )));
-        }
         run.generate(Dola::new(&model, layers.0.clone()), tokens)
     } else {
         run.generate(&model, tokens)
     }
+}
+
+/// Makes tokens of the texts that a file of parameters forbids. As in vLLM, a text is forbidden
+/// behind a space too, if it begins with another token there and has as many.
+#[cfg(feature = "torch")]
+fn forbid_words(model: &hedgerow::torch::Model, chosen: &mut Chosen) -> Result<(), CommandError> {
+    use hedgerow::decode::TextModel;
+
+    let words = chosen.set.as_mut().map_or_else(Vec::new, |set| std::mem::take(&mut set.bad_words));
+    for word in words {
+        let tokens = |text: &str| {
+            model.encode(text).map_err(|error| {
+                CommandError::new(format!("cannot make tokens of {word:?} in `bad_words`")).because(&error)
+            })
+        };
+        let (own, begun) = (tokens(&word)?, tokens(&format!(" {}", word.trim_start()))?);
+        let bad_words = &mut chosen.params.bad_words;
+        if begun.len() == own.len() && begun.first() != own.first() {
+            bad_words.push(begun);
+        }
+        bad_words.push(own);
+    }
+    Ok(())
+}
+
+/// The error of an option whose file cannot serve the model.
+#[cfg(feature = "torch")]
+fn unusable_file(option: &str, path: &Path) -> CommandError {
+    CommandError::usage(format!("{option} `{}` is not usable", path.display()))
+}
+
+/// Refuses layers that the model does not have. A model that cannot be read is refused when it is
+/// loaded.
+#[cfg(feature = "torch")]
+fn check_layers(args: &Args) -> Result<(), CommandError> {
+    use super::strategy::Drafter;
+
+    let skipped = match &args.strategy.draft {
+        Some(Drafter::Skip(layers)) => Some(("--draft skip", layers)),
+        _ => None,
+    };
+    let named: Vec<_> =
+        skipped.into_iter().chain(args.strategy.dola.iter().map(|layers| ("--dola", layers))).collect();
+    if named.is_empty() {
+        return Ok(());
+    }
+    let Ok(count) = hedgerow::torch::Model::layers_of(&args.model) else { return Ok(()) };
+    for (option, layers) in named {
+        if let Some(layer) = layers.0.iter().find(|&&layer| layer >= count) {
+            return Err(CommandError::usage(format!(
+                "{option} names layer {layer}, but the model has {count} layers, numbered from 0"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Loads a model with a progress bar.
@@ -404,7 +509,7 @@ fn replies(
         None => match super::tools::proven(model.tool_format().map_err(unreadable)?) {
             Ok(preset) => preset,
             Err(failure) if args.tools.are_optional() && args.reasoning_budget.is_none() => {
-                eprintln!(
+                say!(
                     "note: the tools of --messages do not constrain the output: {}; name the format \
                      with --tool-format",
                     failure.what()
@@ -442,19 +547,26 @@ fn prompt_tokens(
     model: &hedgerow::torch::Model,
     prompt: &Prompt,
 ) -> Result<Vec<TokenId>, CommandError> {
-    use hedgerow::decode::{PromptError, TextModel};
+    use hedgerow::decode::TextModel;
 
     let chat = matches!(prompt, Prompt::Chat(_));
     if chat && model.chat_template().is_none() && super::prompt::is_plain(prompt) && !args.quiet {
-        eprintln!("note: this model has no chat template; it continues the prompt as it is");
+        say!("note: this model has no chat template; it continues the prompt as it is");
     }
-    model.prompt_tokens(prompt).map_err(|error| match error {
+    model.prompt_tokens(prompt).map_err(unusable_prompt)
+}
+
+#[cfg(feature = "torch")]
+fn unusable_prompt(error: hedgerow::decode::PromptError) -> CommandError {
+    use hedgerow::decode::PromptError;
+
+    match error {
         PromptError::NoTemplate => {
-            CommandError::new("this model has no chat template, which --system and --messages need")
-                .help("give the whole prompt as one text with --prompt")
+            CommandError::new("this model has no chat template, which --system, --messages and --tools need")
+                .help("give the whole prompt as one text with --prompt; with --tools, add --raw")
         }
         error => CommandError::new("cannot prepare the prompt").because(&error),
-    })
+    }
 }
 
 /// The prompt's tokens as a text, with special tokens written by their names.
@@ -509,12 +621,8 @@ impl Run<'_> {
             (wanted, Some(_)) => Some(wanted.unwrap_or(0).max(CANDIDATES)),
             (wanted, None) => wanted,
         };
-        if let Some(Loaded { grammar, .. }) = &constraint {
-            let constraint = Constraint::new(grammar, vocabulary).map_err(|error| {
-                CommandError::new("the constraint does not fit the model's vocabulary").because(&error)
-            })?;
-            request = request.constraint(constraint);
-        }
+        request.constraint =
+            constraint.as_ref().map(|loaded| over_vocabulary(loaded, vocabulary)).transpose()?;
         let constrained = request.constraint.clone();
         let mut steps = Trace::new(&request.strategy, outputs);
         let interrupted = interrupt_flag();
@@ -530,8 +638,8 @@ impl Run<'_> {
 
         let mut out = io::stdout().lock();
         let mut outcome = Ok(Written::Whole);
-        let longest = request.sampling.max_tokens.unwrap_or(0);
-        let length = (longest as u64).saturating_mul(outputs as u64);
+        let longest = request.sampling.max_tokens;
+        let length = (longest.unwrap_or(0) as u64).saturating_mul(outputs as u64);
         let progress = match args.stream {
             true => ProgressBar::hidden(),
             false => bar(length, "{pos} tokens of at most {len}, {per_sec}"),
@@ -550,34 +658,60 @@ impl Run<'_> {
             })
             .map_err(failed)?;
         progress.finish_and_clear();
-        if let Some(file) = trace {
+        // The trace is written even if nobody reads the texts, and the texts if it cannot be.
+        let traced = trace.map_or(Ok(()), |file| {
             let constraint = constrained.as_ref();
             let prompt = &spelled;
             let subject = Subject { model: name, prompt, vocabulary, constraint, generation: &generation };
-            write_trace(file, &steps.page(&subject)?)?;
-        }
+            let page = steps.page(&subject)?;
+            write_page(file, &page).map_err(|error| unwritten_trace(args, &error))
+        });
         if outcome? == Written::ReaderGone {
-            return Ok(ExitCode::SUCCESS);
+            return traced.map(|()| ExitCode::SUCCESS);
         }
-        let judged = Judged::of(&generation, constraint.as_ref());
+        let judged = Judged::of(&generation, constraint.as_ref(), longest);
         let report = || Report::new(beside, name, vocabulary, &generation, &judged);
-        let result = match args.json {
-            Some(JsonForm::Lines) => report().lines().iter().try_for_each(|line| writeln!(out, "{line}")),
-            Some(JsonForm::Pretty) => writeln!(out, "{:#}", report().whole()),
-            None if args.stream => writeln!(out),
-            None => write_texts(&mut out, &generation),
-        };
-        written(result.and_then(|()| out.flush()))?;
+        written(write_outputs(args, &mut out, &generation, report))?;
         drop(out);
         if !args.quiet {
             summarise(&generation);
         }
+        traced?;
         if interrupted.load(Ordering::Relaxed) {
-            eprintln!("note: stopped by Ctrl-C");
+            say!("note: stopped by Ctrl-C");
             return Ok(ExitCode::from(INTERRUPTED));
+        }
+        let found = generation.completions.len();
+        if found < outputs && !args.quiet {
+            say!("note: {found} of {outputs} outputs were found; there are no others");
         }
         judged.conclude(args.quiet)
     }
+}
+
+/// A constraint over the model's vocabulary.
+#[cfg_attr(not(feature = "torch"), allow(dead_code))]
+fn over_vocabulary(loaded: &Loaded, vocabulary: &Vocabulary) -> Result<Constraint, CommandError> {
+    Constraint::new(&loaded.grammar, vocabulary).map_err(|error| {
+        CommandError::new("the constraint does not fit the model's vocabulary").because(&error)
+    })
+}
+
+/// Writes the outputs in the form that the options ask for. Streamed text has been written already.
+#[cfg_attr(not(feature = "torch"), allow(dead_code))]
+fn write_outputs(
+    args: &Args,
+    out: &mut impl Write,
+    generation: &Generation,
+    report: impl FnOnce() -> Report,
+) -> io::Result<()> {
+    match args.json {
+        Some(JsonForm::Lines) => report().lines().iter().try_for_each(|line| writeln!(out, "{line}"))?,
+        Some(JsonForm::Pretty) => writeln!(out, "{:#}", report().whole())?,
+        None if args.stream => writeln!(out)?,
+        None => write_texts(out, generation)?,
+    }
+    out.flush()
 }
 
 /// The exit code of a process that Ctrl-C has ended, by the convention of shells.
@@ -608,10 +742,19 @@ fn write_texts(out: &mut impl Write, generation: &Generation) -> io::Result<()> 
     Ok(())
 }
 
-/// Writes the page of `--trace`.
-fn write_trace(mut file: File, page: &str) -> Result<(), CommandError> {
-    let written = file.set_len(0).and_then(|()| file.write_all(page.as_bytes()));
-    written.map_err(|error| CommandError::new("cannot write the file of --trace").because(&error))
+/// Writes the page of `--trace` in place of what the file holds.
+#[cfg_attr(not(feature = "torch"), allow(dead_code))]
+fn write_page(mut file: File, page: &str) -> io::Result<()> {
+    // A device or a pipe holds nothing.
+    if file.metadata()?.is_file() {
+        file.set_len(0)?;
+    }
+    file.write_all(page.as_bytes())
+}
+
+fn unwritten_trace(args: &Args, error: &io::Error) -> CommandError {
+    let path = args.trace.as_deref().unwrap_or(Path::new("")).display();
+    CommandError::new(format!("cannot write the file of --trace, `{path}`")).because(error)
 }
 
 /// The layout of `--json`: one line for each output, or one indented object.
@@ -625,9 +768,25 @@ enum JsonForm {
 fn request(args: &Args, chosen: Chosen, prompt: Vec<TokenId>) -> Result<Request, CommandError> {
     let Chosen { mut params, set, source, .. } = chosen;
     let mut request = match set {
-        Some(set) => Request::from_parameters(prompt, set).map_err(|error| {
-            CommandError::usage(format!("cannot use the parameters of {source}")).because(&error)
-        })?,
+        // An option takes precedence over a length that counts the prompt.
+        Some(mut set) => {
+            set.max_length = set.max_length.filter(|_| args.max_tokens.is_none());
+            set.min_length = set.min_length.filter(|_| args.min_tokens.is_none());
+            let (counts_most, counts_least) = (set.max_length.is_some(), set.min_length.is_some());
+            let request = Request::from_parameters(prompt, set).map_err(|error| {
+                let failure =
+                    CommandError::usage(format!("cannot use the parameters of {source}")).because(&error);
+                if counts_most { failure.help("--max-tokens counts the output alone") } else { failure }
+            })?;
+            if counts_most {
+                params.max_tokens = request.sampling.max_tokens;
+            }
+            if counts_least {
+                params.min_tokens = request.sampling.min_tokens;
+            }
+            super::sampling::check_lengths(&params)?;
+            request
+        }
         None => Request::new(prompt),
     };
     // The request already has these end tokens, which end outputs in addition to the vocabulary's.

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use super::command_error::CommandError;
 use hedgerow::vocab::{TokenizerFile, Vocabulary, VocabularyError};
@@ -9,26 +10,39 @@ use hedgerow::vocab::{TokenizerFile, Vocabulary, VocabularyError};
 /// The largest file that is read into memory.
 const MAX_FILE: u64 = 1 << 30;
 
-/// A file's bytes; `-` is standard input.
-pub(super) fn read(path: &Path, what: &str) -> Result<Vec<u8>, CommandError> {
+/// A file's bytes; `-` is standard input, which is read once. `what` says in words what the bytes
+/// are.
+pub(super) fn read(path: &Path, what: &'static str) -> Result<Vec<u8>, CommandError> {
+    static STDIN: OnceLock<(&str, Vec<u8>)> = OnceLock::new();
     let failed = || CommandError::new(format!("cannot read the {what} `{}`", path.display()));
     let read = |input: &mut dyn Read| {
         let mut bytes = Vec::new();
-        input.take(MAX_FILE + 1).read_to_end(&mut bytes).map(|_| bytes)
+        let read = input.take(MAX_FILE + 1).read_to_end(&mut bytes);
+        read.map_err(|error| failed().because(&error))?;
+        match bytes.len() as u64 > MAX_FILE {
+            true => Err(failed().help("it has more than a gibibyte")),
+            false => Ok(bytes),
+        }
     };
-    let result = match path.as_os_str() == "-" {
-        true => read(&mut std::io::stdin().lock()),
-        false => std::fs::File::open(path).and_then(|mut file| read(&mut file)),
-    };
-    let bytes = result.map_err(|error| failed().because(&error))?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(failed().help("it has more than a gibibyte"));
+    if path.as_os_str() != "-" {
+        return read(&mut std::fs::File::open(path).map_err(|error| failed().because(&error))?);
     }
-    Ok(bytes)
+    if STDIN.get().is_none() {
+        let bytes = read(&mut std::io::stdin().lock())?;
+        let _ = STDIN.set((what, bytes));
+    }
+    match STDIN.get() {
+        Some((first, bytes)) if *first == what => Ok(bytes.clone()),
+        first => {
+            let first = first.map_or(what, |(first, _)| first);
+            let both = format!("standard input cannot be both the {first} and the {what}");
+            Err(CommandError::usage(both).help("give one of them as a file"))
+        }
+    }
 }
 
 /// A file's text.
-pub(super) fn read_text(path: &Path, what: &str) -> Result<String, CommandError> {
+pub(super) fn read_text(path: &Path, what: &'static str) -> Result<String, CommandError> {
     String::from_utf8(read(path, what)?).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         CommandError::new(format!(
@@ -40,9 +54,13 @@ pub(super) fn read_text(path: &Path, what: &str) -> Result<String, CommandError>
 
 /// The vocabulary in a tokenizer file of any kind.
 pub(super) fn vocabulary(path: &Path) -> Result<Vocabulary, CommandError> {
-    let bytes = read(path, "vocabulary")?;
+    vocabulary_of(path, &read(path, "vocabulary")?)
+}
+
+/// The vocabulary in the bytes of a tokenizer file of any kind.
+pub(super) fn vocabulary_of(path: &Path, bytes: &[u8]) -> Result<Vocabulary, CommandError> {
     let failed = || CommandError::new(format!("cannot read a vocabulary from `{}`", path.display()));
-    Vocabulary::from_tokenizer_file(&bytes).map_err(|error| match error {
+    Vocabulary::from_tokenizer_file(bytes).map_err(|error| match error {
         // The error already lists the supported kinds.
         VocabularyError::UnsupportedTokenizer { .. } => failed().because(&error),
         _ => failed().because(&error).help(format!("what can be read: {}", TokenizerFile::KINDS)),

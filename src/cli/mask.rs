@@ -26,9 +26,13 @@ Examples:
   hedgerow mask --vocab model.gguf --regex '[0-9]{4}-[0-9]{2}' --prefix 20 --list
   hedgerow mask --vocab tokenizer.json --choice yes --choice no --list | cut -f2";
 
+const USAGE: &str = "\
+hedgerow mask [OPTIONS] --vocab <FILE> <--schema <FILE>|--regex <PATTERN>|--grammar <FILE>|
+                                               --choice <TEXT>|--structural-tag <FILE>>";
+
 /// Shows which tokens a constraint allows after a prefix
 #[derive(Debug, clap::Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(after_help = AFTER_HELP, override_usage = USAGE)]
 pub(super) struct Args {
     #[command(flatten)]
     constraint: VocabularyConstraintArgs,

@@ -10,6 +10,14 @@
 //! Results go to stdout, and everything else goes to stderr. Exit codes: 0 for success, 1 for a
 //! failure or a negative answer, 2 for a command line that cannot be used.
 
+/// Writes a line to stderr. If stderr cannot be written to, the line is lost, and the command goes
+/// on.
+macro_rules! say {
+    ($($line:tt)*) => {{
+        let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{}\n", format_args!($($line)*)));
+    }};
+}
+
 mod check;
 mod command_error;
 mod compile;

@@ -24,6 +24,8 @@ pub(super) struct Judged {
     /// Constrained outputs that happen to be complete where the limit on tokens ended them.
     limited: Vec<Unfinished>,
     outputs: usize,
+    /// True if the model's context ended an output, and not the largest number of tokens.
+    is_context_full: bool,
 }
 
 /// An output whose end the model has not chosen.
@@ -34,12 +36,12 @@ struct Unfinished {
     ending: Option<BudgetEnding>,
 }
 
-/// The remedy for outputs that need more tokens.
-const LONGER: &str = "raise --max-tokens, or bound what the constraint lets repeat";
+/// The remedy for outputs that need fewer tokens.
+const SHORTER: &str = "bound what the constraint lets repeat";
 
-/// The remedy for JSON texts that need more tokens.
-const LONGER_JSON: &str = "raise --max-tokens, or bound strings, arrays and numbers: in the schema (`maxLength`, `maxItems`, \
-     `maximum`), or by --max-string-length, --max-items and --max-digits";
+/// The remedy for JSON texts that need fewer tokens.
+const SHORTER_JSON: &str = "bound strings, arrays and numbers: in the schema (`maxLength`, `maxItems`, `maximum`), or by \
+     --max-string-length, --max-items and --max-digits";
 
 impl Judged {
     /// Outputs, in words: "the output", "output 2", "outputs 1, 3 and 4".
@@ -53,7 +55,8 @@ impl Judged {
         }
     }
 
-    pub fn of(generation: &Generation, constraint: Option<&Loaded>) -> Self {
+    /// Judges the outputs of a request for at most `longest` tokens.
+    pub fn of(generation: &Generation, constraint: Option<&Loaded>, longest: Option<usize>) -> Self {
         let schema = constraint.and_then(|constraint| constraint.schema.as_ref());
         let completions = &generation.completions;
         let those = |which: fn(&Completion) -> bool| {
@@ -74,17 +77,26 @@ impl Judged {
                     && completion.budget_ending.is_none()
             }),
             outputs: completions.len(),
+            is_context_full: completions.iter().any(|completion| {
+                completion.finish == FinishReason::Length
+                    && longest.is_none_or(|longest| completion.tokens.len() < longest)
+            }),
         }
     }
 
-    fn longer(&self) -> &'static str {
-        if self.schema.is_empty() { LONGER } else { LONGER_JSON }
+    /// The remedy for outputs that a limit on tokens ended.
+    fn longer(&self) -> String {
+        let longer = match self.is_context_full {
+            true => "the model's context is full: shorten the prompt",
+            false => "raise --max-tokens",
+        };
+        format!("{longer}, or {}", if self.schema.is_empty() { SHORTER } else { SHORTER_JSON })
     }
 
     /// Reports the judgement on stderr.
     pub fn conclude(&self, quiet: bool) -> Result<ExitCode, CommandError> {
-        let invalid = self.verdicts.iter().find_map(|verdict| match verdict {
-            Verdict::Invalid(reason) => Some(reason),
+        let invalid = self.verdicts.iter().enumerate().find_map(|(index, verdict)| match verdict {
+            Verdict::Invalid(reason) => Some((index, reason)),
             _ => None,
         });
         if let Some(cut) = self.cut.first() {
@@ -103,11 +115,12 @@ impl Judged {
                 _ => failure,
             });
         }
-        if let Some(reason) = invalid {
-            return Err(CommandError::new(format!(
-                "the output does not satisfy `{}`: {reason}",
-                self.schema
-            )));
+        if let Some((index, reason)) = invalid {
+            let name = match self.outputs {
+                1 => "the output".to_owned(),
+                _ => format!("output {}", index + 1),
+            };
+            return Err(CommandError::new(format!("{name} does not satisfy `{}`: {reason}", self.schema)));
         }
         if let [Unfinished { ending: Some(ending), .. }, others @ ..] = self.budget.as_slice() {
             let written = match others.len() {
@@ -132,9 +145,10 @@ impl Judged {
         if !quiet {
             match self.verdicts.first() {
                 Some(Verdict::NoJudge(reason)) => {
-                    eprintln!("note: no second opinion on the output: {reason}")
+                    say!("note: no second opinion on the output: {reason}")
                 }
-                Some(_) => eprintln!("valid: the output satisfies `{}`", self.schema),
+                Some(_) if self.outputs == 1 => say!("valid: the output satisfies `{}`", self.schema),
+                Some(_) => say!("valid: all {} outputs satisfy `{}`", self.outputs, self.schema),
                 None => {}
             }
         }
@@ -284,17 +298,32 @@ pub(super) fn summarise(generation: &Generation) {
     let drawn = |completion: &&Completion| completion.tokens.len() > completion.forced_tokens;
     let first = generation.completions.iter().filter(drawn).count();
     let decoded = usage.completion_tokens.saturating_sub(usage.forced_tokens + first);
-    let ends: Vec<_> = generation.completions.iter().map(|completion| completion.finish.as_str()).collect();
-    eprintln!(
-        "{} tokens of prompt, {} of output ({} forced) in {} forward passes; finished: {}",
-        usage.prompt_tokens,
+    let mut ends: Vec<(&str, usize)> = Vec::new();
+    for finish in generation.completions.iter().map(|completion| completion.finish.as_str()) {
+        match ends.iter_mut().find(|(name, _)| *name == finish) {
+            Some((_, count)) => *count += 1,
+            None => ends.push((finish, 1)),
+        }
+    }
+    let ends = ends.into_iter().map(|(name, count)| match count {
+        1 => name.to_owned(),
+        _ => format!("{count} × {name}"),
+    });
+    let ends: Vec<String> = ends.collect();
+    let counted = |count: usize, what: &str, whats: &str| match count {
+        1 => format!("1 {what}"),
+        _ => format!("{count} {whats}"),
+    };
+    say!(
+        "{} of prompt, {} of output ({} forced) in {}; finished: {}",
+        counted(usage.prompt_tokens, "token", "tokens"),
         usage.completion_tokens,
         usage.forced_tokens,
-        usage.forward_passes,
+        counted(usage.forward_passes, "forward pass", "forward passes"),
         ends.join(", ")
     );
     if usage.drafted_tokens > 0 {
-        eprintln!(
+        say!(
             "{} of {} guesses came true ({:.0} %), {:.2} passes a token",
             usage.confirmed_tokens,
             usage.drafted_tokens,
@@ -303,7 +332,7 @@ pub(super) fn summarise(generation: &Generation) {
                 / usage.completion_tokens.max(1) as f64,
         );
     }
-    eprintln!(
+    say!(
         "prefill {}{}, decode {}{}, {}mask {}, sampling {}, other {}",
         milliseconds(timings.prefill),
         rate(usage.prompt_tokens - usage.reused_tokens, usage.prefill_passes, timings.prefill),

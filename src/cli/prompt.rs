@@ -22,7 +22,8 @@ pub(super) struct PromptArgs {
     /// The system message, in place of the template's own
     #[arg(long, value_name = "TEXT", conflicts_with = "raw")]
     system: Option<String>,
-    /// A variable of the chat template, such as `enable_thinking=false` (repeat the option)
+    /// A variable of the chat template, such as `enable_thinking=false` (repeat the option for
+    /// others)
     #[arg(long, value_name = "NAME=JSON", value_parser = variable, conflicts_with = "raw")]
     template_variables: Vec<(String, Value)>,
     /// Continue the prompt as it is, without the chat template
@@ -49,6 +50,14 @@ fn variable(text: &str) -> Result<(String, Value), String> {
 impl PromptArgs {
     /// Reads the prompt, which is turned into tokens once the model is loaded.
     pub fn load(&self) -> Result<Prompt, CommandError> {
+        let names = self.template_var.iter().map(|(name, _)| name);
+        if let Some((_, name)) = names
+            .enumerate()
+            .find(|(at, name)| self.template_var[..*at].iter().any(|(earlier, _)| earlier == *name))
+        {
+            return Err(CommandError::usage(format!("--template-variables gives `{name}` twice"))
+                .help("a variable has one value; several may be one list: NAME='[1, 2]'"));
+        }
         let Some(path) = &self.messages else {
             return self.prompt_of(self.prompt.as_deref().unwrap_or_default());
         };

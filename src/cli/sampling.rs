@@ -35,14 +35,14 @@ struct BaseArgs {
     /// Temperature, top-p and frequency penalty by mood (factual, code-gen, balanced, creative,
     /// brainstorm) or task (factual-qa, code-generation, code-review, chat, creative-writing,
     /// brainstorming, translation, summarisation, data-extraction, classification) [default:
-    /// generation_config.json of the model's folder, or else balanced]
+    /// generation_config.json of the model's folder, or else balanced: temperature 0.7, top-p 0.9]
     #[arg(long, value_name = "NAME", value_parser = preset)]
     preset: Option<Preset>,
     /// Parameters in JSON, as an API spells them: openai, anthropic, hugging-face
     /// (generation_config.json) or vllm
     #[arg(long, value_name = "API:FILE", value_parser = parameter_file, conflicts_with = "preset")]
     params: Option<ParameterFile>,
-    /// Say on stderr which sampling parameters are used, and where each comes from
+    /// Say on stderr which parameters are used, and where each comes from
     #[arg(long, short)]
     verbose: bool,
 }
@@ -94,6 +94,15 @@ fn seed(text: &str) -> Option<u64> {
     Some(if text.starts_with('-') { size.wrapping_neg() } else { size })
 }
 
+/// The defaults of parameters that presets do not set, where a reader of the help may ask for them.
+const DEFAULTS: [(&str, &str); 5] = [
+    ("order", "hf"),
+    ("seed", "0"),
+    ("selection", "inverse-cdf"),
+    ("tfs_end", "after"),
+    ("top_k_ties", "lowest-id"),
+];
+
 /// The options of the parameters.
 fn add_options(command: Command) -> Command {
     options().fold(command, |command, (parameter, flag)| {
@@ -113,9 +122,11 @@ fn add_options(command: Command) -> Command {
         };
         let heading = if parameter.group == Group::Common { "Sampling" } else { "More sampling" };
         let help = parameter.help().trim_end_matches('.');
+        let default = DEFAULTS.iter().find(|(name, _)| *name == parameter.name);
+        let default = default.map_or_else(String::new, |(_, text)| format!(" [default: {text}]"));
         let argument = Arg::new(parameter.name).long(flag).value_name(parameter.form).action(action);
         let argument = argument.value_parser(check).allow_hyphen_values(true);
-        command.arg(argument.help(format!("{help}{again}")).help_heading(heading))
+        command.arg(argument.help(format!("{help}{again}{default}")).help_heading(heading))
     })
 }
 
@@ -166,12 +177,18 @@ impl SamplingArgs {
         }
         params.min_tokens = min_tokens.unwrap_or(params.min_tokens);
         params.max_tokens = max_tokens.or(params.max_tokens);
-        let has_default_length = params.max_tokens.is_none();
-        params.max_tokens.get_or_insert(longest);
+        // A length that counts the prompt is applied when the prompt is known.
+        let counts_prompt = set.as_ref().is_some_and(|set| set.max_length.is_some());
+        let has_default_length = params.max_tokens.is_none() && !counts_prompt;
+        if has_default_length {
+            params.max_tokens = Some(longest);
+        }
+        check_lengths(&params)?;
         // Exponential decay needs end tokens, which are only known with the model. The decoding
         // loop validates the parameters again with the model's end tokens.
         let mut checked = params.clone();
         checked.end_tokens.push(TokenId(0));
+        checked.max_tokens.get_or_insert(usize::MAX);
         checked.validate().map_err(|error| {
             let failure = CommandError::usage("the sampling options are not usable").because(&error);
             match error {
@@ -194,7 +211,7 @@ impl SamplingArgs {
         model: Option<&Path>,
     ) -> Result<(String, SamplingParams, Option<ParameterSet>), CommandError> {
         if let Some(ParameterFile { api, path }) = &self.base.params {
-            let text = input::read_text(path, "parameters")?;
+            let text = input::read_text(path, "file of parameters")?;
             let set = ParameterSet::from_text(*api, &text).map_err(|error| {
                 CommandError::usage(format!("cannot use the parameters `{}`", path.display())).because(&error)
             })?;
@@ -217,7 +234,7 @@ impl SamplingArgs {
                     tell_unused(&source, &set);
                     return Ok((source, set.sampling.clone(), Some(set)));
                 }
-                Err(error) => eprintln!("note: `{source}` is not used: {error}"),
+                Err(error) => say!("note: `{source}` is not used: {error}"),
             }
         }
         Ok(("--preset balanced".to_owned(), balanced().params(), None))
@@ -232,7 +249,7 @@ impl SamplingArgs {
     /// `has_effect` says which of them the strategy uses.
     pub fn tell(&self, chosen: &Chosen, has_effect: impl Fn(&str) -> bool) {
         let Chosen { params, source, base, .. } = chosen;
-        eprintln!("sampling: parameters without an option are those of {source}");
+        say!("sampling: parameters without an option are those of {source}");
         let of_base = base.changed();
         for (name, text) in params.changed().into_iter().filter(|(name, _)| has_effect(name)) {
             let given = self.given.iter().any(|(parameter, _)| parameter.name == name);
@@ -242,7 +259,17 @@ impl SamplingArgs {
                 // Limits of length have options of their own.
                 false => option_of(name),
             };
-            eprintln!("  {name} {text}  ({origin})");
+            say!("  {name} {text}  ({origin})");
+        }
+        let lengths = chosen.set.iter().flat_map(|set| {
+            let most = set.max_length.filter(|_| params.max_tokens.is_none());
+            let least = set.min_length.filter(|_| params.min_tokens == base.min_tokens);
+            [("max_length", most), ("min_length", least)]
+        });
+        for (name, length) in lengths {
+            if let Some(length) = length.filter(|_| has_effect(name)) {
+                say!("  {name} {length}, with the prompt  ({source})");
+            }
         }
     }
 
@@ -259,6 +286,18 @@ impl SamplingArgs {
             .filter(|(name, _)| !(own && *name == "end_tokens"))
             .map(|(name, token)| (origin(name), token))
             .collect()
+    }
+}
+
+/// Refuses a smallest number of tokens above the largest.
+pub(super) fn check_lengths(params: &SamplingParams) -> Result<(), CommandError> {
+    let least = params.min_tokens;
+    match params.max_tokens.filter(|most| least > *most) {
+        None => Ok(()),
+        Some(most) => {
+            let what = format!("at least {least} tokens are asked for, but at most {most}");
+            Err(CommandError::usage(what).help("raise --max-tokens, or lower --min-tokens"))
+        }
     }
 }
 
@@ -280,18 +319,17 @@ pub(super) fn check_tokens(
 /// Names the fields of a file that are not used and would change the output.
 fn tell_unused(source: &str, set: &ParameterSet) {
     if !set.unused.is_empty() {
-        eprintln!("note: not used of {source}: {}{}", set.unused.join(", "), remedy(set));
+        say!("note: not used of {source}: {}{}", set.unused.join(", "), remedy(set));
     }
 }
 
 /// The options for fields that are not used.
 fn remedy(set: &ParameterSet) -> String {
-    const OPTIONS: [(&str, &str); 5] = [
+    const OPTIONS: [(&str, &str); 4] = [
         ("messages", "--messages"),
         ("system", "--system"),
         ("tools", "--tools"),
         ("tool_choice", "--tool-choice"),
-        ("max_length", "--max-tokens"),
     ];
     let known = OPTIONS.iter().filter(|(field, _)| set.unused.iter().any(|name| name == field));
     let options: Vec<&str> = known.map(|(_, option)| *option).collect();
@@ -315,6 +353,9 @@ fn preset(text: &str) -> Result<Preset, String> {
 fn parameter_file(text: &str) -> Result<ParameterFile, String> {
     let (api, path) = text.split_once(':').ok_or("expected API:FILE, such as openai:request.json")?;
     let api = api.parse().map_err(|error: UnknownName| error.to_string())?;
+    if path.is_empty() {
+        return Err("there is no file behind the `:`".to_owned());
+    }
     Ok(ParameterFile { api, path: path.into() })
 }
 
@@ -389,6 +430,16 @@ mod tests {
             params.order,
             ChainOrder::Custom(vec![Step::Mask, Step::Temperature, Step::TopP, Step::AdaptiveP])
         );
+    }
+
+    #[test]
+    fn the_help_names_the_defaults() {
+        for (name, text) in DEFAULTS {
+            let parameter = Parameter::ALL.iter().find(|parameter| parameter.name == name).unwrap();
+            let mut params = SamplingParams::default();
+            parameter.set(&mut params, text).unwrap();
+            assert_eq!(params, SamplingParams::default(), "{name}");
+        }
     }
 
     #[test]

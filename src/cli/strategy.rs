@@ -16,12 +16,13 @@ use super::policy::policy;
 pub(super) struct StrategyArgs {
     /// `sample`; `best-of:N`; `beam:BEAMS[:LENGTH_PENALTY[:EARLY_STOPPING]]`;
     /// `diverse-beam:BEAMS:GROUPS:PENALTY[:LENGTH_PENALTY[:EARLY_STOPPING]]`;
-    /// `contrastive[:CANDIDATES[:PENALTY]]` [default: that of --params or of the model's
+    /// `contrastive[:CANDIDATES[:PENALTY]]` [default: the one in --params or in the model's
     /// generation_config.json, or else sample]
     #[arg(long, value_name = "STRATEGY", value_parser = read_strategy)]
     strategy: Option<Strategy>,
-    /// When beam search stops: by heuristic, when as many outputs as beams have ended, or when none
-    /// can get better
+    /// When beam search stops: when the best beam scores no more than the worst ended output
+    /// (`heuristic`), when as many outputs as beams have ended (`full`), or when no beam can reach
+    /// a higher score (`never`) [default: heuristic]
     #[arg(long, requires = "strategy", value_parser = policy(EarlyStopping::ALL, EarlyStopping::name))]
     early_stopping: Option<EarlyStopping>,
     /// Guess tokens ahead, which saves forward passes: `ngram[:LONGEST[:TOKENS]]` from the text so
@@ -29,16 +30,17 @@ pub(super) struct StrategyArgs {
     /// as `10-19,25`), `medusa:FILE` by heads on the model
     #[arg(long, value_name = "DRAFTER", value_parser = drafter)]
     pub draft: Option<Drafter>,
-    /// Guess at most N tokens at a time; for `medusa`, a tree of at most N tokens
-    #[arg(long, value_name = "N", default_value_t = 5, requires = "draft", value_parser = clap::value_parser!(u64).range(1..=MOST_DRAFTED))]
-    draft_tokens: u64,
+    /// Guess at most N tokens at a time, 1 to 64; for `medusa`, a tree of at most N tokens
+    /// [default: 5]
+    #[arg(long, value_name = "N", requires = "draft", value_parser = clap::value_parser!(u64).range(1..=MOST_DRAFTED))]
+    draft_tokens: Option<u64>,
     /// Have a draft model guess its likeliest token, which leaves every output as it is, or a token
     /// it draws, which leaves the distribution of outputs as it is
     /// [default: likeliest]
     #[arg(long, requires = "draft", value_parser = policy(DraftChoice::ALL, DraftChoice::name))]
     draft_choice: Option<DraftChoice>,
-    /// Take guesses that the model finds typical, though that changes the distribution of outputs:
-    /// `EPSILON:DELTA`, such as 0.09:0.3
+    /// Take guesses that are more probable than EPSILON or than DELTA·exp(−entropy), such as
+    /// 0.09:0.3, though that changes the distribution of outputs
     #[arg(long, value_name = "EPSILON:DELTA", value_parser = typical, requires = "draft")]
     accept_typical: Option<Acceptance>,
     /// Classifier-free guidance: increase the effect of the prompt over that of --negative-prompt
@@ -53,8 +55,8 @@ pub(super) struct StrategyArgs {
     /// does
     #[arg(long, value_name = "PATH", group = "mixture")]
     pub amateur: Option<PathBuf>,
-    /// DoLa: favour tokens that these layers, such as `0-14`, find less likely than the last layer
-    /// does
+    /// DoLa: favour tokens that these layers find less likely than the last layer does, such as
+    /// `0-14`; 0 is the input of the first layer
     #[arg(long, value_name = "LAYERS", group = "mixture", value_parser = layers)]
     pub dola: Option<Layers>,
 }
@@ -62,6 +64,9 @@ pub(super) struct StrategyArgs {
 /// Largest number of tokens to guess at a time, and largest length of the text that `ngram` looks
 /// for.
 const MOST_DRAFTED: u64 = 64;
+
+/// Number of tokens to guess at a time, if no option gives it.
+const USUALLY_DRAFTED: u64 = 5;
 
 /// Numbers of layers, counted from 0.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,7 +101,7 @@ impl StrategyArgs {
     /// The source of guesses, and the number of tokens to guess, as the decoding loop takes them.
     pub fn draft(&self) -> Draft {
         let choice = self.draft_choice.unwrap_or_default();
-        let tokens = self.draft_tokens as usize;
+        let tokens = self.draft_tokens.unwrap_or(USUALLY_DRAFTED) as usize;
         match &self.draft {
             None => Draft::None,
             Some(Drafter::Ngram { longest, tokens: most }) => {
@@ -117,8 +122,8 @@ impl StrategyArgs {
     pub fn check(&self, strategy: &Strategy, outputs: usize) -> Result<(), CommandError> {
         if let Err(error) = strategy.check(outputs) {
             return Err(match outputs {
-                1 => CommandError::usage("--strategy is not usable").because(&error),
-                _ => CommandError::usage("--strategy and --completions are not usable")
+                1 => CommandError::usage("the strategy is not usable").because(&error),
+                _ => CommandError::usage("the strategy and the number of outputs are not usable")
                     .because(&error)
                     .help(format!("{outputs} outputs are asked for")),
             });
@@ -132,6 +137,10 @@ impl StrategyArgs {
                 "only --strategy sample and best-of draw tokens, which drafts can guess; leave one of them out",
             ));
         }
+        if self.draft_tokens.is_some() && matches!(self.draft, Some(Drafter::Ngram { tokens: Some(_), .. })) {
+            return Err(CommandError::usage("--draft ngram:LONGEST:TOKENS and --draft-tokens say the same")
+                .help("leave one of them out"));
+        }
         if self.draft_choice.is_some()
             && matches!(self.draft, Some(Drafter::Ngram { .. } | Drafter::Medusa(_)))
         {
@@ -139,7 +148,7 @@ impl StrategyArgs {
                 .help("only the models of --draft model:PATH and skip:LAYERS choose; leave it out"));
         }
         if self.guidance == Some(1.0) {
-            eprintln!("note: --guidance 1 changes nothing");
+            say!("note: --guidance 1 changes nothing");
         }
         let mixed = self.guidance.is_some() || self.amateur.is_some() || self.dola.is_some();
         let inside = matches!(self.draft, Some(Drafter::Medusa(_)))

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use super::command_error::{CommandError, written};
 use super::constraint::{Loaded, SchemaFile, warn};
 use super::input;
+use hedgerow::CompileError;
 use hedgerow::decode::{ChatTemplate, DetectedFormat, Prompt};
 use hedgerow::gguf::GgufFile;
 use hedgerow::tags::{Preset, ToolChoice, ToolOptions, Tools};
@@ -20,22 +21,25 @@ pub(super) struct ToolArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["regex", "grammar", "choice", "structural_tag"])]
     pub tools: Option<PathBuf>,
     /// Calls that the reply has: `auto`, `none`, `required`, a tool's name, or a choice in JSON as
-    /// chat APIs take it
-    #[arg(long, value_name = "CHOICE", default_value = "auto")]
-    pub tool_choice: String,
+    /// chat APIs take it [default: auto]
+    #[arg(long, value_name = "CHOICE")]
+    pub tool_choice: Option<String>,
     /// Format of calls: that of the model's chat template (`auto`), a name that `hedgerow tools
-    /// list` shows, or a file with a format
-    #[arg(long, value_name = "NAME|FILE", default_value = "auto")]
-    pub tool_format: String,
+    /// list` shows, or a file with a format [default: auto]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub tool_format: Option<String>,
     /// At most one call in a reply
     #[arg(long)]
     pub one_call: bool,
 }
 
+/// The value of `--tool-choice` and `--tool-format` where it is not given.
+const AUTO: &str = "auto";
+
 impl ToolArgs {
-    /// The tools of `--tools`.
-    pub fn load(&self) -> Result<Option<Tools>, CommandError> {
-        let Some(path) = &self.tools else { return self.without_tools().map(|()| None) };
+    /// The tools of `--tools`. `reasons` is true if the format of calls serves for reasoning too.
+    pub fn load(&self, reasons: bool) -> Result<Option<Tools>, CommandError> {
+        let Some(path) = &self.tools else { return self.without_tools(reasons).map(|()| None) };
         let text = input::read_text(path, "list of tools")?;
         let tools = Tools::from_json(&text).map_err(|error| {
             CommandError::new(format!("cannot use the tools `{}`", path.display())).because(&error)
@@ -44,18 +48,20 @@ impl ToolArgs {
     }
 
     /// The tools of `--tools`, which become those of a conversation, or else the tools that the
-    /// conversation has. `is_constrained` is true if another constraint leaves no room for calls.
+    /// conversation has. `is_constrained` is true if another constraint leaves no room for calls,
+    /// and `reasons` if the format of calls serves for reasoning too.
     pub fn of_prompt(
         &self,
         prompt: &mut Prompt,
         is_constrained: bool,
+        reasons: bool,
     ) -> Result<Option<Tools>, CommandError> {
         let own = match prompt {
             Prompt::Chat(input) => std::mem::take(&mut input.tools),
             _ => Vec::new(),
         };
         let tools = match (&self.tools, own.as_slice()) {
-            (_, []) => self.load()?,
+            (_, []) => self.load(reasons)?,
             (Some(_), _) => {
                 return Err(CommandError::usage("the conversation of --messages has tools of its own")
                     .help("leave out --tools, or the `tools` of the conversation"));
@@ -72,17 +78,17 @@ impl ToolArgs {
             input.tools = tools.for_template().to_vec();
         }
         if self.tools.is_none() && is_constrained {
-            eprintln!("note: the tools of --messages do not constrain the output: another constraint does");
-            return self.without_tools().map(|()| None);
+            say!("note: the tools of --messages do not constrain the output: another constraint does");
+            return self.without_tools(reasons).map(|()| None);
         }
         Ok(Some(tools))
     }
 
     /// Refuses options about calls where no calls are made.
-    fn without_tools(&self) -> Result<(), CommandError> {
+    fn without_tools(&self, reasons: bool) -> Result<(), CommandError> {
         let given = [
-            ("--tool-choice", self.tool_choice != "auto"),
-            ("--tool-format", self.tool_format != "auto"),
+            ("--tool-choice", self.tool_choice.is_some()),
+            ("--tool-format", self.tool_format.is_some() && !reasons),
             ("--one-call", self.one_call),
         ];
         match given.iter().find(|(_, is_given)| *is_given) {
@@ -98,16 +104,23 @@ impl ToolArgs {
     /// asks for calls.
     #[cfg_attr(not(feature = "torch"), allow(dead_code))]
     pub fn are_optional(&self) -> bool {
-        self.tools.is_none() && self.tool_choice == "auto" && !self.one_call
+        let choice = self.tool_choice.as_deref().unwrap_or(AUTO);
+        self.tools.is_none() && choice == AUTO && !self.one_call
+    }
+
+    /// Refuses a choice that is none, or that names another tool than those of `tools`.
+    pub fn check_choice(&self, tools: Option<&Tools>) -> Result<(), CommandError> {
+        let choice = self.choice()?;
+        tools.map_or(Ok(()), |tools| tools.check_choice(&choice)).map_err(|error| unusable_choice(&error))
+    }
+
+    fn choice(&self) -> Result<ToolChoice, CommandError> {
+        self.tool_choice.as_deref().unwrap_or(AUTO).parse().map_err(|error| unusable_choice(&error))
     }
 
     /// The library's options, as the command line sets them.
-    pub fn options(&self) -> Result<ToolOptions, CommandError> {
-        let choice: ToolChoice = self
-            .tool_choice
-            .parse()
-            .map_err(|error| CommandError::usage("--tool-choice is not usable").because(&error))?;
-        let options = ToolOptions::default().choice(choice);
+    fn options(&self) -> Result<ToolOptions, CommandError> {
+        let options = ToolOptions::default().choice(self.choice()?);
         Ok(if self.one_call { options.calls(1) } else { options })
     }
 
@@ -133,8 +146,8 @@ impl ToolArgs {
     /// The format that the command line names; `None` for `auto`.
     pub fn named_format(&self) -> Result<Option<Preset>, CommandError> {
         let unusable = |error| CommandError::usage("--tool-format is not usable").because(&error);
-        match self.tool_format.as_str() {
-            "auto" => Ok(None),
+        match self.tool_format.as_deref().unwrap_or(AUTO) {
+            AUTO => Ok(None),
             name if name.ends_with(".json") || name.contains('/') => {
                 let text = input::read_text(Path::new(name), "format of calls")?;
                 Preset::from_json(&text).map(Some).map_err(unusable)
@@ -142,6 +155,10 @@ impl ToolArgs {
             name => Preset::named(name).map(Some).map_err(unusable),
         }
     }
+}
+
+fn unusable_choice(error: &CompileError) -> CommandError {
+    CommandError::usage("--tool-choice is not usable").because(error)
 }
 
 /// The preset of a detected format, or the reason why there is none.
@@ -175,7 +192,7 @@ Examples:
   hedgerow tools detect tokenizer_config.json
   hedgerow tools detect model.gguf";
 
-/// Shows the formats of calls that are known, and the one of a model
+/// Shows the formats in which models call tools, and finds the one of a chat template
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Args {
@@ -234,7 +251,7 @@ fn template_of(path: &Path) -> Result<String, CommandError> {
         let found = file.get("tokenizer.chat_template").and_then(|value| value.as_str());
         return found.map(str::to_owned).ok_or_else(missing);
     }
-    let text = String::from_utf8(bytes).map_err(|_| missing())?;
+    let text = String::from_utf8(bytes).map_err(|error| missing().because(&error))?;
     match serde_json::from_str::<serde_json::Value>(&text) {
         Err(_) => Ok(text),
         Ok(config) => match config.get("chat_template") {

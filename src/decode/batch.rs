@@ -209,15 +209,19 @@ impl<M: LanguageModel> Batch<M> {
         end_tokens.dedup();
         // The last token is drawn after a full context and need not be read.
         let room = context - given + 1;
+        let asked = request.sampling.max_tokens.unwrap_or(usize::MAX);
         Ok(DecodeSettings {
             vocabulary: self.vocabulary.clone(),
             end_tokens,
             min_tokens: request.sampling.min_tokens,
-            max_tokens: request.sampling.max_tokens.unwrap_or(usize::MAX).min(room),
+            max_tokens: asked.min(room),
+            by_context: asked > room,
             context,
-            // Strategies that compare tokens need the model's logits for every token.
+            // Strategies that compare tokens need the model's logits for every token. A ban may
+            // forbid what the constraint forces.
             forced: match request.strategy {
                 Strategy::Beam(_) | Strategy::Contrastive(_) => ForcedTokens::Sample,
+                _ if request.sampling.names_bans() => ForcedTokens::Sample,
                 _ => request.forced,
             },
             end_token: match request.strategy {

@@ -74,15 +74,16 @@ impl ConstraintState {
         Ok(Some(other.advance_bytes(text)? && other.is_accepting()))
     }
 
-    /// Refuses a constraint whose shortest known output has more than `room` tokens.
-    pub fn check_room(&mut self, room: usize) -> Result<(), DecodeError> {
+    /// Refuses a constraint whose shortest known output has too many tokens.
+    pub fn check_room(&mut self, settings: &DecodeSettings) -> Result<(), DecodeError> {
+        let (room, by_context) = (settings.max_tokens, settings.by_context);
         let Some(matcher) = self.matcher.as_mut().filter(|_| self.healing.is_over() && room <= ENDLESS)
         else {
             return Ok(());
         };
         match matcher.completion()? {
             Some(shortest) if shortest.len() > room => {
-                Err(DecodeError::ShortestOutput { needs: shortest.len(), room })
+                Err(DecodeError::ShortestOutput { needs: shortest.len(), room, by_context })
             }
             _ => Ok(()),
         }

@@ -69,13 +69,20 @@ pub enum DecodeError {
     },
     /// A constraint none of whose outputs is known to fit.
     #[error(
-        "the shortest output of the constraint takes {needs} tokens, but there is room for {room}; raise `max_tokens`, shorten the prompt, or let outputs be cut with `Budget::Cut`"
+        "the shortest output of the constraint takes {needs} tokens, but there is room for {room}; {}, or let outputs be cut with `Budget::Cut`",
+        match by_context {
+            true => "the model's context is full then: shorten the prompt",
+            false => "raise `max_tokens`",
+        }
     )]
     ShortestOutput {
         /// Number of tokens of the shortest output.
         needs: usize,
         /// Largest number of tokens of an output.
         room: usize,
+        /// True if the model's context sets this limit, so that a larger `max_tokens` would not
+        /// help.
+        by_context: bool,
     },
     /// A strategy that cannot be carried out.
     #[error("the strategy cannot be carried out: {reason}")]

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::draft::{Acceptance, Draft};
 use super::reasoning_budget::ReasoningBudget;
-use super::strategy::{BeamSearch, Strategy};
+use super::strategy::Strategy;
 use crate::engine::Constraint;
-use crate::sampling::parameter_sets::{Beams, ParameterSet};
+use crate::sampling::parameter_sets::ParameterSet;
 use crate::sampling::{SamplingError, SamplingParams};
 use crate::tags::{Event, Reply};
 use crate::vocab::TokenId;
@@ -100,7 +100,9 @@ policy! {
         /// forward pass.
         ///
         /// The bytes are those that sampling would have given; their division into tokens may
-        /// differ.
+        /// differ. If the sampling parameters ban tokens by their ids or prescribe them, every
+        /// token is sampled. `no_repeat_ngram` does not hold for tokens that are appended, such as
+        /// the keys of a second record.
         Append = "append",
         /// Every token is sampled. It costs one forward pass for each, and the model divides the
         /// text into tokens.
@@ -144,13 +146,15 @@ impl Request {
     }
 
     /// A request to continue `prompt` by the values of a [parameter set](ParameterSet): sampling,
-    /// stop strings, number of completions, log-probabilities and beam search. The set's end tokens
-    /// end the output besides the vocabulary's.
+    /// stop strings, number of completions, log-probabilities and beam search. Lengths that count
+    /// the prompt are [applied](ParameterSet::for_prompt) to `prompt`. The set's end tokens end the
+    /// output besides the vocabulary's.
     ///
     /// # Errors
     /// [`SamplingError::ParameterSet`] for two values that this function cannot apply: texts in
     /// `bad_words` need a tokenizer, and a `response_format` must become a
     /// [constraint](Self::constraint). A caller who applies them removes them from the set first.
+    /// Also for a prompt that is as long as the set's `max_length`, or longer.
     ///
     /// ```
     /// use hedgerow::decode::{FinishReason, Request};
@@ -176,16 +180,14 @@ impl Request {
         if set.response_format.is_some() {
             return Err(set.fault("response_format", "make a constraint of it and take it out of the set"));
         }
+        let prompt = prompt.into();
+        let set = set.for_prompt(prompt.len())?;
         let mut request =
             Request::new(prompt).stop(set.stop).completions(set.completions).sampling(set.sampling);
         request.stop_tokens = std::mem::take(&mut request.sampling.end_tokens);
         request.logprobs = set.logprobs;
-        if let Some(Beams { beams, groups, diversity_penalty, length_penalty, early_stopping }) = set.beams {
-            let search = BeamSearch::new(beams)
-                .length_penalty(f64::from(length_penalty))
-                .diverse(groups, f64::from(diversity_penalty))
-                .early_stopping(early_stopping);
-            request.strategy = Strategy::Beam(search);
+        if let Some(beams) = set.beams {
+            request.strategy = Strategy::Beam(beams.into());
         }
         Ok(request)
     }

@@ -113,7 +113,7 @@ impl<C> Sequence<C> {
 
     /// Refuses a constraint whose shortest known output does not fit.
     pub fn check_room(&mut self, settings: &DecodeSettings) -> Result<(), DecodeError> {
-        self.constraint.check_room(settings.max_tokens)
+        self.constraint.check_room(settings)
     }
 
     /// The tokens that the cache holds, between two passes.

@@ -13,6 +13,8 @@ pub(crate) struct DecodeSettings {
     pub end_tokens: Vec<TokenId>,
     pub min_tokens: usize,
     pub max_tokens: usize,
+    /// True if the context sets `max_tokens`, and not the request.
+    pub by_context: bool,
     pub context: usize,
     pub forced: ForcedTokens,
     pub budget: Budget,

@@ -3,6 +3,7 @@
 //! The searches themselves are in `beam` and `contrastive_search`.
 
 use super::error::DecodeError;
+use crate::sampling::parameter_sets::Beams;
 pub use crate::sampling::parameter_sets::EarlyStopping;
 use std::fmt;
 use std::str::FromStr;
@@ -238,6 +239,16 @@ impl BeamSearch {
             return refuse("the diversity penalty is not a finite number ≥ 0");
         }
         Ok(())
+    }
+}
+
+impl From<Beams> for BeamSearch {
+    /// The search that a parameter set asks for.
+    fn from(beams: Beams) -> Self {
+        Self::new(beams.beams)
+            .length_penalty(f64::from(beams.length_penalty))
+            .diverse(beams.groups, f64::from(beams.diversity_penalty))
+            .early_stopping(beams.early_stopping)
     }
 }
 

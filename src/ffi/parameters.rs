@@ -136,6 +136,25 @@ pub unsafe extern "C" fn hr_parameters_completions(parameters: *const hr_paramet
     boundary::value(0, || Some(unsafe { parameters.as_ref() }?.set.completions))
 }
 
+/// True if the parameters limit the tokens of prompt and output together, as max_length and
+/// min_length of Hugging Face do. min and max, which may be NULL, then become these numbers; 0
+/// stands for no limit. The prompt's tokens are to be subtracted to get the members min_tokens and
+/// max_tokens of hr_sampler_options.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hr_parameters_lengths(
+    parameters: *const hr_parameters,
+    min: *mut usize,
+    max: *mut usize,
+) -> bool {
+    boundary::value(false, || {
+        let ParameterSet { min_length, max_length, .. } = unsafe { parameters.as_ref() }?.set;
+        min_length.or(max_length)?;
+        unsafe { boundary::set_if_wanted(min, min_length.unwrap_or(0)) };
+        unsafe { boundary::set_if_wanted(max, max_length.unwrap_or(0)) };
+        Some(true)
+    })
+}
+
 /// True if the parameters ask for log-probabilities; count, which may be NULL, then becomes the
 /// number of the most probable tokens to report beside each token.
 #[unsafe(no_mangle)]

@@ -304,6 +304,18 @@ impl SamplingParams {
             .collect()
     }
 
+    /// True if a parameter bans tokens by their ids, or prescribes them.
+    #[cfg(feature = "decode")]
+    pub(crate) fn names_bans(&self) -> bool {
+        let is_ban = |bias: &f32| *bias == f32::NEG_INFINITY;
+        self.allowed_tokens.is_some()
+            || self.forced_first.or(self.forced_last).is_some()
+            || !(self.suppressed_tokens.is_empty() && self.begin_suppressed_tokens.is_empty())
+            || !self.bad_words.is_empty()
+            || self.logit_bias.iter().any(|(_, bias)| is_ban(bias))
+            || self.sequence_bias.iter().any(|(_, bias)| is_ban(bias))
+    }
+
     /// Checks every parameter, alone and against the others.
     ///
     /// # Errors

@@ -165,6 +165,23 @@ impl Tools {
         &self.json
     }
 
+    /// Refuses a choice that names a tool that there is not.
+    ///
+    /// # Errors
+    ///
+    /// A choice of another tool.
+    ///
+    /// ```
+    /// use hedgerow::tags::{ToolChoice, Tools};
+    /// let tools = Tools::from_json(r#"[{"name": "ping", "input_schema": {"type": "object"}}]"#)?;
+    /// assert!(tools.check_choice(&ToolChoice::Named("ping".to_owned())).is_ok());
+    /// assert!(tools.check_choice(&ToolChoice::Named("pong".to_owned())).is_err());
+    /// # Ok::<(), hedgerow::CompileError>(())
+    /// ```
+    pub fn check_choice(&self, choice: &ToolChoice) -> Result<(), CompileError> {
+        self.chosen(choice).map(|_| ())
+    }
+
     /// The tools that may be called under a choice.
     pub(super) fn chosen(&self, choice: &ToolChoice) -> Result<Vec<&Tool>, CompileError> {
         let named = |name: &String| {

@@ -120,10 +120,7 @@ impl Model {
         let in_file = |source| TorchError::Gguf { path: path.to_path_buf(), source: Box::new(source) };
         let bytes = map(path)?;
         let file = GgufFile::parse(&bytes).map_err(in_file)?;
-        let key = "general.architecture";
-        let name = file.str(key).map_err(in_file)?.ok_or_else(|| TorchError::config(key, "is missing"))?;
-        let architecture = Architecture::from_gguf(name)?;
-        let config = architecture.read_gguf(&file, name)?;
+        let (architecture, config) = gguf_config(path, &file)?;
         let vocabulary = Vocabulary::from_gguf(&file).map_err(tokenizer_error)?;
         let tokenizer = TextTokenizer::from_gguf(&file).map_err(tokenizer_error)?;
         let weights = GgufWeights::new(&file);
@@ -149,14 +146,7 @@ impl Model {
         options: LoadOptions,
         progress: &mut dyn FnMut(LoadProgress),
     ) -> Result<Self, TorchError> {
-        let Some(json) = object(&folder.join("config.json"))? else {
-            let reason = "it holds no config.json; give a .gguf file or a Hugging Face folder".to_owned();
-            return Err(TorchError::NotAModel { path: folder.to_path_buf(), reason });
-        };
-        let name = json.get("architectures").and_then(|names| names.get(0)).and_then(Value::as_str);
-        let name = name.ok_or_else(|| TorchError::config("architectures", "names none"))?;
-        let architecture = Architecture::from_hugging_face(name)?;
-        let config = architecture.read_hugging_face(&json)?;
+        let (architecture, config, json) = folder_config(folder)?;
         let tokenizer_path = folder.join("tokenizer.json");
         let tokenizer_json = std::fs::read(&tokenizer_path).map_err(TorchError::io(&tokenizer_path))?;
         let vocabulary = Vocabulary::from_tokenizer_json(&tokenizer_json).map_err(tokenizer_error)?;
@@ -198,6 +188,25 @@ impl Model {
             generation_config: self.generation_config.clone(),
             logits: self.logits,
         })
+    }
+
+    /// Number of layers of the model in `path`, by its configuration. Its weights are not read.
+    ///
+    /// # Errors
+    /// A [`TorchError`] as [`load`](Self::load) for a configuration that cannot be read.
+    pub fn layers_of(path: impl AsRef<Path>) -> Result<usize, TorchError> {
+        let path = path.as_ref();
+        let is_folder = std::fs::metadata(path).map_err(TorchError::io(path))?.is_dir();
+        let config = match is_folder {
+            true => folder_config(path)?.1,
+            false => {
+                let bytes = map(path)?;
+                let in_file =
+                    |source| TorchError::Gguf { path: path.to_path_buf(), source: Box::new(source) };
+                gguf_config(path, &GgufFile::parse(&bytes).map_err(in_file)?)?.1
+            }
+        };
+        Ok(config.layers)
     }
 
     /// Number of layers.
@@ -268,6 +277,34 @@ impl Model {
         let logits = to_host(&logits).and_then(|logits| logits.f_to_kind(tch::Kind::Float));
         logits.and_then(Vec::<Vec<f32>>::try_from).doing("copying logits")
     }
+}
+
+/// The architecture and the configuration that a GGUF file gives.
+fn gguf_config(
+    path: &Path,
+    file: &GgufFile<'_>,
+) -> Result<(&'static Architecture, DecoderConfig), TorchError> {
+    let in_file = |source| TorchError::Gguf { path: path.to_path_buf(), source: Box::new(source) };
+    let key = "general.architecture";
+    let name = file.str(key).map_err(in_file)?.ok_or_else(|| TorchError::config(key, "is missing"))?;
+    let architecture = Architecture::from_gguf(name)?;
+    Ok((architecture, architecture.read_gguf(file, name)?))
+}
+
+/// The architecture and the configuration that a folder's `config.json` gives, and the file's
+/// members.
+fn folder_config(
+    folder: &Path,
+) -> Result<(&'static Architecture, DecoderConfig, Map<String, Value>), TorchError> {
+    let Some(json) = object(&folder.join("config.json"))? else {
+        let reason = "it holds no config.json; give a .gguf file or a Hugging Face folder".to_owned();
+        return Err(TorchError::NotAModel { path: folder.to_path_buf(), reason });
+    };
+    let name = json.get("architectures").and_then(|names| names.get(0)).and_then(Value::as_str);
+    let name = name.ok_or_else(|| TorchError::config("architectures", "names none"))?;
+    let architecture = Architecture::from_hugging_face(name)?;
+    let config = architecture.read_hugging_face(&json)?;
+    Ok((architecture, config, json))
 }
 
 fn decoder(

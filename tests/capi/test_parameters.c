@@ -75,6 +75,7 @@ static void test_other_apis(void) {
     hr_parameters *parameters = read_parameters(HR_PARAMETER_API_ANTHROPIC, "{\"max_tokens\": 7, \"stop_sequences\": [\"#\"]}");
     hr_sampler_options options;
     hr_text text;
+    size_t least = 1, most = 1;
     CHECK(hr_parameters_text(parameters, HR_PARAMETER_TEXTS_STOP, 0, &text) && is_text(text, "#"));
     CHECK(!hr_parameters_has_seed(parameters) && !hr_parameters_logprobs(parameters, NULL));
     CHECK(!hr_parameters_response_format(parameters, &text) && is_text(text, "#"));
@@ -85,6 +86,7 @@ static void test_other_apis(void) {
     CHECK(hr_parameters_get_sampler_options(parameters, &options, NULL) == HR_OK);
     CHECK(options.top_k == 5 && options.bad_word_count == 2 && options.bad_words[0].count == 2);
     CHECK(options.bad_words[1].tokens[0] == 3 && options.end_token_count == 1 && options.end_tokens[0] == 4);
+    CHECK(!hr_parameters_lengths(parameters, NULL, NULL));
     /* A struct of an older header. */
     options.struct_size = offsetof(hr_sampler_options, top_k);
     options.top_k = 1;
@@ -92,6 +94,10 @@ static void test_other_apis(void) {
     hr_parameters_free(parameters);
     parameters = read_parameters(HR_PARAMETER_API_HUGGING_FACE, "{\"do_sample\": false, \"top_p\": 0.5}");
     CHECK(hr_parameters_text(parameters, HR_PARAMETER_TEXTS_UNUSED, 0, &text) && is_text(text, "top_p"));
+    hr_parameters_free(parameters);
+    parameters = read_parameters(HR_PARAMETER_API_HUGGING_FACE, "{\"max_length\": 20}");
+    CHECK(hr_parameters_lengths(parameters, &least, &most) && least == 0 && most == 20);
+    CHECK(hr_parameters_lengths(parameters, NULL, NULL));
     hr_parameters_free(parameters);
     parameters = read_parameters(HR_PARAMETER_API_VLLM, "{\"bad_words\": [\"no\"], \"min_p\": 0.25}");
     CHECK(hr_parameters_text(parameters, HR_PARAMETER_TEXTS_BAD_WORDS, 0, &text) && is_text(text, "no"));
@@ -119,6 +125,7 @@ static void test_faults(void) {
     hr_parameters_free(parameters);
     hr_parameters_free(NULL);
     CHECK(!hr_parameters_has_seed(NULL) && hr_parameters_completions(NULL) == 0 && !hr_parameters_logprobs(NULL, NULL));
+    CHECK(!hr_parameters_lengths(NULL, NULL, NULL));
     CHECK(hr_parameters_text_count(NULL, HR_PARAMETER_TEXTS_STOP) == 0);
     CHECK(!hr_parameters_text(NULL, HR_PARAMETER_TEXTS_STOP, 0, &text) && !hr_parameters_response_format(NULL, &text));
 }

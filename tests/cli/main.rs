@@ -3,5 +3,10 @@
 
 mod commands;
 #[cfg(feature = "torch")]
+mod generation;
+#[cfg(feature = "torch")]
 mod needs_model;
 mod options;
+#[cfg(feature = "torch")]
+#[path = "../support/small_model.rs"]
+mod small_model;

@@ -1,6 +1,7 @@
 //! `hedgerow generate` refuses options that have no effect or no meaning before it loads a model.
 
-use std::process::Command;
+use std::io::Write;
+use std::process::{Command, Stdio};
 
 /// Runs `generate` with a model that has a tokenizer and no weights; exit code and stderr.
 fn generate(options: &str) -> (Option<i32>, String) {
@@ -13,69 +14,108 @@ fn generate(options: &str) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }
 
+/// Runs a subcommand with this standard input; exit code, stdout and stderr.
+fn hedgerow(options: &str, input: &str) -> (Option<i32>, String, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_hedgerow"))
+        .args(options.split_whitespace())
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/cli"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A command that refuses its options does not read.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+/// The path of a file with this text.
+fn scratch(name: &str, text: &str) -> String {
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
+
+/// Options, and a part of the error line that refuses them.
+const REFUSED: &[(&str, &str)] = &[
+    ("--strategy beam:3 --temperature 0.5", "--temperature has no effect on this strategy"),
+    ("--strategy beam:3 --top-p 0.5", "--top-p has no effect on this strategy"),
+    ("--strategy beam:3 --seed 1", "--seed has no effect on this strategy"),
+    ("--strategy contrastive --min-p 0.1", "--min-p has no effect on this strategy"),
+    ("--strategy beam:3 --draft ngram", "--draft has no effect on this strategy"),
+    ("--strategy beam:0", "the number of beams is not from 1 to 4096"),
+    ("--strategy beam:2 --completions 3", "raise the number of beams"),
+    ("--strategy diverse-beam:4:3:0.5", "does not divide the number of beams"),
+    ("--strategy best-of:2 --completions 3", "make more, or ask for fewer"),
+    ("--strategy contrastive --completions 2", "contrastive search finds one output"),
+    ("--strategy contrastive:0", "the number of candidates is not from 1 to 4096"),
+    ("--early-stopping full", "--strategy <STRATEGY>"),
+    ("--strategy sample --early-stopping full", "--early-stopping has no effect without beams"),
+    ("--completions 0", "0 is not in 1..=4096"),
+    ("--completions 5000", "5000 is not in 1..=4096"),
+    ("--guidance nan", "expected a number"),
+    ("--guidance inf", "expected a number"),
+    ("--draft ngram --draft-tokens 900", "900 is not in 1..=64"),
+    ("--draft ngram --draft-tokens 0", "0 is not in 1..=64"),
+    ("--draft ngram:3:900", "LONGEST and TOKENS are from 1 to 64"),
+    ("--draft-tokens 3", "--draft <DRAFTER>"),
+    ("--draft ngram --accept-typical 2:0.3", "EPSILON between 0 and 1"),
+    ("--stop-tokens 999999", "--stop-tokens names token 999999, but the model has"),
+    ("--logit-bias 99999999=3", "--logit-bias names token 99999999, but the model has"),
+    ("--suppressed-tokens 77777777", "--suppressed-tokens names token 77777777"),
+    ("--strictness lenient", "--schema <FILE>"),
+    ("--fuel 3", "--schema <FILE>"),
+    ("--key-order any", "--schema <FILE>"),
+    ("--grammar list.gbnf --whitespace compact", "cannot be used with"),
+    ("--grammar-notation gbnf", "--grammar <FILE>"),
+    ("--structural-tag calls.json --regex-dialect rust", "cannot be used with"),
+    ("--schema person.schema.json --start x", "cannot be used with"),
+    ("--messages ada.json", "cannot be used with"),
+    ("--template-variables a=b", "is not JSON; a text stands in quotes"),
+    ("--template-variables a=1 --raw", "cannot be used with"),
+    ("--logprobs 3", "--json"),
+    ("--order mask,temperature", "`top-p` is set by the parameters but not listed"),
+    ("--order mask,temperature", "parameters without an option are those of --preset balanced"),
+    ("--max-digits 0 --schema person.schema.json", "0 is not in 1.."),
+    ("--max-items 3", "--schema <FILE>"),
+    ("--budget cut", "--budget has no effect without a constraint"),
+    ("--budget complete --strategy beam:2 --choice a", "--budget complete has no effect on this strategy"),
+    ("--repetition-window 5", "--repetition-window has no effect without --repetition-penalty"),
+    ("--top-k-ties keep-all --preset chat", "--top-k-ties has no effect without --top-k"),
+    ("--tfs-end before", "--tfs-end has no effect without --tfs-z"),
+    ("--draft ngram --draft-choice drawn", "--draft-choice has no effect on this drafter"),
+    ("--draft medusa:x --draft-choice likeliest", "--draft-choice has no effect on this drafter"),
+    ("--schema person.schema.json --indent 4", "--indent has no effect without --whitespace pretty"),
+    ("--schema person.schema.json --whitespace compact --indent 4", "--indent has no effect"),
+    ("--completions -1", "-1 is not in 1..=4096"),
+    ("--max-tokens 0", "expected a whole number, 1 or more"),
+    ("--min-tokens 600", "at least 600 tokens are asked for, but at most 512"),
+    ("--min-tokens 6 --max-tokens 5", "raise --max-tokens, or lower --min-tokens"),
+    ("--tool-choice auto", "--tool-choice has no effect without tools"),
+    ("--tool-format auto", "--tool-format has no effect without tools"),
+    ("--one-call", "--one-call has no effect without tools"),
+    ("--regex a --tool-choice auto", "--tool-choice has no effect without tools"),
+    ("--template-variables a=1 --template-variables b=2 --template-variables a=3", "--template-variables gives `a` twice"),
+    ("--draft ngram:3:9 --draft-tokens 3", "--draft ngram:LONGEST:TOKENS and --draft-tokens say the same"),
+    ("--params openai:", "there is no file behind the `:`"),
+    ("--schema person.schema.json --whitespace pretty --indent 17", "17 is not in 0..=16"),
+    ("--schema person.schema.json --whitespace-pattern .*", "--whitespace-pattern is not usable"),
+    ("--schema person.schema.json --separators ; :", "--separators is not usable"),
+    ("--schema - --structural-tag -", "cannot be used with"),
+    ("--exponential-decay 3:1.1 --seed x", "expected a whole number"),
+    ("--stop-tokens -1", "invalid value '-1'"),
+    ("--guidance x", "expected a number"),
+    ("--strategy contrastive:4:nan", "--strategy is not usable"),
+];
+
 #[test]
 fn options_without_effect_or_meaning_are_refused() {
-    for (options, expected) in [
-        ("--strategy beam:3 --temperature 0.5", "--temperature has no effect on this strategy"),
-        ("--strategy beam:3 --top-p 0.5", "--top-p has no effect on this strategy"),
-        ("--strategy beam:3 --seed 1", "--seed has no effect on this strategy"),
-        ("--strategy contrastive --min-p 0.1", "--min-p has no effect on this strategy"),
-        ("--strategy beam:3 --draft ngram", "--draft has no effect on this strategy"),
-        ("--strategy beam:0", "the number of beams is not from 1 to 4096"),
-        ("--strategy beam:2 --completions 3", "raise the number of beams"),
-        ("--strategy diverse-beam:4:3:0.5", "does not divide the number of beams"),
-        ("--strategy best-of:2 --completions 3", "make more, or ask for fewer"),
-        ("--strategy contrastive --completions 2", "contrastive search finds one output"),
-        ("--strategy contrastive:0", "the number of candidates is not from 1 to 4096"),
-        ("--early-stopping full", "--strategy <STRATEGY>"),
-        ("--strategy sample --early-stopping full", "--early-stopping has no effect without beams"),
-        ("--completions 0", "0 is not in 1..=4096"),
-        ("--completions 5000", "5000 is not in 1..=4096"),
-        ("--guidance nan", "expected a number"),
-        ("--guidance inf", "expected a number"),
-        ("--draft ngram --draft-tokens 900", "900 is not in 1..=64"),
-        ("--draft ngram --draft-tokens 0", "0 is not in 1..=64"),
-        ("--draft ngram:3:900", "LONGEST and TOKENS are from 1 to 64"),
-        ("--draft-tokens 3", "--draft <DRAFTER>"),
-        ("--draft ngram --accept-typical 2:0.3", "EPSILON between 0 and 1"),
-        ("--stop-tokens 999999", "--stop-tokens names token 999999, but the model has"),
-        ("--logit-bias 99999999=3", "--logit-bias names token 99999999, but the model has"),
-        ("--suppressed-tokens 77777777", "--suppressed-tokens names token 77777777"),
-        ("--strictness lenient", "--schema <FILE>"),
-        ("--fuel 3", "--schema <FILE>"),
-        ("--key-order any", "--schema <FILE>"),
-        ("--grammar list.gbnf --whitespace compact", "cannot be used with"),
-        ("--grammar-notation gbnf", "--grammar <FILE>"),
-        ("--structural-tag calls.json --regex-dialect rust", "cannot be used with"),
-        ("--schema person.schema.json --start x", "cannot be used with"),
-        ("--messages ada.json", "cannot be used with"),
-        ("--template-variables a=b", "is not JSON; a text stands in quotes"),
-        ("--template-variables a=1 --raw", "cannot be used with"),
-        ("--logprobs 3", "--json"),
-        ("--order mask,temperature", "`top-p` is set by the parameters but not listed"),
-        ("--order mask,temperature", "parameters without an option are those of --preset balanced"),
-        ("--max-digits 0 --schema person.schema.json", "0 is not in 1.."),
-        ("--max-items 3", "--schema <FILE>"),
-        ("--budget cut", "--budget has no effect without a constraint"),
-        (
-            "--budget complete --strategy beam:2 --choice a",
-            "--budget complete has no effect on this strategy",
-        ),
-        ("--repetition-window 5", "--repetition-window has no effect without --repetition-penalty"),
-        ("--top-k-ties keep-all --preset chat", "--top-k-ties has no effect without --top-k"),
-        ("--tfs-end before", "--tfs-end has no effect without --tfs-z"),
-        ("--draft ngram --draft-choice drawn", "--draft-choice has no effect on this drafter"),
-        ("--draft medusa:x --draft-choice likeliest", "--draft-choice has no effect on this drafter"),
-        ("--schema person.schema.json --indent 4", "--indent has no effect without --whitespace pretty"),
-        ("--schema person.schema.json --whitespace compact --indent 4", "--indent has no effect"),
-        ("--completions -1", "-1 is not in 1..=4096"),
-        ("--stop-tokens -1", "invalid value '-1'"),
-        ("--guidance x", "expected a number"),
-        ("--strategy contrastive:4:nan", "--strategy is not usable"),
-    ] {
+    for (options, expected) in REFUSED {
         let (code, stderr) = generate(&format!("--prompt x {options}"));
         assert_eq!(code, Some(2), "{options}: {stderr}");
-        assert!(stderr.contains(expected), "{options}: {stderr}");
+        assert!(stderr.contains(*expected), "{options}: {stderr}");
     }
     for (option, value) in [("--stop", ""), ("--bad-words", "")] {
         let output = Command::new(env!("CARGO_BIN_EXE_hedgerow"))
@@ -88,6 +128,186 @@ fn options_without_effect_or_meaning_are_refused() {
     let (code, stderr) = generate("--messages ada.json");
     assert!(code == Some(2) && stderr.contains("cannot use the conversation `ada.json`"), "{stderr}");
     assert!(stderr.contains("is no part of a conversation"), "{stderr}");
+}
+
+/// Standard input is read once, by whatever option names it.
+#[test]
+fn one_option_reads_standard_input() {
+    let hermes = "--tool-format hermes";
+    for (options, both) in [
+        ("check --schema - --instance -".to_owned(), "the schema and the instance"),
+        ("check --structural-tag - --instance -".to_owned(), "the structural tag and the instance"),
+        (format!("check --tools - {hermes} --instance -"), "the list of tools and the instance"),
+        ("mask --vocab - --schema -".to_owned(), "the schema and the vocabulary"),
+        (
+            "compile --vocab - --grammar - --grammar-notation gbnf --fsm x".to_owned(),
+            "the grammar and the vocabulary",
+        ),
+        ("detect --vocab - --text - --watermark 0.5:2".to_owned(), "the vocabulary and the text"),
+        ("sample --logits - --params vllm:-".to_owned(), "the file of parameters and the logits"),
+        ("generate --model . --prompt - --schema -".to_owned(), "the schema and the prompt"),
+        (
+            "generate --model . --prompt x --params vllm:- --schema -".to_owned(),
+            "the file of parameters and the schema",
+        ),
+        ("generate --model . --messages - --schema -".to_owned(), "the schema and the conversation"),
+        ("generate --model . --messages - --tools -".to_owned(), "the conversation and the list of tools"),
+    ] {
+        let input = match options.as_str() {
+            text if text.contains("structural-tag") => include_str!("../data/cli/calls.json"),
+            text if text.contains("--tools - --tool-format") => {
+                include_str!("../../examples/data/tools.json")
+            }
+            text if text.contains("--messages - --tools") => r#"[{"role": "user", "content": "x"}]"#,
+            text if text.contains("--grammar -") => "root ::= \"a\"",
+            text if text.contains("detect") => include_str!("../data/cli/tokenizer.json"),
+            _ => "{}",
+        };
+        let (code, _, stderr) = hedgerow(&options, input);
+        assert_eq!(code, Some(2), "{options}: {stderr}");
+        let expected = format!("standard input cannot be both {both}");
+        assert!(stderr.contains(&expected), "{options}: {stderr}");
+    }
+    let (code, stdout, stderr) =
+        hedgerow("check --schema person.schema.json --documents x:y=- --documents x:z=-", "{}");
+    assert_eq!((code, stdout.as_str()), (Some(0), "person.schema.json: compiles\n"), "{stderr}");
+}
+
+/// `sample` refuses ids that the row does not have, and what has no effect on one row.
+#[test]
+fn parameters_of_a_row_are_checked() {
+    let of_loop = r#"{"n": 2, "stop": ["a"], "max_tokens": 4, "logprobs": true, "temperature": 0.5,
+        "response_format": {"type": "json_object"}}"#;
+    for (options, code, expected) in [
+        ("--output-ids 0,4", 2, "--output-ids names token 4, but the row has 4 logits"),
+        ("--prompt-ids 4", 2, "--prompt-ids names token 4, but the row has 4 logits"),
+        ("--stop-tokens 9", 2, "--stop-tokens names token 9, but the row has 4 logits"),
+        ("--logit-bias 7=1", 2, "--logit-bias names token 7, but the row has 4 logits"),
+        ("--suppressed-tokens 7", 2, "--suppressed-tokens names token 7"),
+        ("--begin-suppressed-tokens 7", 2, "--begin-suppressed-tokens names token 7"),
+        ("--allowed-tokens 7", 2, "--allowed-tokens names token 7"),
+        ("--bad-words 1:7", 2, "--bad-words names token 7"),
+        ("--sequence-bias 1:7=2", 2, "--sequence-bias names token 7"),
+        ("--forced-first 7", 2, "--forced-first names token 7"),
+        ("--dry 1:2:2:0/7", 2, "--dry names token 7"),
+        ("--params vllm:-", 2, "`end_tokens` of --params vllm:- names token 7"),
+        ("--output-ids 3 --prompt-ids 0 --stop-tokens 3 --logit-bias 3=1", 0, ""),
+        ("--forced-last 1", 2, "--forced-last has no effect on a single row"),
+        ("--temperature 0 --seed 3 --top-p 0.5", 0, "and --top-p, --seed changes nothing"),
+        ("--exponential-decay 0:2", 2, "no end token is known; name one with --stop-tokens"),
+        (
+            "--params openai:-",
+            0,
+            "stop strings, the number of outputs, the number of log-probabilities, the response format, the greatest length",
+        ),
+    ] {
+        let row = scratch("row.json", "[1, 2.5, null, 0.5]");
+        let input = if options.contains("vllm") { r#"{"stop_token_ids": [7]}"# } else { of_loop };
+        let (found, _, stderr) = hedgerow(&format!("sample --logits {row} {options}"), input);
+        assert_eq!(found, Some(code), "{options}: {stderr}");
+        assert!(stderr.contains(expected), "{options}: {stderr}");
+        assert!(!expected.is_empty() || stderr.is_empty(), "{options}: {stderr}");
+    }
+}
+
+/// One line for each kind of warning and of note: a count, and the first places.
+#[test]
+fn warnings_are_grouped() {
+    let unknown = |names: &[&str]| {
+        let member = |(number, name): (usize, &&str)| format!(r#""k{number}": {{"format": "{name}"}}"#);
+        format!(
+            r#"{{"properties": {{{}}}}}"#,
+            names.iter().enumerate().map(member).collect::<Vec<_>>().join(", ")
+        )
+    };
+    for (names, expected) in [
+        (
+            &["foo"][..],
+            &["#/properties/k0: `format` names `foo`, a format that is not known, and has no effect"][..],
+        ),
+        (
+            &["foo", "foo"],
+            &[
+                "`format` names `foo`, a format that is not known, and has no effect (2 places: #/properties/k0, #/properties/k1)",
+            ],
+        ),
+        (
+            &["foo", "bar", "foo", "foo", "bar", "foo", "foo"],
+            &[
+                "`format` names `foo`, a format that is not known, and has no effect (5 places: #/properties/k0, \
+                 #/properties/k2, #/properties/k3, …)",
+                "`format` names `bar`, a format that is not known, and has no effect (2 places: #/properties/k1, \
+                 #/properties/k4)",
+            ],
+        ),
+        (&[], &[]),
+    ] {
+        let (code, _, stderr) = hedgerow("check --schema -", &unknown(names));
+        let expected: Vec<String> = expected.iter().map(|line| format!("warning: -: {line}")).collect();
+        assert_eq!(
+            (code, stderr.lines().collect::<Vec<_>>()),
+            (Some(0), expected.iter().map(String::as_str).collect())
+        );
+    }
+}
+
+/// The error lines of schemas name the place, the resolved address, and the option of the command.
+#[test]
+fn errors_of_schemas_point_at_the_fault() {
+    for (schema, options, code, expected) in [
+        (r#"{"properties":{"a":"string"}}"#, "", 1, "cause: #/properties/a: `properties` must hold schemas"),
+        (r#"{"$ref":"other.json"}"#, "", 1, "pass its text with --documents URI=FILE"),
+        (r#"{"$id":"http://a/b","$ref":"c"}"#, "", 1, "names `c`, whose document is `http://a/c`"),
+        (r##"{"$ref":"#/$defs/x"}"##, "", 1, "cause: #/$ref: `$ref` names `#/$defs/x`, which does not exist"),
+        (r#"{"format":"foo"}"#, "--unknown-format refuse", 1, "the format `foo` is not known"),
+        ("", "", 1, "the schema is not JSON: line 1, column 1"),
+        ("false", "", 1, "no JSON value satisfies the schema"),
+        ("{}", "--fuel 0", 1, "raise --fuel"),
+        ("{}", "--strictness lenient", 0, ""),
+    ] {
+        let (found, _, stderr) = hedgerow(&format!("check --schema - {options}"), schema);
+        assert_eq!(found, Some(code), "{schema}: {stderr}");
+        assert!(stderr.contains(expected), "{schema}: {stderr}");
+    }
+}
+
+/// Instances are read as a model would have to write them, and the reason of a refusal is told.
+#[test]
+fn refusals_of_instances_are_explained() {
+    let chat = r##"{"type": "json_schema", "json_schema": {"name": "n", "schema":
+        {"$ref": "#/$defs/List<int>", "$defs": {"List<int>": {"type": "array", "items": {"type": "integer"}}}}}}"##;
+    let chat = scratch("envelope.json", chat);
+    for (options, input, code, expected) in [
+        // The second opinion unwraps envelopes and takes references that are no URIs.
+        (format!("--schema {chat}"), "[1]", 0, "accepted"),
+        (
+            format!("--schema {chat}"),
+            "[true]",
+            1,
+            "a validator agrees: `/0`: true is not of type \"integer\"",
+        ),
+        // Narrowings are named by their options.
+        ("--schema any.json --max-digits 2".to_owned(), "123", 1, "--max-digits caps them"),
+        ("--schema any.json --max-string-length 2".to_owned(), "\"abc\"", 1, "--max-string-length"),
+        ("--schema any.json --max-items 1".to_owned(), "[1,2]", 1, "--max-items"),
+        (
+            "--schema any.json --max-digits 2 --max-items 2 --max-string-length 3".to_owned(),
+            "[12,\"abc\"]",
+            0,
+            "",
+        ),
+        // Other constraints are explained, too.
+        ("--regex [0-9]+".to_owned(), "12a", 1, "responsible: the regular expression, after \"12\""),
+        ("--choice yes --choice no".to_owned(), "yo", 1, "responsible: the list of choices, after \"y\""),
+        ("--grammar list.gbnf".to_owned(), "x", 1, "responsible: list.gbnf, at the beginning"),
+        ("--grammar turn.gbnf".to_owned(), "a</s>b", 0, "accepted"),
+    ] {
+        let options = options.replace("any.json", &scratch("any.json", "{}"));
+        let explain = if code == 1 { "--explain" } else { "" };
+        let (found, stdout, stderr) = hedgerow(&format!("check {options} --instance - {explain}"), input);
+        assert_eq!(found, Some(code), "{options} {input}: {stdout} {stderr}");
+        assert!(stdout.contains(expected), "{options} {input}: {stdout} {stderr}");
+    }
 }
 
 #[test]
@@ -112,7 +332,8 @@ fn options_that_go_together_reach_the_model() {
         "--stop-tokens 3 --logit-bias 4=-inf",
         "--schema person.schema.json --strictness lenient --key-order any",
         "--structural-tag calls.json --strictness lenient --key-order any --max-items 3",
-        "--draft ngram:4:9 --draft-tokens 64",
+        "--draft ngram:4:9",
+        "--draft ngram:4 --draft-tokens 64",
         "--guidance -1",
         "--guidance 1",
         "--draft skip:1 --draft-choice drawn",
@@ -132,7 +353,8 @@ fn options_that_go_together_reach_the_model() {
 fn options_without_effect_at_temperature_0_are_noted() {
     for (options, expected) in [
         ("--temperature 0 --top-p 0.9 --seed 3", Some("and --top-p, --seed changes nothing")),
-        ("--temperature 0 --completions 2", Some("all 2 outputs are alike")),
+        ("--temperature 0 --completions 2", Some("all 2 outputs that are drawn are alike")),
+        ("--temperature 0 --strategy best-of:3", Some("all 3 outputs that are drawn are alike")),
         ("--temperature 0 --typical-p 0.5", None),
         ("--temperature 0.1 --top-p 0.9 --seed 3 --completions 2", None),
         ("--temperature 0 --xtc 0.5:0.1 --seed 3", None),

@@ -3,7 +3,7 @@
 
 use std::ops::ControlFlow;
 
-use super::small::*;
+use super::small_model::*;
 use hedgerow::decode::{Batch, Draft, DraftChoice, Generation, Request, Strategy};
 use hedgerow::engine::Constraint;
 use hedgerow::sampling::{ChainOrder, Dry, Mirostat, SamplingParams, Selection};

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use super::small::Scratch;
+use super::small_model::Scratch;
 use hedgerow::decode::LanguageModel;
 use hedgerow::torch::{LoadOptions, Model, TorchError};
 use hedgerow::vocab::TokenId;

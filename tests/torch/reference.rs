@@ -2,12 +2,11 @@
 //! architecture, and the logits, tokens and greedy text of the demo model.
 //!
 //! `tests/data/torch/reference.py` and `strategies.py` wrote the expected values. The small models'
-//! weights are generated twice, there and in `small`. `make setup` fetches the demo model.
+//! weights are generated twice, there and in `small_model`. `make setup` fetches the demo model.
 
 use std::ops::ControlFlow;
 
-use super::small::*;
-use crate::support::bytes::byte_tokens;
+use super::small_model::*;
 
 use hedgerow::decode::{
     Batch, BeamSearch, ContrastiveSearch, Draft, DraftChoice, ForwardInput, LanguageModel, LogitRows,

@@ -14,7 +14,7 @@ use hedgerow::torch::{LoadOptions, MedusaHeads, Model};
 use hedgerow::vocab::{TokenId, Vocabulary};
 use serde_json::Value;
 
-use super::small::*;
+use super::small_model::*;
 
 /// The results that `strategies.py` wrote, and the model that they are for.
 fn strategies(scratch: &Scratch) -> (Value, Model) {

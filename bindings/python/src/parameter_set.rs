@@ -41,7 +41,8 @@ pub fn read_parameters<'py>(
         Some(beams) => beams_record(&records, beams)?,
         None => py.None().into_bound(py),
     };
-    let ParameterSet { api, seed, stop, bad_words, completions, logprobs, passed_over, unused, .. } = set;
+    let ParameterSet { api, seed, stop, bad_words, completions, logprobs, .. } = set;
+    let ParameterSet { max_length, min_length, passed_over, unused, .. } = set;
     let parts = (
         api.name(),
         options,
@@ -52,6 +53,8 @@ pub fn read_parameters<'py>(
         logprobs,
         format,
         beams,
+        max_length,
+        min_length,
         passed_over,
         unused,
     );

@@ -170,7 +170,13 @@ def test_watermarks() -> None:
             "hugging-face",
             {"num_beams": 4, "length_penalty": 2.0},
             {},
-            {"beams": (4, 1, 0.0, 2.0, "heuristic")},
+            {"beams": (4, 1, 0.0, 2.0, "heuristic"), "max_length": None},
+        ),
+        (
+            "hugging-face",
+            {"max_length": 20, "min_length": 5},
+            {},
+            {"max_length": 20, "min_length": 5, "passed_over": []},
         ),
         (
             "hugging-face",

@@ -17,10 +17,12 @@ use serde_json::{Value, json};
 
 use super::command_error::{CommandError, written};
 use super::constraint::{ConstraintArgs, PolicyArgs};
+use super::effect;
 use super::input;
 use super::mask::{read_prefix, shown_token};
-use super::sampling::{SamplingArgs, check_tokens};
+use super::sampling::{Chosen, SamplingArgs, check_tokens};
 use hedgerow::engine::Constraint;
+use hedgerow::sampling::parameter_sets::ParameterSet;
 use hedgerow::sampling::{Sampled, Sampler, SamplingError, Stage};
 use hedgerow::vocab::{TokenId, TokenSet, Vocabulary};
 
@@ -71,7 +73,7 @@ pub(super) struct Args {
     /// Ids of the tokens generated so far, for penalties and the position (commas between them)
     #[arg(long, value_name = "IDS", value_delimiter = ',')]
     output_ids: Vec<u32>,
-    /// Least tokens of output: before, end tokens are held back
+    /// Smallest number of tokens of an output; end tokens are held back before
     #[arg(long, value_name = "N", default_value_t = 0)]
     min_tokens: usize,
     /// A token that ends the output, beside those of the vocabulary (repeat the option)
@@ -89,18 +91,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
-    let files = [
-        Some(&args.logits),
-        args.vocab.as_ref(),
-        args.constraint.schema.as_ref(),
-        args.constraint.grammar.as_ref(),
-    ];
-    if files.into_iter().flatten().filter(|path| path.as_os_str() == "-").count() > 1 {
-        return Err(CommandError::usage(
-            "only one of --logits, --vocab, --schema and --grammar can be standard input",
-        ));
-    }
     let chosen = args.sampling.choose(None, Some(args.min_tokens), None, usize::MAX)?;
+    check_effect(args, &chosen)?;
     if args.sampling.is_verbose() {
         // A row has no greatest length.
         args.sampling.tell(&chosen, |name| name != "max_tokens");
@@ -162,6 +154,38 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
     };
     written(io::stdout().write_all(text.as_bytes()))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses or notes parameters that have no effect on a single row.
+fn check_effect(args: &Args, chosen: &Chosen) -> Result<(), CommandError> {
+    let mut names = args.sampling.names();
+    if names.any(|name| name == "forced_last") {
+        let what = "--forced-last has no effect on a single row, which may not be the last of an output";
+        return Err(CommandError::usage(what).help("--forced-first ID forces a token here"));
+    }
+    for note in effect::notes_at_temperature_0(args.sampling.names(), &chosen.params, 1) {
+        say!("note: {note}");
+    }
+    let of_loop = chosen.set.as_ref().map_or_else(Vec::new, of_loop);
+    if !of_loop.is_empty() {
+        say!("note: not used of {}: {}, which concern whole outputs", chosen.source, of_loop.join(", "));
+    }
+    Ok(())
+}
+
+/// The settings of a file of parameters that concern the loop around rows.
+fn of_loop(set: &ParameterSet) -> Vec<&'static str> {
+    let all = [
+        ("stop strings", !set.stop.is_empty()),
+        ("forbidden texts", !set.bad_words.is_empty()),
+        ("the number of outputs", set.n != 1),
+        ("the number of log-probabilities", set.logprobs.is_some()),
+        ("the response format", set.response_format.is_some()),
+        ("beams", set.beams.is_some()),
+        ("the greatest length", set.sampling.max_tokens.or(set.max_length).is_some()),
+        ("the least length", set.sampling.min_tokens > 0 || set.min_length.is_some()),
+    ];
+    all.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name).collect()
 }
 
 fn read_row(path: &Path, row: Option<usize>) -> Result<Vec<f32>, CommandError> {

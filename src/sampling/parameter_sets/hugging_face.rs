@@ -2,8 +2,9 @@
 //!
 //! Without `do_sample`, transformers is greedy and warns about sampling fields. So it is here: such
 //! fields are [unused](ParameterSet::unused). With `do_sample`, `top_k` defaults to 50, and beams
-//! are a conflict, as beam search here draws nothing. Lengths that count the prompt (`max_length`,
-//! `min_length`) are not read.
+//! are a conflict, as beam search here draws nothing. `max_length` and `min_length` count the
+//! prompt too, so they hold for a prompt of known length only ([`ParameterSet::for_prompt`]).
+//! Beside them, `max_new_tokens` and `min_new_tokens` take precedence, as in transformers.
 //!
 //! Source: documentation of `transformers.GenerationConfig`.
 
@@ -43,15 +44,8 @@ const HARMLESS: &[&str] = &[
     "trust_remote_code",
 ];
 
-const TELLING: &[&str] = &[
-    "custom_generate",
-    "max_length",
-    "max_time",
-    "min_length",
-    "prompt_lookup_num_tokens",
-    "renormalize_logits",
-    "token_healing",
-];
+const TELLING: &[&str] =
+    &["custom_generate", "max_time", "prompt_lookup_num_tokens", "renormalize_logits", "token_healing"];
 
 /// Fields that do not act on one row of logits. Only their neutral value is accepted.
 const UNSUPPORTED: &[(&str, f64)] = &[
@@ -108,6 +102,7 @@ pub(super) fn read(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<No
     if let Some(ends) = fields.take("eos_token_id") {
         set.sampling.end_tokens = fields.tokens("eos_token_id", ends)?;
     }
+    lengths(fields, set)?;
     beams(fields, set)?;
     set.stop = fields.strings("stop_strings")?;
     set.completions = fields.value("num_return_sequences", 1.0, ANY)?.unwrap_or(1);
@@ -144,6 +139,25 @@ fn drawing(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<bool, Samp
     }
     set.sampling.temperature = 0.0;
     Ok(false)
+}
+
+/// Reads the lengths that count the prompt, in place of which those that do not take precedence.
+fn lengths(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<(), SamplingError> {
+    set.max_length = fields.value("max_length", 1.0, ANY)?;
+    let least: Option<usize> = fields.value("min_length", 0.0, ANY)?;
+    set.min_length = least.filter(|&length| length > 0);
+    if let (Some(min), Some(max)) = (set.min_length, set.max_length)
+        && min > max
+    {
+        return Err(fields.fault("min_length", format!("{min} is above `max_length`, {max}")));
+    }
+    if fields.take("max_new_tokens").is_some() && set.max_length.take().is_some() {
+        fields.void.push("max_length");
+    }
+    if fields.take("min_new_tokens").is_some() && set.min_length.take().is_some() {
+        fields.void.push("min_length");
+    }
+    Ok(())
 }
 
 fn beams(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<(), SamplingError> {

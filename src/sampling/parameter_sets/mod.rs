@@ -57,6 +57,12 @@ pub struct ParameterSet {
     pub response_format: Option<Json>,
     /// Beam search, if more than one beam was asked for.
     pub beams: Option<Beams>,
+    /// Largest number of tokens of prompt and output together. Hugging Face's sets have it, without
+    /// a `max_new_tokens`. [`for_prompt`](Self::for_prompt) applies it.
+    pub max_length: Option<usize>,
+    /// Smallest number of tokens of prompt and output together. Hugging Face's sets have it,
+    /// without a `min_new_tokens`. [`for_prompt`](Self::for_prompt) applies it.
+    pub min_length: Option<usize>,
     /// Fields that are not read, in the order of the text: those of the API that do not concern
     /// sampling, and sampling fields that another field makes void.
     pub passed_over: Vec<String>,
@@ -171,6 +177,8 @@ impl ParameterSet {
             logprobs: None,
             response_format: None,
             beams: None,
+            max_length: None,
+            min_length: None,
             passed_over: Vec::new(),
             unused: Vec::new(),
         };
@@ -181,12 +189,46 @@ impl ParameterSet {
             Api::Vllm => vllm::read(&mut fields, &mut set)?,
         };
         fields.finish(&not_read, &mut set)?;
-        set.sampling.validate()?;
+        // A length that counts the prompt will be a largest number of tokens.
+        let mut checked = set.sampling.clone();
+        checked.max_tokens = checked.max_tokens.or(set.max_length);
+        checked.validate()?;
         Ok(set)
     }
 
+    /// The set for a prompt of `tokens` tokens. The lengths that count the prompt become numbers of
+    /// tokens of the output, in [`sampling`](Self#structfield.sampling).
+    ///
+    /// # Errors
+    /// [`SamplingError::ParameterSet`] if the prompt leaves no room below `max_length`.
+    ///
+    /// ```
+    /// use hedgerow::sampling::parameter_sets::{Api, ParameterSet};
+    /// let set = ParameterSet::from_text(Api::HuggingFace, r#"{"max_length": 20}"#)?;
+    /// assert_eq!(set.clone().for_prompt(5)?.sampling.max_tokens, Some(15));
+    /// assert!(set.for_prompt(20).is_err());
+    /// # Ok::<(), hedgerow::sampling::SamplingError>(())
+    /// ```
+    pub fn for_prompt(mut self, tokens: usize) -> Result<Self, SamplingError> {
+        if let Some(length) = self.max_length {
+            let room = length.checked_sub(tokens).filter(|&room| room > 0);
+            let reason = || {
+                format!(
+                    "{length} tokens of prompt and output together, but the prompt has {tokens}; raise it, or \
+                     give `max_new_tokens`, which counts the output alone"
+                )
+            };
+            self.sampling.max_tokens = Some(room.ok_or_else(|| self.fault("max_length", &reason()))?);
+            self.max_length = None;
+        }
+        if let Some(length) = self.min_length.take() {
+            self.sampling.min_tokens = length.saturating_sub(tokens);
+        }
+        self.sampling.validate()?;
+        Ok(self)
+    }
+
     /// An error about one of the fields.
-    #[cfg(feature = "decode")]
     pub(crate) fn fault(&self, name: &str, reason: &str) -> SamplingError {
         let (api, pointer) = (self.api.title(), format!("/{name}"));
         SamplingError::ParameterSet { api, pointer, reason: reason.to_owned() }
@@ -415,16 +457,38 @@ mod tests {
     }
 
     #[test]
+    fn lengths_that_count_the_prompt_depend_on_it() {
+        for (text, prompt, expected) in [
+            (r#"{"max_length": 20}"#, 5, Some((0, Some(15)))),
+            (r#"{"max_length": 20}"#, 19, Some((0, Some(1)))),
+            (r#"{"max_length": 20}"#, 20, None),
+            (r#"{"max_length": 20, "min_length": 10}"#, 5, Some((5, Some(15)))),
+            (r#"{"max_length": 20, "min_length": 10}"#, 12, Some((0, Some(8)))),
+            (r#"{"max_length": 20, "max_new_tokens": 30}"#, 25, Some((0, Some(30)))),
+            (r#"{"min_length": 20, "min_new_tokens": 3}"#, 5, Some((3, None))),
+            // The smallest output is longer than the largest.
+            (r#"{"min_length": 20, "max_new_tokens": 3}"#, 5, None),
+            (r#"{"min_length": 20, "max_new_tokens": 3}"#, 18, Some((2, Some(3)))),
+            ("{}", 5, Some((0, None))),
+        ] {
+            let found = read(Api::HuggingFace, text).for_prompt(prompt);
+            let found = found.ok().map(|set| (set.sampling.min_tokens, set.sampling.max_tokens));
+            assert_eq!(found, expected, "{text} {prompt}");
+        }
+    }
+
+    #[test]
     fn fields_that_change_the_output_are_named() {
         for (api, text, expected) in [
             (
                 Api::HuggingFace,
                 r#"{"max_length": 99, "min_length": 3, "max_time": 1.5, "token_healing": true, "use_cache": false,
                     "prompt_lookup_num_tokens": 3, "pad_token_id": 1}"#,
-                "max_length min_length max_time token_healing prompt_lookup_num_tokens",
+                "max_time token_healing prompt_lookup_num_tokens",
             ),
             (Api::HuggingFace, r#"{"max_length": null, "min_length": 0, "token_healing": false}"#, ""),
             (Api::HuggingFace, r#"{"max_length": 99, "max_new_tokens": 5}"#, "max_length"),
+            (Api::HuggingFace, r#"{"min_length": 9, "min_new_tokens": 5}"#, "min_length"),
             (
                 Api::OpenAi,
                 r#"{"model": "m", "messages": [{}], "tools": [{}], "tool_choice": "auto", "prediction": {"a": 1},

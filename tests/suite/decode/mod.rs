@@ -148,6 +148,39 @@ fn forced_tokens_obey_lengths_and_stop_strings() {
     assert_eq!((exact.tokens.len(), exact.finish), (7, FinishReason::ConstraintComplete));
 }
 
+/// A ban of a token by its id holds for forced text, too. Other parameters leave it as it is.
+#[test]
+fn bans_hold_for_forced_text() {
+    let (q, other) = (TokenId(u32::from(b'q')), TokenId(u32::from(b'r')));
+    let run = |sampling: SamplingParams| {
+        let only = constraint(|b| b.nodes.literal(b"qqq"));
+        let request = Request::new(tokens(b"x")).constraint(only).sampling(sampling);
+        run(&Fake::new(Scores::Hash { eos: 0.0 }), request)
+    };
+    for ban in [
+        greedy().suppressed_tokens(vec![q]),
+        greedy().begin_suppressed_tokens(vec![q]),
+        greedy().allowed_tokens(vec![other]),
+        greedy().bad_words(vec![vec![q]]),
+        greedy().bad_words(vec![vec![q, q]]),
+        greedy().logit_bias(vec![(q, f32::NEG_INFINITY)]),
+        greedy().sequence_bias(vec![(vec![q], f32::NEG_INFINITY)]),
+        greedy().forced_first(other),
+    ] {
+        let error = run(ban.clone()).unwrap_err();
+        assert!(matches!(error, DecodeError::Sampling(_)), "{ban:?}: {error}");
+    }
+    for other in
+        [greedy(), greedy().no_repeat_ngram(1), greedy().logit_bias(vec![(q, -5.0)]), greedy().min_p(0.9)]
+    {
+        let made = run(other.clone()).unwrap();
+        assert_eq!((made.text(), made.usage.forward_passes), ("qqq", 0), "{other:?}");
+    }
+    // A ban of what the text does not need costs passes and changes nothing.
+    let made = run(greedy().suppressed_tokens(vec![other])).unwrap();
+    assert_eq!((made.text(), made.usage.forward_passes), ("qqq", 3));
+}
+
 #[test]
 fn streaming_gives_the_text_piece_by_piece() {
     let output = "hello €uro \u{1f600}! hello wor".as_bytes();

@@ -522,7 +522,10 @@ fn outputs_with_a_budget_end_complete() {
     let passes = model.passes.load(Ordering::Relaxed);
     let refused = run(&model, request.clone()).unwrap_err();
     let needs = nested().matcher().completion().unwrap().unwrap().len();
-    assert!(matches!(refused, DecodeError::ShortestOutput { needs: n, room: 5 } if n == needs), "{refused}");
+    assert!(
+        matches!(refused, DecodeError::ShortestOutput { needs: n, room: 5, by_context: false } if n == needs),
+        "{refused}"
+    );
     assert!(refused.to_string().contains(&format!("takes {needs} tokens")), "{refused}");
     assert_eq!(model.passes.load(Ordering::Relaxed), passes);
     let cut = run(&model, request.budget(Budget::Cut)).unwrap().completions.remove(0);

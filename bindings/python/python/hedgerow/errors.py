@@ -158,6 +158,10 @@ class ParameterSet(NamedTuple):
     """OpenAI's `response_format`, as it was given."""
     beams: Beams | None
     """Beam search, if more than one beam was asked for."""
+    max_length: int | None
+    """Greatest number of tokens of prompt and output together, for transformers."""
+    min_length: int | None
+    """Least number of tokens of prompt and output together, for transformers."""
     passed_over: list[str]
     """Fields that were not read."""
     unused: list[str]

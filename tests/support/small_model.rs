@@ -1,4 +1,5 @@
 //! Small random models as files: the generator of their weights, and writers of the file formats.
+#![allow(dead_code)] // Each program that includes this uses a part.
 
 use std::path::{Path, PathBuf};
 
