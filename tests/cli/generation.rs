@@ -159,7 +159,7 @@ fn an_output_that_a_limit_ended_is_told() {
             "help: the model's context is full: shorten the prompt",
         ),
         (
-            "--regex [ab]+ --max-tokens 1000",
+            "--regex [ab]+ --min-tokens 255 --max-tokens 1000",
             1,
             "help: the model's context is full: shorten the prompt, or bound",
         ),
@@ -439,7 +439,7 @@ fn bans_hold_for_what_a_constraint_forces() {
 #[test]
 fn tools_inside_a_conversation_count() {
     let tool = json!({"type": "function", "function": {"name": "f", "parameters": {
-        "type": "object", "properties": {"a": {"enum": [1]}}, "required": ["a"]}}});
+        "type": "object", "properties": {"a": {"enum": [1]}}, "required": ["a"], "additionalProperties": false}}});
     let chat = json!({"messages": [{"role": "user", "content": "Hi"}], "tools": [tool]});
     let chat = file("tools-inside.json", chat.to_string());
     let list = file("tools-beside.json", json!([tool]).to_string());

@@ -107,7 +107,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("--exponential-decay 3:1.1 --seed x", "expected a whole number"),
     ("--stop-tokens -1", "invalid value '-1'"),
     ("--guidance x", "expected a number"),
-    ("--strategy contrastive:4:nan", "--strategy is not usable"),
+    ("--strategy contrastive:4:nan", "the strategy is not usable"),
 ];
 
 #[test]
