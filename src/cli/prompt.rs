@@ -50,10 +50,10 @@ fn variable(text: &str) -> Result<(String, Value), String> {
 impl PromptArgs {
     /// Reads the prompt, which is turned into tokens once the model is loaded.
     pub fn load(&self) -> Result<Prompt, CommandError> {
-        let names = self.template_var.iter().map(|(name, _)| name);
+        let names = self.template_variables.iter().map(|(name, _)| name);
         if let Some((_, name)) = names
             .enumerate()
-            .find(|(at, name)| self.template_var[..*at].iter().any(|(earlier, _)| earlier == *name))
+            .find(|(at, name)| self.template_variables[..*at].iter().any(|(earlier, _)| earlier == *name))
         {
             return Err(CommandError::usage(format!("--template-variables gives `{name}` twice"))
                 .help("a variable has one value; several may be one list: NAME='[1, 2]'"));

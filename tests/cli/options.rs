@@ -97,7 +97,10 @@ const REFUSED: &[(&str, &str)] = &[
     ("--tool-format auto", "--tool-format has no effect without tools"),
     ("--one-call", "--one-call has no effect without tools"),
     ("--regex a --tool-choice auto", "--tool-choice has no effect without tools"),
-    ("--template-variables a=1 --template-variables b=2 --template-variables a=3", "--template-variables gives `a` twice"),
+    (
+        "--template-variables a=1 --template-variables b=2 --template-variables a=3",
+        "--template-variables gives `a` twice",
+    ),
     ("--draft ngram:3:9 --draft-tokens 3", "--draft ngram:LONGEST:TOKENS and --draft-tokens say the same"),
     ("--params openai:", "there is no file behind the `:`"),
     ("--schema person.schema.json --whitespace pretty --indent 17", "17 is not in 0..=16"),

@@ -7,6 +7,7 @@
 use std::ops::ControlFlow;
 
 use super::small_model::*;
+use crate::support::bytes::byte_tokens;
 
 use hedgerow::decode::{
     Batch, BeamSearch, ContrastiveSearch, Draft, DraftChoice, ForwardInput, LanguageModel, LogitRows,

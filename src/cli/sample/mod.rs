@@ -178,7 +178,7 @@ fn of_loop(set: &ParameterSet) -> Vec<&'static str> {
     let all = [
         ("stop strings", !set.stop.is_empty()),
         ("forbidden texts", !set.bad_words.is_empty()),
-        ("the number of outputs", set.n != 1),
+        ("the number of outputs", set.completions != 1),
         ("the number of log-probabilities", set.logprobs.is_some()),
         ("the response format", set.response_format.is_some()),
         ("beams", set.beams.is_some()),
