@@ -473,7 +473,6 @@ fn tools_inside_a_conversation_count() {
         ),
         ("--max-tokens 2 --tool-choice required", 1, "proves no format of calls"),
         ("--max-tokens 2 --one-call", 1, "proves no format of calls"),
-        ("--tools tools.json", 1, "cannot read the list of tools `tools.json`"),
         (
             "--tool-choice g --tool-format hermes",
             2,
