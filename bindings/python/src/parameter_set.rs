@@ -43,22 +43,10 @@ pub fn read_parameters<'py>(
     };
     let ParameterSet { api, seed, stop, bad_words, completions, logprobs, .. } = set;
     let ParameterSet { max_length, min_length, passed_over, unused, .. } = set;
-    let parts = (
-        api.name(),
-        options,
-        seed,
-        stop,
-        bad_words,
-        completions,
-        logprobs,
-        format,
-        beams,
-        max_length,
-        min_length,
-        passed_over,
-        unused,
-    );
-    records.getattr("ParameterSet")?.call1(parts)
+    let head = (api.name(), options, seed, stop, bad_words, completions, logprobs, format, beams);
+    let tail = (max_length, min_length, passed_over, unused);
+    let parts = head.into_pyobject(py)?.as_sequence().concat(tail.into_pyobject(py)?.as_sequence())?;
+    records.getattr("ParameterSet")?.call1(parts.to_tuple()?)
 }
 
 /// The `Beams` of Python.
