@@ -101,6 +101,18 @@ impl ExprPool {
         }
     }
 
+    /// True if `id` is any text, or any text but some literals. Then each text begins endlessly
+    /// many words.
+    pub(crate) fn is_text_but_literals(&self, id: LangId) -> bool {
+        match self.expr(id) {
+            Expr::Inter(parts) => {
+                parts.iter().all(|&part| part == self.text || self.is_other_than_literals(part))
+                    && parts.contains(&self.text)
+            }
+            _ => id == self.text,
+        }
+    }
+
     /// True if `id` is the complement of some literals.
     pub(super) fn is_other_than_literals(&self, id: LangId) -> bool {
         matches!(*self.expr(id), Expr::Not(excluded) if matches!(self.expr(excluded), Expr::Literals { .. }))

@@ -185,10 +185,11 @@ impl ObjectSpec {
     /// The number of undeclared keys, if they must not repeat and the progress does not count them
     /// all. `None` if there are too many to run out.
     pub(crate) fn unused_keys(&self) -> Option<u32> {
-        if !self.unique_rest || (0..self.rest.len()).all(|r| self.counted_capacity(r).is_some()) {
+        if !self.unique_rest {
             return None;
         }
-        self.rest.iter().try_fold(0u32, |sum, rest| Some(sum.saturating_add(rest.capacity?)))
+        let sum = self.rest.iter().try_fold(0u32, |sum, rest| Some(sum.saturating_add(rest.capacity?)))?;
+        (0..self.rest.len()).any(|r| self.counted_capacity(r).is_none()).then_some(sum)
     }
 
     fn tracks_seen(&self) -> bool {

@@ -28,7 +28,8 @@
 //! - *Forgetting.* The canonical state allows every token that its states allow, since a record of
 //!   used keys or items only forbids. A token that a record forbids is of one of three kinds. It
 //!   goes on into another key, so it has a comma, a quote behind it, and more behind the quote:
-//!   perhaps every key that begins with these bytes is used. Or it has a comma that another key
+//!   perhaps every key that begins with these bytes is used. Where endlessly many keys have every
+//!   beginning, it completes the key, and so has another quote. Or it has a comma that another key
 //!   must follow, where all keys may be used ([`Recogniser::canonical`] tells). Or it goes on past
 //!   the end of an item, and then it is on the list `recheck`. All these tokens are stepped through
 //!   from the state itself.
@@ -63,9 +64,8 @@ use crate::engine::chunked_slots::ChunkedSlots;
 use crate::engine::error::EngineError;
 use crate::engine::published_states::PublishedStates;
 use crate::engine::recogniser::Recogniser;
-use crate::engine::recogniser::canonical::KeySupply;
 use crate::engine::recogniser::captures::{CaptureKind, ItemKnowledge};
-use crate::engine::recogniser::containers::{depends_on_items, is_json_space, records_key};
+use crate::engine::recogniser::containers::{KeySupply, depends_on_items, is_json_space, records_key};
 use crate::engine::recogniser::state::{Awaits, StateId, Thread};
 use crate::engine::special_tokens::special_token;
 use crate::vocab::{TokenId, TokenSet, Vocabulary};
@@ -197,16 +197,17 @@ impl MaskBuilder<'_> {
         let longest = self.vocabulary.max_token_len();
         let (canonical, keys) = match enabled(Optimisation::Summaries) {
             true => self.recogniser.canonical(state, longest)?,
-            false => (state, KeySupply::Enough),
+            false => (state, KeySupply::Endless),
         };
         self.states.publish(self.recogniser, canonical);
         let bound = self.canonical_mask(canonical)?;
+        let has_keys = state != canonical || records_key(&self.recogniser.machine, state);
+        let index = &self.shared.index;
         let keys: &[TokenId] = match keys {
-            KeySupply::MayRunOut => &self.shared.index.with_comma,
-            _ if state != canonical || records_key(&self.recogniser.machine, state) => {
-                &self.shared.index.key_beginning
-            }
-            KeySupply::Enough => &[],
+            KeySupply::MayRunOut => &index.with_comma,
+            KeySupply::Enough if has_keys => &index.key_beginning,
+            KeySupply::Endless if has_keys => &index.key_completing,
+            _ => &[],
         };
         let mask = self.refine(state, bound, keys)?;
         interrupt::ended()?;

@@ -307,6 +307,8 @@ pub(in crate::engine) struct VocabularyIndex {
     /// these go on into another key of an object by themselves, so only for these it matters which
     /// keys were used.
     pub key_beginning: Box<[TokenId]>,
+    /// Those of them with two quotes behind the comma: tokens that complete another key.
+    pub key_completing: Box<[TokenId]>,
     /// The tokens with a comma, among which are all that go on to another key of an object.
     pub with_comma: Box<[TokenId]>,
 }
@@ -314,17 +316,18 @@ pub(in crate::engine) struct VocabularyIndex {
 impl VocabularyIndex {
     pub fn of(vocabulary: &Vocabulary) -> Self {
         let comma = |id: TokenId| vocabulary.bytes(id).iter().position(|&b| b == b',');
-        let begins_key = |id: &TokenId| {
-            let after = comma(*id).map_or(&[][..], |at| &vocabulary.bytes(*id)[at..]);
-            after.iter().rev().skip(1).any(|&b| b == b'"')
-        };
+        let after_comma = |id: &TokenId| &vocabulary.bytes(*id)[comma(*id).unwrap_or_default()..];
+        let begins_key = |id: &TokenId| after_comma(id).iter().rev().skip(1).any(|&b| b == b'"');
+        let completes_key = |id: &TokenId| after_comma(id).iter().filter(|&&b| b == b'"').count() >= 2;
         let ids = (0..vocabulary.token_count() as u32).map(TokenId);
         let with_comma: Box<[TokenId]> = ids.filter(|&id| comma(id).is_some()).collect();
-        let key_beginning = with_comma.iter().copied().filter(begins_key).collect();
+        let key_beginning: Box<[TokenId]> = with_comma.iter().copied().filter(begins_key).collect();
+        let key_completing = key_beginning.iter().copied().filter(completes_key).collect();
         VocabularyIndex {
             plain: IndexedTrie::new(None),
             stripped: OnceLock::new(),
             key_beginning,
+            key_completing,
             with_comma,
         }
     }

@@ -10,21 +10,12 @@
 //! be used up within a token, the comma before another key has to be refined, too ([`KeySupply`]).
 
 use super::captures::ItemKnowledge;
-use super::containers::Containers;
+use super::containers::{Containers, KeySupply};
 use super::continuation::{ContId, Frame, Link};
 use super::machine::Machine;
 use super::state::StateId;
 use crate::engine::error::EngineError;
 use hashbrown::HashMap;
-
-/// The keys that are left for the objects of a state.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::engine) enum KeySupply {
-    /// More than a token can use up.
-    Enough,
-    /// Perhaps fewer.
-    MayRunOut,
-}
 
 /// The canonical forms of continuations found so far, with the keys that are left for the objects
 /// in them.
@@ -42,19 +33,19 @@ impl CanonicalForms {
         state: StateId,
         longest: usize,
     ) -> Result<(StateId, KeySupply), EngineError> {
-        let mut keys = KeySupply::Enough;
+        let mut keys = KeySupply::Endless;
         if !containers.has_used_texts() && machine.captures.is_unused() {
             return Ok((state, keys));
         }
-        let mut conts: Vec<ContId> = machine.states.threads(state).iter().map(|thread| thread.cont).collect();
-        for cont in &mut conts {
-            let (canonical, left) = self.cont(machine, containers, *cont, longest)?;
-            (*cont, keys) = (canonical, keys.max(left));
+        for i in 0..machine.states.threads(state).len() {
+            let cont = machine.states.threads(state)[i].cont;
+            keys = keys.max(self.cont(machine, containers, cont, longest)?.1);
         }
         machine.builder.clear();
         machine.builder.accepting = machine.states.is_accepting(state);
-        for (i, cont) in conts.into_iter().enumerate() {
-            let mut thread = machine.states.threads(state)[i].with_cont(cont);
+        for i in 0..machine.states.threads(state).len() {
+            let mut thread = machine.states.threads(state)[i];
+            thread.cont = self.conts[&thread.cont].0;
             let kind = machine.captures.kind(thread.capture);
             thread.capture = machine.captures.root(kind, ItemKnowledge::Whole);
             machine.builder.threads.push(thread);
@@ -88,17 +79,14 @@ impl CanonicalForms {
                 continue;
             }
             let mut canonical: Vec<Link> = Vec::with_capacity(links.len());
-            let mut keys = KeySupply::Enough;
+            let mut keys = KeySupply::Endless;
             for (frame, below) in links {
                 if frame == Frame::End {
                     canonical.push((frame, below));
                     continue;
                 }
                 let (below, left) = self.conts[&below];
-                keys = keys.max(left);
-                if containers.may_run_out_of_keys(machine, frame, longest)? {
-                    keys = KeySupply::MayRunOut;
-                }
+                keys = keys.max(left).max(containers.key_supply(machine, frame, longest)?);
                 canonical.push((containers.canonical_frame(frame), below));
             }
             let id = machine.conts.of(&mut canonical);

@@ -42,6 +42,17 @@ pub(in crate::engine) struct ArrayState {
     pub used: u32,
 }
 
+/// The keys that are left for the objects of a state.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::engine) enum KeySupply {
+    /// Endlessly many with every beginning.
+    Endless,
+    /// More than a token can use up. Perhaps none with some beginning.
+    Enough,
+    /// Perhaps fewer.
+    MayRunOut,
+}
+
 /// The keys that may come next in one object.
 struct KeyOffer {
     /// The declared keys, each labelled with its index; `NEVER` for none.
@@ -502,29 +513,38 @@ impl Containers {
         Ok(())
     }
 
-    /// True if a token of at most `longest` bytes may use up the undeclared keys of the frame's
-    /// object.
-    pub fn may_run_out_of_keys(
+    /// The undeclared keys that are left for the frame's object, as far as tokens of at most
+    /// `longest` bytes go.
+    pub fn key_supply(
         &mut self,
         machine: &mut Machine,
         frame: Frame,
         longest: usize,
-    ) -> Result<bool, EngineError> {
+    ) -> Result<KeySupply, EngineError> {
         let object = match frame {
             Frame::ObjectOpened(object)
             | Frame::ObjectDeclared(object)
             | Frame::ObjectValue(object)
             | Frame::ObjectComma(object) => object,
             Frame::ObjectRest { object, .. } => object,
-            _ => return Ok(false),
+            _ => return Ok(KeySupply::Endless),
         };
-        let object = self.continued_object(machine, object)?;
-        let Some((state, spec)) = self.object_spec(machine, object) else { return Ok(false) };
-        let Some(keys) = spec.unused_keys() else { return Ok(false) };
+        let object = match machine.pool.node(self.objects[object.0 as usize].node) {
+            Node::Object(_) => object,
+            _ => self.continued_object(machine, object)?,
+        };
+        let state = &self.objects[object.0 as usize];
+        let Node::Object(spec) = machine.pool.node(state.node) else { return Ok(KeySupply::Enough) };
+        let languages = &machine.pool.languages;
+        if spec.rest.iter().all(|rest| languages.is_text_but_literals(rest.keys)) {
+            return Ok(KeySupply::Endless);
+        }
+        let Some(keys) = spec.unused_keys() else { return Ok(KeySupply::Enough) };
         // One key may have been begun, and a key has at least five bytes with its punctuation and
         // value, as in `,"":0`. The last of them may be cut off by the token's end.
         let within_token = longest / 5 + 2;
-        Ok(keys as usize <= self.used[state.used as usize].len() + within_token)
+        let may_run_out = keys as usize <= self.used[state.used as usize].len() + within_token;
+        Ok(if may_run_out { KeySupply::MayRunOut } else { KeySupply::Enough })
     }
 
     /// The frame whose object has forgotten its undeclared keys. Offsets into a capture become 0,

@@ -29,7 +29,7 @@
 //!
 //! Everything here runs under the graph's lock.
 
-pub(in crate::engine) mod canonical;
+mod canonical;
 pub(super) mod captures;
 pub(super) mod containers;
 pub(super) mod continuation;
@@ -47,9 +47,9 @@ use super::special_tokens::special_token;
 use crate::automata::{ByteSet, LangId};
 use crate::grammar::{Grammar, GrammarError, MARK, Node, NodeId, SpecialId};
 use crate::vocab::{TokenId, Vocabulary};
-use canonical::{CanonicalForms, KeySupply};
+use canonical::CanonicalForms;
 use captures::{CaptureId, CaptureKind};
-use containers::{ArrayState, Containers, ObjectState};
+use containers::{ArrayState, Containers, KeySupply, ObjectState};
 use continuation::{ContId, Frame, one_less};
 use lexed::LexedReader;
 use machine::Machine;
