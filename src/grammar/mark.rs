@@ -28,6 +28,8 @@ pub enum Mark {
 pub enum ValueSpelling {
     /// A string without quotes and escapes.
     Raw,
+    /// A string without quotes and escapes, with JSON whitespace around it that is no part of it.
+    Trimmed,
     /// JSON.
     Json,
     /// JSON with Python's words `None`, `False` and `True`.

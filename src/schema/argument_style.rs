@@ -1,6 +1,6 @@
 //! The punctuation of arguments that are written between markers.
 
-use crate::automata::until::Until;
+use super::standard::without;
 use crate::automata::{ExprPool, LangId};
 use crate::grammar::{Role, ValueSpelling};
 use std::sync::Arc;
@@ -48,7 +48,8 @@ impl Words {
 pub struct ArgumentStyle {
     /// The text before the first member.
     pub open: Arc<str>,
-    /// The text after the last member; never empty.
+    /// The text after the last member. It may be empty if `after_value` is not; then `after_value`
+    /// delimits members and is no part of the values.
     pub close: Arc<str>,
     /// The text between two members. It and `before_key` are not both empty.
     pub between: Arc<str>,
@@ -64,43 +65,71 @@ pub struct ArgumentStyle {
     pub around_strings: [Arc<str>; 2],
     /// The texts before and after a value that is no string.
     pub around_others: [Arc<str>; 2],
-    /// Texts that must not occur in raw strings, in addition to the texts that end them.
+    /// Texts that must not occur in strings at any depth, in addition to the texts that end raw
+    /// strings.
     pub excludes: Vec<Arc<str>>,
     /// The words for null, false and true, at every depth.
     pub words: Words,
+    /// True if whitespace may stand before each member, behind the last one, and around each value
+    /// that is not a free string. [`SchemaOptions::whitespace`](super::SchemaOptions::whitespace)
+    /// says how much.
+    pub whitespace: bool,
 }
 
 impl ArgumentStyle {
     /// The reason why the style is not usable, if there is one.
     pub fn fault(&self) -> Option<&'static str> {
         let raw = self.strings == StringSpelling::Raw;
-        if self.close.is_empty() {
-            Some("`close` is empty")
+        let end = self.end_of_strings();
+        if self.is_json() {
+            return None;
+        }
+        let overlaps = |n: usize| end.as_bytes().ends_with(&end.as_bytes()[..n]);
+        if self.close.is_empty() && self.after_value.is_empty() {
+            Some("`close` and `after_value` are both empty")
+        } else if self.close.is_empty() && (1..end.len()).any(overlaps) {
+            Some("`after_value` ends as it begins, and there is no `close`")
         } else if self.between.is_empty() && self.before_key.is_empty() {
             Some("`between` and `before_key` are both empty")
         } else if self.after_key.is_empty() {
             Some("`after_key` is empty")
-        } else if raw && self.end_of_strings().is_empty() {
+        } else if raw && end.is_empty() {
             Some("nothing ends a raw string: `after_value` is empty")
         } else {
             None
         }
     }
 
+    /// True for JSON, which the style only restricts by [`excludes`](Self::excludes).
+    pub fn is_json(&self) -> bool {
+        *self == ArgumentStyle { excludes: self.excludes.clone(), ..ArgumentStyle::default() }
+    }
+
     /// The role of arguments in this style.
     pub fn role(&self) -> Role {
+        if self.is_json() {
+            return Role::Arguments;
+        }
+        let (open, between) = match self.whitespace {
+            true => ("", String::new()),
+            false => (&*self.open, format!("{}{}", self.after_member(), self.between)),
+        };
         Role::Members {
-            first: format!("{}{}", self.open, self.before_key).into(),
-            next: format!("{}{}", self.between, self.before_key).into(),
+            first: format!("{open}{}", self.before_key).into(),
+            next: format!("{between}{}", self.before_key).into(),
             after_key: self.after_key.clone(),
         }
     }
 
-    /// The roles of values that are strings, and of all others.
-    pub(super) fn value_roles(&self) -> [Role; 2] {
+    /// The roles of values that are free strings, that are other strings, and of all others.
+    pub(super) fn value_roles(&self) -> [Role; 3] {
         let strings = match self.strings {
             StringSpelling::Raw => ValueSpelling::Raw,
             StringSpelling::Json => ValueSpelling::Json,
+        };
+        let texts = match strings {
+            ValueSpelling::Raw if self.whitespace => ValueSpelling::Trimmed,
+            spelling => spelling,
         };
         let others = match self.words {
             Words::Json => ValueSpelling::Json,
@@ -108,21 +137,46 @@ impl ArgumentStyle {
         };
         let role = |around: &[Arc<str>; 2], spelling| Role::Value {
             before: around[0].clone(),
-            after: format!("{}{}", around[1], self.after_value).into(),
+            after: format!("{}{}", around[1], self.after_value_inside()).into(),
             spelling,
         };
-        [role(&self.around_strings, strings), role(&self.around_others, others)]
+        [
+            role(&self.around_strings, strings),
+            role(&self.around_strings, texts),
+            role(&self.around_others, others),
+        ]
     }
 
+    /// The text after a value that belongs to the value's part of the output.
+    pub(super) fn after_value_inside(&self) -> &str {
+        self.divided_after_value().0
+    }
+
+    /// The text after a value that stands before `between` or the end.
+    pub(super) fn after_member(&self) -> &str {
+        self.divided_after_value().1
+    }
+
+    /// The text after a value, divided where the value's part ends. Where nothing else delimits
+    /// members, its last character does. So neither a value nor a delimiter is ever empty.
+    fn divided_after_value(&self) -> (&str, &str) {
+        let last = match self.close.is_empty() {
+            true => self.after_value.char_indices().next_back(),
+            false => None,
+        };
+        self.after_value.split_at(last.map_or(self.after_value.len(), |(at, _)| at))
+    }
+
+    /// The text behind which a string has ended.
     pub(super) fn end_of_strings(&self) -> String {
         format!("{}{}", self.around_strings[1], self.after_value)
     }
 
-    /// The texts that must not occur in a raw string.
-    fn forbidden(&self) -> Vec<String> {
+    /// The texts that must not occur in strings.
+    pub(super) fn forbidden(&self) -> Vec<String> {
         let mut texts: Vec<String> = self.excludes.iter().map(|text| text.to_string()).collect();
         let end = self.end_of_strings();
-        if !texts.iter().any(|text| end.contains(text.as_str())) {
+        if !end.is_empty() && !texts.iter().any(|text| end.contains(text.as_str())) {
             texts.push(end);
         }
         texts
@@ -130,11 +184,7 @@ impl ArgumentStyle {
 
     /// The decoded texts that a raw string may have.
     pub(super) fn raw_texts(&self, pool: &mut ExprPool) -> LangId {
-        // `fault` has made sure that no text is empty. If the texts exceed the limit of length, no
-        // raw string is allowed.
-        match Until::text(self.forbidden()) {
-            Ok(text) => pool.machine(Arc::new(text)),
-            Err(_) => LangId::NEVER,
-        }
+        // `fault` has made sure that no text is empty.
+        without(self.forbidden(), pool)
     }
 }

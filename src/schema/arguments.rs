@@ -10,10 +10,11 @@
 //! decoded text without the markers that would end it. So patterns, lengths and formats hold
 //! exactly, and a text with such a marker cannot be written.
 
-use super::argument_style::{ArgumentStyle, StringSpelling};
+use super::argument_style::{ArgumentStyle, StringSpelling, Words};
 use super::emit::LeadingSpace;
 use super::eval::Eval;
 use super::number;
+use super::python;
 use super::shape::Shape;
 use super::term::{EvalError, TermId};
 use super::text::{Text, TextId};
@@ -49,12 +50,22 @@ impl Eval<'_> {
 
     /// A description of arguments without keys.
     pub fn argument_spec(&mut self, style: &ArgumentStyle) -> ObjectSpec {
-        let texts = |a: &str, b: &str| format!("{a}{b}").into_bytes();
-        let open = self.pool().bytes(&texts(&style.open, &style.before_key));
-        let comma = self.pool().bytes(&texts(&style.between, &style.before_key));
-        let (colon, close) =
-            (self.pool().bytes(style.after_key.as_bytes()), self.pool().bytes(style.close.as_bytes()));
+        let space = self.member_space(style);
+        let delimiter = |eval: &mut Self, before: &str, after: &str| {
+            let (before, after) = (eval.pool().bytes(before.as_bytes()), eval.pool().bytes(after.as_bytes()));
+            let rest = eval.pool().concat(space, after);
+            eval.pool().concat(before, rest)
+        };
+        let open = delimiter(self, &style.open, &style.before_key);
+        let comma = delimiter(self, style.after_member(), &format!("{}{}", style.between, style.before_key));
+        let close = delimiter(self, style.after_member(), &style.close);
+        let colon = self.pool().bytes(style.after_key.as_bytes());
         ObjectSpec { bare_keys: true, ..ObjectSpec::new([open, close, comma, colon]) }
+    }
+
+    /// The whitespace around members.
+    fn member_space(&self, style: &ArgumentStyle) -> LangId {
+        if style.whitespace { self.algebra.standard.space } else { LangId::EMPTY }
     }
 
     /// The node of arguments that begin: without any, or with at least one.
@@ -62,8 +73,11 @@ impl Eval<'_> {
         let Some(start) = spec.start() else { return NodeId::NEVER };
         let empty = match spec.may_close(&start) {
             true => {
-                let both = format!("{}{}", style.open, style.close);
-                let both = self.pool().bytes(both.as_bytes());
+                let space = self.member_space(style);
+                let (open, close) =
+                    (self.pool().bytes(style.open.as_bytes()), self.pool().bytes(style.close.as_bytes()));
+                let rest = self.pool().concat(space, close);
+                let both = self.pool().concat(open, rest);
                 self.nodes.terminal(both)
             }
             false => NodeId::NEVER,
@@ -76,6 +90,13 @@ impl Eval<'_> {
     /// Fails if a key cannot be written bare.
     pub fn check_bare_key(&self, key: &str) -> Result<(), EvalError> {
         let Some(style) = self.arguments() else { return Ok(()) };
+        if style.words == Words::Python && !python::is_identifier(key) {
+            return Err(EvalError::Unsupported {
+                at: None,
+                keyword: "properties",
+                reason: "a key is no name of a parameter in Python, as calls of this format need it",
+            });
+        }
         match key.is_empty() || format!("{key}{}", style.after_key).find(&*style.after_key) < Some(key.len())
         {
             false => Ok(()),
@@ -91,6 +112,10 @@ impl Eval<'_> {
     /// first character of the text after keys.
     pub fn bare_keys(&mut self, keys: LangId) -> LangId {
         let Some(style) = self.arguments() else { return keys };
+        if style.words == Words::Python {
+            let names = python::identifiers(self.pool());
+            return self.pool().inter(&[keys, names]);
+        }
         let end = style.after_key.chars().next().map_or(0, u32::from);
         let mut ranges = Vec::new();
         for (low, high) in [(0x20, end.saturating_sub(1)), (end.max(0x1f) + 1, 0x10_ffff)] {
@@ -131,7 +156,8 @@ impl Eval<'_> {
         let shape = self.values(id)?;
         let Some(style) = self.algebra.options.arguments.clone() else { return Ok(NodeId::NEVER) };
         let (strings, others) = apart(&shape);
-        let [string_role, other_role] = style.value_roles();
+        let [free_role, text_role, other_role] = style.value_roles();
+        let string_role = if strings == TextId::ANY { free_role } else { text_role };
         let mut alternatives = Vec::with_capacity(2);
         if strings != TextId::NEVER {
             let language = match style.strings {
@@ -141,7 +167,7 @@ impl Eval<'_> {
                     self.scalars(&only, 1)?
                 }
             };
-            let end = style.end_of_strings();
+            let end = format!("{}{}", style.around_strings[1], style.after_value_inside());
             let before = self.pool().bytes(style.around_strings[0].as_bytes());
             let after = self.pool().bytes(end.as_bytes());
             let spelt = self.pool().concat(language, after);
@@ -152,9 +178,11 @@ impl Eval<'_> {
         if let Some(others) = others {
             let value = self.emit_shape(&others, 0, LeadingSpace::None)?;
             let before = self.nodes.literal(style.around_others[0].as_bytes());
-            let after = format!("{}{}", style.around_others[1], style.after_value);
+            let after = format!("{}{}", style.around_others[1], style.after_value_inside());
             let after = self.nodes.literal(after.as_bytes());
-            let node = self.nodes.sequence(&[before, value, after]);
+            let space = self.member_space(&style);
+            let space = self.nodes.terminal(space);
+            let node = self.nodes.sequence(&[before, space, value, space, after]);
             alternatives.push(self.nodes.part(other_role, node));
         }
         Ok(self.nodes.alt(&alternatives))
@@ -169,15 +197,32 @@ impl Eval<'_> {
         if *self.algebra.texts.get(shape.strings) != Text::Any {
             parts.push(self.algebra.texts.language(shape.strings, &mut self.nodes.languages));
         }
-        if style.around_strings[0] != style.around_others[0] {
-            // The text before a string distinguishes it from all other values.
-            return self.pool().inter(&parts);
+        if style.around_strings[0] == style.around_others[0] {
+            let others = self.other_spellings(shape, style);
+            parts.push(self.pool().not(others));
         }
+        let strings = self.pool().inter(&parts);
+        match shape.strings {
+            TextId::ANY => strings,
+            _ => self.spaced(strings, style),
+        }
+    }
+
+    /// A language with the whitespace around it that may stand around a value.
+    fn spaced(&mut self, language: LangId, style: &ArgumentStyle) -> LangId {
+        let space = self.member_space(style);
+        let rest = self.pool().concat(language, space);
+        self.pool().concat(space, rest)
+    }
+
+    /// The texts that are read as values of a shape that are no strings, and those that begin like
+    /// one.
+    fn other_spellings(&mut self, shape: &Shape, style: &ArgumentStyle) -> LangId {
+        let mut parts = Vec::new();
         for (open, exists) in [(b"[", !shape.arrays.is_empty()), (b"{", !shape.objects.is_empty())] {
             if exists {
                 let (open, text) = (self.pool().bytes(open), self.pool().any_text());
-                let other = self.pool().concat(open, text);
-                parts.push(self.pool().not(other));
+                parts.push(self.pool().concat(open, text));
             }
         }
         let [null, no, yes] = style.words.all();
@@ -185,14 +230,13 @@ impl Eval<'_> {
         let words: Vec<(Vec<u8>, u32)> =
             words.into_iter().filter(|word| word.0).map(|word| (word.1.to_vec(), UNLABELLED)).collect();
         if !words.is_empty() {
-            let words = self.pool().literals(words);
-            parts.push(self.pool().not(words));
+            parts.push(self.pool().literals(words));
         }
         if !shape.numbers.is_empty() {
-            let numbers = number::any_number(self.pool());
-            parts.push(self.pool().not(numbers));
+            parts.push(number::any_number(self.pool()));
         }
-        self.pool().inter(&parts)
+        let others = self.pool().union(&parts);
+        self.spaced(others, style)
     }
 }
 

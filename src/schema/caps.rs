@@ -9,6 +9,9 @@
 //! (`minLength`, `minItems`, the digits of a bound), and it is not applied to a set without a value
 //! within it. So a cap never makes a set empty. The items of an array of distinct items have no
 //! caps, because the array may need many different items.
+//!
+//! The texts that strings must not hold (`SchemaOptions::excludes`) work in the same way, on the
+//! spellings of strings.
 
 use super::eval::Eval;
 use super::number::{self, NumberSet, Part};
@@ -36,6 +39,19 @@ impl Eval<'_> {
     pub fn caps_scalars(&self, depth: u32) -> bool {
         let options = &self.algebra.options;
         self.cap(options.max_string_length.or(options.max_digits), depth).is_some()
+            || self.kept(depth).is_some()
+    }
+
+    /// The texts that spellings of strings are limited to.
+    fn kept(&self, depth: u32) -> Option<LangId> {
+        self.algebra.standard.kept.filter(|_| depth & UNCAPPED == 0)
+    }
+
+    /// The spellings of a set of strings that the options leave, or all where they leave none.
+    pub fn kept_spellings(&mut self, spellings: LangId, depth: u32) -> LangId {
+        let Some(kept) = self.kept(depth) else { return spellings };
+        let rest = self.pool().inter(&[spellings, kept]);
+        if self.pool().is_never(rest) { spellings } else { rest }
     }
 
     /// The JSON spellings of a set of strings that is no union, within the cap.
@@ -45,10 +61,11 @@ impl Eval<'_> {
             None => strings,
         };
         let spellings = self.spellings(capped, escapes);
-        match capped != strings && self.pool().is_never(spellings) {
+        let spellings = match capped != strings && self.pool().is_never(spellings) {
             true => self.spellings(strings, escapes),
             false => spellings,
-        }
+        };
+        self.kept_spellings(spellings, depth)
     }
 
     fn spellings(&mut self, strings: TextId, escapes: Escapes) -> LangId {

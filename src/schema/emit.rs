@@ -502,6 +502,10 @@ impl Eval<'_> {
         if let Some(names) = names {
             language = self.pool().inter(&[language, names]);
         }
+        if let Some(kept) = self.algebra.standard.kept {
+            let rest = self.pool().inter(&[language, kept]);
+            language = if self.pool().is_never(rest) { language } else { rest };
+        }
         language = self.bare_keys(language);
         (keys == TextId::ANY || !self.pool().is_never(language)).then_some(language)
     }

@@ -62,6 +62,7 @@ mod number;
 mod options;
 mod outcome;
 mod pattern;
+mod python;
 mod reader;
 mod reference;
 mod scalar;
@@ -80,6 +81,7 @@ pub use options::{
     AdditionalProperties, ContentEncoding, Draft, EscapePolicy, FormatPolicy, Numbers, SchemaOptions,
     Strictness, UniqueKeys, UnknownFormat, Whitespace,
 };
+pub(crate) use python::is_identifier as is_python_name;
 
 use crate::automata::regex::{self, Anchoring, Dialect};
 use crate::automata::{ExprPool, UNBOUNDED, interrupt};
@@ -284,7 +286,9 @@ fn prototype(options: &SchemaOptions) -> (NodePool, Standard) {
         LazyLock::new(|| standard::prototype(&SchemaOptions::default()));
     let is_default = options.whitespace == Whitespace::default()
         && options.escapes == EscapePolicy::default()
-        && options.words() == Words::Json;
+        && options.words() == Words::Json
+        && options.excludes.is_empty()
+        && options.arguments.is_none();
     if is_default { DEFAULT.clone() } else { standard::prototype(options) }
 }
 

@@ -243,6 +243,12 @@ pub struct SchemaOptions {
     ///
     /// The cap is raised to the digits of bounds and divisors.
     pub max_digits: Option<u32>,
+    /// Texts that strings and undeclared keys do not hold in the spelling of the output, such as a
+    /// marker that a reader of the output searches for.
+    ///
+    /// The schema takes precedence: a set without a string that fits is not restricted. The items
+    /// of arrays with `uniqueItems` are not restricted.
+    pub excludes: Vec<Arc<str>>,
     /// The punctuation of the outermost value, if it is not JSON's. The value is then an object.
     pub arguments: Option<Arc<ArgumentStyle>>,
 }
@@ -267,6 +273,7 @@ impl Default for SchemaOptions {
             max_string_length: None,
             max_items: None,
             max_digits: None,
+            excludes: Vec::new(),
             arguments: None,
         }
     }
@@ -292,6 +299,7 @@ impl SchemaOptions {
     setter! { max_string_length, Option<u32> }
     setter! { max_items, Option<u32> }
     setter! { max_digits, Option<u32> }
+    setter! { excludes, Vec<Arc<str>> }
 
     /// Writes the outermost value, which is an object, as the arguments of a call.
     #[must_use]

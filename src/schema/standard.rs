@@ -3,8 +3,10 @@
 use super::number;
 use super::options::{SchemaOptions, Whitespace};
 use crate::automata::regex::{self, Anchoring, Dialect};
+use crate::automata::until::Until;
 use crate::automata::{ByteSet, ExprPool, LangId, UNBOUNDED, UNLABELLED};
 use crate::grammar::NodePool;
+use std::sync::Arc;
 
 /// The languages that all grammars of one set of policies share.
 #[derive(Clone, Copy)]
@@ -23,6 +25,8 @@ pub(super) struct Standard {
     pub integer: LangId,
     /// Any scalar, after whitespace.
     pub any_scalar: LangId,
+    /// The texts without those that strings must not hold; `None` if strings may hold any text.
+    pub kept: Option<LangId>,
 }
 
 /// The most bytes of whitespace in a row under [`Whitespace::Flexible`].
@@ -34,6 +38,22 @@ pub(super) fn json_space(pool: &mut ExprPool, max: u32) -> LangId {
     b" \t\n\r".iter().for_each(|&b| set.insert(b));
     let byte = pool.byte(&set);
     pool.repeat(byte, 0, max)
+}
+
+/// The texts that hold none of these. No text is left if they exceed the limit of length.
+pub(super) fn without(mut texts: Vec<String>, pool: &mut ExprPool) -> LangId {
+    // A text that holds another one is excluded with it.
+    texts.sort_unstable_by_key(String::len);
+    let mut shortest: Vec<String> = Vec::with_capacity(texts.len());
+    for text in texts {
+        if !shortest.iter().any(|other| text.contains(other)) {
+            shortest.push(text);
+        }
+    }
+    match Until::text(shortest) {
+        Ok(text) => pool.machine(Arc::new(text)),
+        Err(_) => LangId::NEVER,
+    }
 }
 
 impl Standard {
@@ -65,6 +85,13 @@ impl Standard {
         let words = pool.literals(options.words().all().map(|w| (w.to_vec(), UNLABELLED)));
         let scalar = pool.union(&[words, string, number]);
         let any_scalar = pool.concat(space, scalar);
+        let excludes = options.excludes.iter().map(|text| text.to_string());
+        let forbidden = options.arguments.iter().flat_map(|style| style.forbidden());
+        let excludes: Vec<String> = excludes.chain(forbidden).filter(|text| !text.is_empty()).collect();
+        let kept = match excludes.is_empty() {
+            true => None,
+            false => Some(without(excludes, pool)),
+        };
         Standard {
             space,
             open_object,
@@ -78,6 +105,7 @@ impl Standard {
             number,
             integer,
             any_scalar,
+            kept,
         }
     }
 }

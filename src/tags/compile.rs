@@ -19,7 +19,9 @@ use crate::grammar::{
     CompileError, Grammar, GrammarBuilder, GrammarError, KeyOrder, Mark, MarkId, Marker, NodeId, Role,
     RuleId, Trigger, UntilSpec,
 };
-use crate::schema::{self, AdditionalProperties, SchemaOptions, SchemaWarning, Whitespace};
+use crate::schema::{
+    self, AdditionalProperties, EscapePolicy, SchemaOptions, SchemaWarning, Whitespace, Words,
+};
 use crate::syntax::{Notation, regex};
 use hashbrown::HashMap;
 use std::borrow::Cow;
@@ -288,7 +290,14 @@ impl Compiler {
             options = options.whitespace(Whitespace::AtMost(most));
         }
         if let Some(style) = &format.arguments {
-            options = options.arguments(style.clone());
+            if style.words == Words::Python {
+                // Python has no escape `\/`.
+                options = options.escapes(EscapePolicy::Minimal);
+            }
+            match style.is_json() {
+                true => options.excludes.extend(style.excludes.iter().cloned()),
+                false => options.arguments = Some(style.clone()),
+            }
         }
         let inside = format!("{at}/json_schema");
         let at = if format.pointer.is_empty() { &inside } else { &*format.pointer };
@@ -336,6 +345,7 @@ impl Compiler {
 
     fn after_new_begin(&mut self, tag: &Tag) -> Result<NodeId, CompileError> {
         let pointer = format!("{}/content", tag.pointer);
+        check_call_name(tag)?;
         let may_stop = tag.ends.iter().any(|end| end.text().is_empty());
         let mut content = &*tag.content;
         while let Format::Marked { content: inner, .. } = content {
@@ -441,6 +451,24 @@ impl Compiler {
     pub fn define(&mut self, rule: RuleId, node: NodeId, at: &str) -> Result<(), CompileError> {
         self.builder.define(rule, node).map_err(|error| nested(at, error))
     }
+}
+
+/// Fails if a call in Python's spelling names a function that Python could not call.
+fn check_call_name(tag: &Tag) -> Result<(), CompileError> {
+    let Format::Marked { role: Role::Call { name: Some(name) }, content } = &*tag.content else {
+        return Ok(());
+    };
+    let is_python = |part: &Format| {
+        let Format::Marked { content, .. } = part else { return false };
+        let Format::Schema(SchemaFormat { arguments: Some(style), .. }) = &**content else { return false };
+        style.words == Words::Python
+    };
+    let Format::Sequence(parts) = &**content else { return Ok(()) };
+    if !parts.iter().any(is_python) || name.split('.').all(schema::is_python_name) {
+        return Ok(());
+    }
+    let what = format!("the name {name:?} is no name in Python, as calls of this format need it");
+    Err(fault(&tag.pointer, what).help("name the tool by letters, digits, `_` and `.`, and by no keyword"))
 }
 
 /// The remedy where one text that is looked for holds another.

@@ -204,7 +204,13 @@ pub struct Fold {
 impl Fold {
     /// The role of the bytes that come next.
     pub fn role(&self) -> &Role {
-        self.roles.last().unwrap_or(&Role::Text)
+        match self.roles.as_slice() {
+            [.., Role::Members { .. }, value @ Role::Value { .. }] => value,
+            // Outside of arguments the markers around a value are content like any other.
+            [.., around, Role::Value { .. }] => around,
+            [.., role] => role,
+            [] => &Role::Text,
+        }
     }
 
     /// Reads bytes of the innermost part.
@@ -253,9 +259,11 @@ impl Fold {
             (role, self.roles.last())
         {
             let before = if self.members == 0 { first } else { next };
-            let key = within(&self.waiting, before, after_key);
+            let text = text_of(&self.waiting);
+            let text = text.find(&**before).map_or(&*text, |at| &text[at + before.len()..]);
+            let key = text.strip_suffix(&**after_key).unwrap_or(text);
             let comma = if self.members == 0 { "" } else { ", " };
-            let text = format!("{comma}{}: ", json_string(&key));
+            let text = format!("{comma}{}: ", json_string(key));
             self.waiting.clear();
             self.members += 1;
             self.arguments(text, events);
@@ -306,10 +314,12 @@ impl Fold {
                 self.waiting.clear();
                 self.arguments("}".to_owned(), events);
             }
+            Some(Role::Value { .. }) if !matches!(self.role(), Role::Value { .. }) => {}
             Some(Role::Value { before, after, spelling }) => {
                 let value = within(&self.waiting, before, after);
                 let text = match spelling {
                     ValueSpelling::Raw => json_string(&value),
+                    ValueSpelling::Trimmed => json_string(value.trim_matches(JSON_WHITESPACE)),
                     ValueSpelling::Python => without_python_words(&value),
                     _ => value,
                 };
@@ -382,6 +392,8 @@ impl Fold {
         }
     }
 }
+
+const JSON_WHITESPACE: [char; 4] = [' ', '\n', '\r', '\t'];
 
 /// The text between two markers.
 fn within(bytes: &[u8], before: &str, after: &str) -> String {

@@ -36,6 +36,7 @@ mod format;
 mod parse;
 mod preset;
 mod reply;
+mod style;
 mod tools;
 
 pub use crate::grammar::{Marker, Role};

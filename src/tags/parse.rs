@@ -7,6 +7,8 @@
 use super::error::fault;
 use super::fields::{Fields, kind};
 use super::format::{Dispatch, Format, SchemaFormat, SeparatedTags, Tag, TextFormat, TriggeredTags};
+use super::style;
+use super::tools::of_objects;
 use crate::automata::{UNBOUNDED, interrupt};
 use crate::grammar::{CompileError, Marker, Role, TokenNames};
 use crate::syntax::{Notation, similar};
@@ -50,6 +52,9 @@ pub fn parse(text: &str) -> Result<StructuralTag, CompileError> {
 /// Texts of more bytes are read piece by piece, so that an interrupt can end the reading.
 const LARGE: usize = 1 << 18;
 
+/// The most levels of lists and objects in an input; serde_json's limit.
+const DEEPEST: u32 = 127;
+
 /// The bytes of a text that is still to be read. Reading fails when the work is over.
 struct Metered<'t>(&'t [u8]);
 
@@ -74,7 +79,11 @@ pub(super) fn read(text: &str, pointer: &str) -> Result<Value, CompileError> {
     value.map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
         let what = error.to_string();
-        let what = what.split(" at line ").next().unwrap_or_default().to_owned();
+        let what = what.split(" at line ").next().unwrap_or_default();
+        if what == "recursion limit exceeded" {
+            let what = format!("values are nested more than {DEEPEST} levels deep: {place}");
+            return fault(pointer, what).help("divide deep schemas with `$defs` and `$ref`");
+        }
         fault(pointer, format!("this is not JSON: {place}: {what}"))
     })
 }
@@ -111,10 +120,19 @@ fn document(value: &Value, pointer: &str) -> Result<StructuralTag, CompileError>
             reader.format(format, &at)?
         }
         Some("text") => Format::Text(TextFormat::default()),
-        Some("json_object") => schema_of(r#"{"type": "object"}"#.to_owned()),
+        Some("json_object") => schema_of(r#"{"type": "object"}"#.to_owned(), ""),
+        // The form of OpenAI's responses.
+        Some("json_schema") if fields.has("schema") && !fields.has("json_schema") => {
+            let at = fields.at("schema");
+            let schema = schema_of(schema_text(fields.need("schema")?, &at)?, &at);
+            fields.text("name")?;
+            fields.text("description")?;
+            fields.flag("strict", true)?;
+            schema
+        }
         Some("json_schema") => {
             fields.need("json_schema")?;
-            schema_of(value.to_string())
+            schema_of(value.to_string(), "")
         }
         // A format alone.
         Some(name) if TYPES.contains(&name) => {
@@ -129,9 +147,20 @@ fn document(value: &Value, pointer: &str) -> Result<StructuralTag, CompileError>
     Ok(StructuralTag { format, is_loose })
 }
 
-fn schema_of(schema: String) -> Format {
-    let schema = schema.into();
-    let pointer = "".into();
+/// The text of a schema that is an object, true, false, or a string with such a schema in it.
+fn schema_text(schema: &Value, pointer: &str) -> Result<String, CompileError> {
+    match schema {
+        Value::String(text) => schema_text(&read(text, pointer)?, pointer),
+        Value::Object(_) | Value::Bool(_) => Ok(schema.to_string()),
+        other => {
+            let what = format!("a schema must be an object, true or false, and not {}", kind(other));
+            Err(fault(pointer, what))
+        }
+    }
+}
+
+fn schema_of(schema: String, pointer: &str) -> Format {
+    let (schema, pointer) = (schema.into(), pointer.into());
     Format::Schema(SchemaFormat { schema, any_order: false, max_whitespace: None, arguments: None, pointer })
 }
 
@@ -174,8 +203,11 @@ impl Reader {
             let mut one = Fields::of(structure, &pointer, "a structure")?;
             let begin = Marker::Text(one.need_text("begin")?.into());
             let content = match one.take("schema") {
-                None => schema_of("true".to_owned()),
-                Some(schema) => schema_of(schema.to_string()),
+                None => schema_of("true".to_owned(), ""),
+                Some(schema) => {
+                    let at = format!("{pointer}/schema");
+                    schema_of(schema_text(schema, &at)?, &at)
+                }
             };
             let ends = vec![Marker::Text(one.need_text("end")?.into())];
             one.finish(self.is_loose)?;
@@ -216,7 +248,7 @@ impl Reader {
         if name != "tag"
             && let Some(role) = role(&mut fields)?
         {
-            format = format.marked(role);
+            format = marked(format, role);
         }
         fields.finish(self.is_loose)?;
         Ok(format)
@@ -225,7 +257,12 @@ impl Reader {
     fn of_type(&mut self, name: &str, fields: &mut Fields<'_>) -> Result<Format, CompileError> {
         Ok(match name {
             "const_string" => Format::Const(fields.need_text("value")?.into()),
-            "json_schema" => self.schema(fields)?,
+            "json_schema" => {
+                let at = fields.at("style");
+                let style = fields.text("style")?.unwrap_or("json");
+                self.schema(fields, style, &at)?
+            }
+            "qwen_xml_parameter" => self.schema(fields, "qwen_xml", "")?,
             "grammar" => Format::Grammar { text: not_empty(fields, "grammar")?, notation: notation(fields)? },
             "regex" => Format::Regex(not_empty(fields, "pattern")?),
             "any_text" => {
@@ -272,11 +309,6 @@ impl Reader {
                 let max = fields.count("max_tokens")?.unwrap_or(UNBOUNDED);
                 Format::Tokens { tokens: TokenNames { names, all_but: true }, min: 0, max }
             }
-            "qwen_xml_parameter" => {
-                let what = format!("the format `{name}` is not supported");
-                let help = "write the parameters as a `sequence` of tags";
-                return Err(fault(&fields.pointer, what).help(help));
-            }
             other => {
                 let what = format!("there is no format `{other}`");
                 let error = fault(&fields.at("type"), what);
@@ -288,30 +320,33 @@ impl Reader {
         })
     }
 
-    fn schema(&mut self, fields: &mut Fields<'_>) -> Result<Format, CompileError> {
+    fn schema(
+        &mut self,
+        fields: &mut Fields<'_>,
+        style: &str,
+        style_at: &str,
+    ) -> Result<Format, CompileError> {
         let at = fields.at("json_schema");
         let schema = fields.need("json_schema")?;
-        if !matches!(schema, Value::Object(_) | Value::Bool(_)) {
-            let what = format!("a schema must be an object, true or false, and not {}", kind(schema));
-            return Err(fault(&at, what));
+        if schema.is_string() {
+            return Err(fault(&at, "a schema must be an object, true or false, and not a string"));
         }
-        match fields.text("style")? {
-            None | Some("json") => {}
-            Some(style) => {
-                let what = format!("the style {style:?} is not supported");
-                return Err(fault(&fields.at("style"), what).help("write arguments as \"json\""));
-            }
-        }
+        let text = schema_text(schema, &at)?;
+        let arguments = style::style(style, style_at)?;
         if !fields.texts("excludes")?.is_empty() {
             let what = "texts cannot be excluded from a schema's strings";
             let help = "say it in the schema, with `pattern`";
             return Err(fault(&fields.at("excludes"), what).help(help));
         }
+        let schema = match arguments {
+            None => text,
+            Some(_) => Value::Object(of_objects(schema, &at)?).to_string(),
+        };
         Ok(Format::Schema(SchemaFormat {
-            schema: schema.to_string().into(),
+            schema: schema.into(),
             any_order: fields.flag("any_order", false)?,
             max_whitespace: fields.count("max_whitespace_cnt")?,
-            arguments: None,
+            arguments,
             pointer: at.into(),
         }))
     }
@@ -500,9 +535,18 @@ fn tag_content(fields: &mut Fields<'_>, content: Format) -> Result<Format, Compi
             let error = fault(&fields.pointer, "this call has no name");
             return Err(error.help("add `name`, or a part with the role \"name\" to its content"));
         }
-        return Ok(content.marked(Role::Arguments).marked(role));
+        return Ok(marked(content, Role::Arguments).marked(role));
     }
-    Ok(content.marked(role))
+    Ok(marked(content, role))
+}
+
+/// A format as a part with a role. Arguments between markers have a role of their own.
+fn marked(format: Format, role: Role) -> Format {
+    let role = match (&format, role) {
+        (Format::Schema(SchemaFormat { arguments: Some(style), .. }), Role::Arguments) => style.role(),
+        (_, role) => role,
+    };
+    format.marked(role)
 }
 
 /// The type of a format without the field `type`, by its other fields.

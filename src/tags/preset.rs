@@ -190,6 +190,7 @@ impl Preset {
             }
             let arguments = match &markers.arguments {
                 None => spaced(&Value::Object(call.arguments.clone()), Words::Json),
+                Some(style) if style.is_json() => spaced(&Value::Object(call.arguments.clone()), Words::Json),
                 Some(style) => write_arguments(style, &call.arguments),
             };
             let index = markers.first_index.saturating_add(i as u32);

@@ -102,7 +102,7 @@ impl Tools {
     }
 
     fn add(&mut self, value: &Value, pointer: &str) -> Result<(), CompileError> {
-        let outer = Fields::of(value, pointer, "a tool")?;
+        let mut outer = Fields::of(value, pointer, "a tool")?;
         let (inner, pointer) = match value.get("function") {
             Some(function) => (function, outer.at("function")),
             None => (value, pointer.to_owned()),
@@ -117,7 +117,11 @@ impl Tools {
         let mut fields = Fields::of(inner, &pointer, "a function")?;
         let name = fields.need_text("name")?;
         check_name(name, &fields.at("name"))?;
-        let is_strict = fields.flag("strict", true)?;
+        // The member belongs into `function`; where it stands beside it, it means the same.
+        let is_strict = match inner.get("strict") {
+            None | Some(Value::Null) => outer.flag("strict", true)?,
+            Some(_) => fields.flag("strict", true)?,
+        };
         let mut schema = None;
         let mut schema_pointer: Arc<str> = pointer.as_str().into();
         for field in SCHEMAS {
@@ -241,6 +245,16 @@ fn check_name(name: &str, pointer: &str) -> Result<(), CompileError> {
 
 /// A schema of objects, from a tool's parameters.
 fn object_schema(given: &Value, pointer: &str) -> Result<String, CompileError> {
+    let mut schema = of_objects(given, pointer)?;
+    let declares = schema.get("properties").is_some_and(Value::is_object);
+    if declares && !OPENING.iter().any(|keyword| schema.contains_key(*keyword)) {
+        schema.insert("additionalProperties".to_owned(), Value::Bool(false));
+    }
+    Ok(Value::Object(schema).to_string())
+}
+
+/// A schema without the values that are no objects.
+pub(super) fn of_objects(given: &Value, pointer: &str) -> Result<Map<String, Value>, CompileError> {
     let mut schema = match given {
         Value::Object(schema) => schema.clone(),
         Value::Bool(true) => Map::new(),
@@ -261,11 +275,7 @@ fn object_schema(given: &Value, pointer: &str) -> Result<String, CompileError> {
             return Err(fault(&format!("{pointer}/type"), what));
         }
     }
-    let is_declared = schema.get("properties").and_then(Value::as_object).is_some_and(|p| !p.is_empty());
-    if is_declared && !OPENING.iter().any(|keyword| schema.contains_key(*keyword)) {
-        schema.insert("additionalProperties".to_owned(), Value::Bool(false));
-    }
-    Ok(Value::Object(schema).to_string())
+    Ok(schema)
 }
 
 /// Keywords beside `properties` that say something about other keys.
@@ -362,28 +372,28 @@ impl ToolChoice {
             _ => {}
         }
         let mut fields = Fields::of(value, "", "a tool choice")?;
-        let named = |object: &Value| object.get("name").and_then(Value::as_str).map(str::to_owned);
-        match fields.need_text("type")? {
-            "function" | "tool" => {
-                let name = value.get("function").and_then(named).or_else(|| named(value));
-                name.map(ToolChoice::Named)
-                    .ok_or_else(|| fault("", "this tool choice does not name its tool"))
-            }
-            "allowed_tools" => {
-                let inner = fields.take("allowed_tools").unwrap_or(value);
-                let mut inner = Fields::of(inner, "/allowed_tools", "the allowed tools")?;
-                let required = inner.text("mode")? == Some("required");
-                let mut names = Vec::new();
-                for (i, tool) in inner.need_list("tools")?.iter().enumerate() {
-                    let name = tool.get("function").and_then(named).or_else(|| named(tool));
-                    let at = format!("/allowed_tools/tools/{i}");
-                    names.push(name.ok_or_else(|| fault(&at, "this does not name a tool"))?);
+        let word = fields.need_text("type")?;
+        let choice = match word {
+            "function" | "tool" => ToolChoice::Named(named_tool(&mut fields)?),
+            "allowed_tools" => match fields.take("allowed_tools") {
+                None => allowed_tools(&mut fields)?,
+                Some(inner) => {
+                    let mut inner = Fields::of(inner, "/allowed_tools", "the allowed tools")?;
+                    let choice = allowed_tools(&mut inner)?;
+                    inner.finish(false)?;
+                    choice
                 }
-                Ok(ToolChoice::Allowed { names, required })
-            }
+            },
             word => Self::of_word(word)
-                .ok_or_else(|| fault("/type", format!("there is no tool choice of type {word:?}"))),
+                .ok_or_else(|| fault("/type", format!("there is no tool choice of type {word:?}")))?,
+        };
+        if fields.flag("disable_parallel_tool_use", false)? {
+            let what = "a tool choice does not limit the number of calls";
+            return Err(fault("/disable_parallel_tool_use", what)
+                .help("set `ToolOptions::calls` to 1, or pass --one-call"));
         }
+        fields.finish(false)?;
+        Ok(choice)
     }
 
     fn of_word(word: &str) -> Option<Self> {
@@ -394,6 +404,42 @@ impl ToolChoice {
             _ => None,
         }
     }
+}
+
+/// The name in an object that names a tool: in `name`, or in `name` under `function`.
+fn named_tool(fields: &mut Fields<'_>) -> Result<String, CompileError> {
+    let at = fields.at("function");
+    let name = fields.text("name")?;
+    let name = match fields.take("function") {
+        None => name,
+        Some(function) => {
+            let mut function = Fields::of(function, &at, "a function")?;
+            let name = function.text("name")?;
+            function.finish(false)?;
+            name
+        }
+    };
+    name.map(str::to_owned).ok_or_else(|| fault(&fields.pointer, "this does not name a tool"))
+}
+
+fn allowed_tools(fields: &mut Fields<'_>) -> Result<ToolChoice, CompileError> {
+    let required = match fields.text("mode")? {
+        None | Some("auto") => false,
+        Some("required") => true,
+        Some(other) => {
+            let error = fault(&fields.at("mode"), format!("there is no mode {other:?}"));
+            return Err(error.help("modes are \"auto\" and \"required\""));
+        }
+    };
+    let at = fields.at("tools");
+    let mut names = Vec::new();
+    for (i, tool) in fields.need_list("tools")?.iter().enumerate() {
+        let mut tool = Fields::of(tool, &format!("{at}/{i}"), "an allowed tool")?;
+        tool.text("type")?;
+        names.push(named_tool(&mut tool)?);
+        tool.finish(false)?;
+    }
+    Ok(ToolChoice::Allowed { names, required })
 }
 
 impl FromStr for ToolChoice {

@@ -436,3 +436,120 @@ fn errors_say_where_and_what_to_do() {
         assert!(error.starts_with(message.trim_end_matches("pattern is not closed")), "{error}\n{message}");
     }
 }
+
+#[test]
+fn styles_write_objects_between_markers() {
+    let schema = r#"{"type": "object", "properties": {"s": {"type": "string"}, "n": {"type": "integer"},
+        "e": {"enum": ["a<b", "c"]}, "z": {"type": ["string", "null"]},
+        "l": {"type": "array", "items": {"type": "string"}}}, "required": ["s"], "additionalProperties": false}"#;
+    let p = |key: &str, value: &str| format!("<parameter={key}>{value}</parameter>");
+    let m = |key: &str, value: &str| format!("<parameter name=\"{key}\">{value}</parameter>");
+    let g = |key: &str, value: &str| format!("<arg_key>{key}</arg_key><arg_value>{value}</arg_value>");
+    let d = |gap: &str, key: &str, is_text: bool, value: &str| {
+        let mark = format!("｜DSML｜{gap}parameter");
+        format!("<{mark} name=\"{key}\" string=\"{is_text}\">{value}</{mark}>")
+    };
+    let table: Vec<(&str, String, Option<&str>)> = vec![
+        ("qwen_xml", p("s", "Oslo"), Some(r#"{"s": "Oslo"}"#)),
+        ("qwen_xml", format!("\n{}\n", p("s", "\nOslo\n")), Some(r#"{"s": "\nOslo\n"}"#)),
+        ("qwen_xml", p("s", "") + " " + &p("n", "\n-3\n"), Some("{\"s\": \"\", \"n\": \n-3\n}")),
+        ("qwen_xml", p("s", "&lt;<\"") + &p("e", "\na<b\n"), Some(r#"{"s": "&lt;<\"", "e": "a<b"}"#)),
+        (
+            "qwen_xml",
+            p("s", "x") + &p("z", "\nnull") + &p("l", "[\"a\"]"),
+            Some("{\"s\": \"x\", \"z\": \nnull, \"l\": [\"a\"]}"),
+        ),
+        ("qwen_xml", p("n", "1"), None),
+        ("qwen_xml", String::new(), None),
+        ("qwen_xml", p("s", "x") + &p("e", "a&lt;b"), None),
+        ("qwen_xml", p("s", "x") + &p("s", "x"), None),
+        ("qwen_xml", p("s", "x") + &p("u", "x"), None),
+        ("qwen_xml", p("s", "x") + &p("n", "x"), None),
+        ("minimax_xml", m("s", "a") + "\n" + &m("n", "1"), Some(r#"{"s": "a", "n": 1}"#)),
+        ("minimax_xml", p("s", "a"), None),
+        ("glm_xml", g("s", "a") + &g("n", " 1"), Some(r#"{"s": "a", "n":  1}"#)),
+        ("deepseek_xml", d("", "s", true, "1") + &d("", "n", false, "2"), Some(r#"{"s": "1", "n": 2}"#)),
+        (
+            "deepseek_xml",
+            d("", "s", true, "a") + &d("", "z", true, "null"),
+            Some(r#"{"s": "a", "z": "null"}"#),
+        ),
+        ("deepseek_xml", d("", "s", true, "a") + &d("", "n", true, "2"), None),
+        ("deepseek_xml", d(" ", "s", true, "a"), None),
+        ("deepseek_v4_1_xml", d(" ", "s", true, "a"), Some(r#"{"s": "a"}"#)),
+    ];
+    for (style, members, expected) in &table {
+        let content = format!(r#"{{"type": "json_schema", "style": "{style}", "json_schema": {schema}}}"#);
+        let tag = |more: &str| {
+            format!(r#"{{"type": "tag", "begin": "<f>", "end": ["</f>"], "content": {content}{more}}}"#)
+        };
+        let text = format!("<f>{members}</f>");
+        let called = constraint(&tag(r#", "role": "call", "name": "f""#));
+        assert_eq!(reads(&called, &text), expected.is_some(), "{style}: {text}");
+        let Some(expected) = expected else { continue };
+        for (constraint, is_call) in [(called, true), (constraint(&tag("")), false)] {
+            let (mut reader, mut events) = (constraint.event_reader().unwrap(), Vec::new());
+            let (mut all, mut reply) = (Vec::new(), hedgerow::tags::Reply::default());
+            for byte in text.as_bytes() {
+                assert!(reader.advance_bytes(&[*byte], &mut events).unwrap(), "{text}");
+                all.append(&mut events);
+            }
+            reader.finish(&mut all);
+            all.iter().for_each(|event| reply.add(event));
+            match is_call {
+                true => assert_eq!(&reply.calls[0].arguments, expected, "{style}: {text}"),
+                false => assert_eq!(&reply.tags[0].1, members, "{style}: {text}"),
+            }
+        }
+    }
+    let optional = r#"{"type": "object", "properties": {"s": {"type": "string"}}}"#;
+    let deprecated = format!(r#"{{"type": "qwen_xml_parameter", "json_schema": {optional}}}"#);
+    let deprecated = constraint(&deprecated);
+    for (text, is_read) in
+        [(String::new(), true), ("\n".into(), true), (p("s", "x"), true), ("{}".into(), false)]
+    {
+        assert_eq!(reads(&deprecated, &text), is_read, "{text}");
+    }
+    let faults = [
+        (
+            "kimi_k3_xml",
+            "the style \"kimi_k3_xml\" is not supported, because its markers are special tokens; styles are json, qwen_xml, minimax_xml, deepseek_xml, deepseek_v4_1_xml, glm_xml",
+        ),
+        ("qwen_xm", "there is no style \"qwen_xm\"; did you mean \"qwen_xml\"?"),
+    ];
+    for (style, expected) in faults {
+        let text =
+            format!(r#"{{"format": {{"type": "json_schema", "style": "{style}", "json_schema": true}}}}"#);
+        let error = hedgerow::tags::parse(&text).unwrap_err().to_string();
+        assert_eq!(error, format!("#/format/style: {expected}"));
+    }
+}
+
+#[test]
+fn older_forms_and_envelopes_say_where_a_schema_is_wrong() {
+    let compile = |text: &str| {
+        Constraint::structural_tag(text, &vocabulary()).map(|_| ()).map_err(|error| error.to_string())
+    };
+    let older = |schema: &str| {
+        format!(
+            r#"{{"triggers": ["<f"], "structures": [{{"begin": "<f>", "schema": {schema}, "end": "</f>"}}]}}"#
+        )
+    };
+    let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
+    let table = [
+        (older(r#"{"type": "integer"}"#), ""),
+        (older(r#""{\"type\": \"integer\"}""#), ""),
+        (older(r#"{"type": "nothing"}"#), "#/structures/0/schema: "),
+        (older(r#""{""#), "#/structures/0/schema: this is not JSON"),
+        (older("3"), "#/structures/0/schema: a schema must be an object, true or false, and not a number"),
+        (r#"{"type": "json_schema", "name": "n", "schema": {"type": "integer"}, "strict": true}"#.into(), ""),
+        (r#"{"type": "json_schema", "schema": {"type": "nothing"}}"#.into(), "#/schema: "),
+        (deep, "#: values are nested more than 127 levels deep: line 1, column 128"),
+    ];
+    for (text, expected) in table {
+        match compile(&text) {
+            Ok(()) => assert_eq!(expected, "", "{text}"),
+            Err(error) => assert!(!expected.is_empty() && error.starts_with(expected), "{text}: {error}"),
+        }
+    }
+}

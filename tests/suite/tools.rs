@@ -162,6 +162,12 @@ fn choices_are_read() {
         ("3", None),
         (r#"{"type": "function"}"#, None),
         (r#"{"type": "x"}"#, None),
+        (r#"{"type": "auto", "disable_parallel_tool_use": false}"#, Some(ToolChoice::Auto)),
+        (r#"{"type": "auto", "disable_parallel_tool_use": true}"#, None),
+        (r#"{"type": "tool", "nme": "ping"}"#, None),
+        (r#"{"type": "tool", "name": "ping", "more": 1}"#, None),
+        (r#"{"type": "allowed_tools", "mode": "any", "tools": [{"name": "ping"}]}"#, None),
+        (r#"{"type": "allowed_tools", "tools": [{"name": "ping"}]}"#, Some(allowed(false))),
     ];
     for (text, expected) in table {
         let choice = ToolChoice::from_value(&serde_json::from_str(text).unwrap());
@@ -376,4 +382,117 @@ fn many_tools_are_one_set() {
     assert_eq!(refused_at(&constraint, &hermes.write(&calls)), None);
     let wrong = hermes.write(&[call("tool_8", r#"{"p7": 1}"#, "")]);
     assert!(refused_at(&constraint, &wrong).is_some());
+}
+
+#[test]
+fn strict_is_read_beside_the_function() {
+    let parameters = r#""parameters": {"properties": {"x": {"type": "integer"}}}"#;
+    let call = r#"<tool_call>
+{"name": "f", "arguments": {"y": 1}}
+</tool_call>"#;
+    let table = [("", "", false), ("", r#", "strict": false"#, true), (r#", "strict": false"#, "", true)];
+    for (inner, outer, is_free) in table {
+        let tools = format!(r#"[{{"function": {{"name": "f", {parameters}{inner}}}{outer}}}]"#);
+        let constraint = constraint(&Preset::named("hermes").unwrap(), &tools, &ToolOptions::default());
+        assert_eq!(refused_at(&constraint, call).is_none(), is_free, "{tools}");
+    }
+}
+
+#[test]
+fn values_do_not_hold_the_ends_of_calls() {
+    let tools = r#"[{"name": "w", "parameters": {"properties": {"a": {"type": "array",
+        "items": {"type": "string"}}, "b": {"type": "string"}, "c": {"enum": ["x</tool_call>"]},
+        "o": {"type": "object", "additionalProperties": {"type": "integer"}}}}}]"#;
+    let hermes = |arguments: &str| {
+        format!("<tool_call>\n{{\"name\": \"w\", \"arguments\": {arguments}}}\n</tool_call>")
+    };
+    let qwen = |key: &str, value: &str| {
+        format!(
+            "<tool_call>\n<function=w>\n<parameter={key}>\n{value}\n</parameter>\n</function>\n</tool_call>"
+        )
+    };
+    let glm = |key: &str, value: &str| {
+        format!("<tool_call>w<arg_key>{key}</arg_key><arg_value>{value}</arg_value></tool_call>")
+    };
+    let table = [
+        ("hermes", hermes(r#"{"b": "x</tool_call>y"}"#), false),
+        ("hermes", hermes(r#"{"b": "x<\/tool_call>y</tool_call"}"#), true),
+        ("hermes", hermes(r#"{"a": ["</tool_call>"]}"#), false),
+        ("hermes", hermes(r#"{"o": {"</tool_call>": 1}}"#), false),
+        ("hermes", hermes(r#"{"o": {"</tool_call": 1}}"#), true),
+        ("hermes", hermes(r#"{"c": "x<\/tool_call>"}"#), true),
+        ("hermes", hermes(r#"{"c": "x</tool_call>"}"#), false),
+        ("qwen3_coder", qwen("b", "x</tool_call>y"), false),
+        ("qwen3_coder", qwen("b", "x</tool_call"), true),
+        ("qwen3_coder", qwen("a", r#"["</parameter>"]"#), false),
+        ("qwen3_coder", qwen("a", r#"["</tool_call>"]"#), false),
+        ("qwen3_coder", qwen("a", r#"["</parameter"]"#), true),
+        ("glm47", glm("b", "x</tool_call>y"), false),
+        ("glm47", glm("a", r#"["</arg_value>"]"#), false),
+        ("glm47", glm("a", r#"["<\/arg_value>"]"#), true),
+    ];
+    for (preset, text, allowed) in table {
+        let options = ToolOptions::default().choice(ToolChoice::Required);
+        // A raw string that is only the end of its call is an error.
+        let tools = if preset == "hermes" { tools.to_owned() } else { tools.replace("x</tool_call>", "x") };
+        let constraint = constraint(&Preset::named(preset).unwrap(), &tools, &options);
+        assert_eq!(refused_at(&constraint, &text).is_none(), allowed, "{preset}: {text}");
+    }
+}
+
+#[test]
+fn calls_in_python_have_names_of_python() {
+    let pythonic = Preset::named("llama_pythonic").unwrap();
+    let named = |name: &str, key: &str| {
+        let tools = format!(r#"[{{"name": "{name}", "parameters": {{"properties": {{"{key}": {{}}}}}}}}]"#);
+        let tools = Tools::from_json(&tools).unwrap();
+        tools.grammar(&pythonic, &ToolOptions::default()).map_err(|error| error.to_string())
+    };
+    for (name, key) in [("f", "a"), ("a.b_1", "_x9"), ("F", "none")] {
+        assert!(named(name, key).is_ok(), "{name} {key}");
+    }
+    for name in ["x|y*", "class", "1f", "a..b", "None", "a-b", "a.if"] {
+        let error = named(name, "a").expect_err(name);
+        assert!(error.starts_with("#/0: the name ") && error.contains("no name in Python"), "{error}");
+    }
+    for key in ["a b", "1", "in", "a-b", "True"] {
+        let error = named("f", key).expect_err(key);
+        assert!(error.contains("no name of a parameter in Python"), "{error}");
+    }
+    let tools = r#"[{"name": "f", "parameters": {"additionalProperties": {"type": ["string", "null"]}}}]"#;
+    let constraint = constraint(&pythonic, tools, &ToolOptions::default().choice(ToolChoice::Required));
+    let table = [
+        (r#"[f(a="b/c", b_2=None)]"#, true),
+        (r#"[f(a="b\/c")]"#, false),
+        (r#"[f(a="\n\"")]"#, true),
+        (r#"[f(a b="c")]"#, false),
+        (r#"[f(if="c")]"#, false),
+        (r#"[f(iff="c")]"#, true),
+        (r#"[f(1="c")]"#, false),
+    ];
+    for (text, allowed) in table {
+        assert_eq!(refused_at(&constraint, text).is_none(), allowed, "{text}");
+    }
+}
+
+#[test]
+fn tools_without_declared_arguments_take_none_or_any() {
+    let parameters = |parameters: &str| format!(r#"[{{"name": "f", "parameters": {parameters}}}]"#);
+    let call = |arguments: &str| {
+        format!("<tool_call>\n{{\"name\": \"f\", \"arguments\": {arguments}}}\n</tool_call>")
+    };
+    let table = [
+        (r#"{"type": "object", "properties": {}}"#, false),
+        (r#"{"properties": {}, "additionalProperties": true}"#, true),
+        (r#"{"type": "object"}"#, true),
+        ("{}", true),
+        ("null", true),
+    ];
+    let hermes = Preset::named("hermes").unwrap();
+    for (schema, any) in table {
+        let options = ToolOptions::default().choice(ToolChoice::Required);
+        let constraint = constraint(&hermes, &parameters(schema), &options);
+        assert_eq!(refused_at(&constraint, &call("{}")), None, "{schema}");
+        assert_eq!(refused_at(&constraint, &call(r#"{"x": 1}"#)).is_none(), any, "{schema}");
+    }
 }

@@ -1,0 +1,65 @@
+//! The styles in which a structural tag's `json_schema` writes an object between markers, under
+//! XGrammar's names.
+
+use super::error::fault;
+use crate::grammar::CompileError;
+use crate::schema::ArgumentStyle;
+use crate::syntax::similar;
+use std::sync::Arc;
+
+/// The styles whose markers are texts of their own.
+const KNOWN: [&str; 6] = ["json", "qwen_xml", "minimax_xml", "deepseek_xml", "deepseek_v4_1_xml", "glm_xml"];
+
+/// The styles that are not supported, with the reason.
+const OTHERS: [(&str, &str); 4] = [
+    ("kimi_k3_xml", "its markers are special tokens"),
+    ("cohere_xml", "it writes nested values between markers, too"),
+    ("minimax_m3_xml", "the markers around a value hold its key"),
+    ("gemma", "it writes nested values between markers, too"),
+];
+
+/// The punctuation of a style; `None` for JSON's.
+pub(super) fn style(name: &str, pointer: &str) -> Result<Option<Arc<ArgumentStyle>>, CompileError> {
+    let text = |text: &str| Arc::<str>::from(text);
+    let mut style = ArgumentStyle { whitespace: true, ..ArgumentStyle::default() };
+    match name {
+        "json" => return Ok(None),
+        "qwen_xml" => {
+            (style.before_key, style.after_key) = (text("<parameter="), text(">"));
+            style.after_value = text("</parameter>");
+        }
+        "minimax_xml" => {
+            (style.before_key, style.after_key) = (text("<parameter name=\""), text("\">"));
+            style.after_value = text("</parameter>");
+        }
+        "glm_xml" => {
+            style.before_key = text("<arg_key>");
+            style.after_key = text("</arg_key><arg_value>");
+            style.after_value = text("</arg_value>");
+        }
+        "deepseek_xml" | "deepseek_v4_1_xml" => {
+            let gap = if name == "deepseek_xml" { "" } else { " " };
+            style.before_key = format!("<｜DSML｜{gap}parameter name=\"").into();
+            style.after_key = text("\" string=\"");
+            style.around_strings = [text("true\">"), text("")];
+            style.around_others = [text("false\">"), text("")];
+            style.after_value = format!("</｜DSML｜{gap}parameter>").into();
+        }
+        other => {
+            let names = || KNOWN.into_iter().chain(OTHERS.iter().map(|row| row.0));
+            let error = match OTHERS.iter().find(|row| row.0 == other) {
+                Some((_, reason)) => {
+                    fault(pointer, format!("the style {other:?} is not supported, because {reason}"))
+                }
+                None => fault(pointer, format!("there is no style {other:?}")),
+            };
+            return Err(match similar(other, names().filter(|name| *name != other)) {
+                Some(near) if !names().any(|name| name == other) => {
+                    error.help(format!("did you mean {near:?}?"))
+                }
+                _ => error.help(format!("styles are {}", KNOWN.join(", "))),
+            });
+        }
+    }
+    Ok(Some(Arc::new(style)))
+}
