@@ -17,6 +17,8 @@
 //! Source: A. Aho, M. Corasick, *Efficient string matching* (1975).
 
 use super::byte_classes::{ByteClasses, ByteSet};
+use super::expr::LangId;
+use super::expr_pool::ExprPool;
 use super::interrupt;
 use super::machine::Machine;
 use std::collections::VecDeque;
@@ -125,6 +127,22 @@ impl Phase {
             (AfterF0, 0x90..=0xbf) | (AfterF4, 0x80..=0x8f) => Some(Two),
             _ => None,
         }
+    }
+}
+
+/// The texts that hold none of these. No text is left if they exceed the limit of length.
+pub(crate) fn text_without(mut texts: Vec<String>, pool: &mut ExprPool) -> LangId {
+    // A text that holds another one is excluded with it.
+    texts.sort_unstable_by_key(String::len);
+    let mut shortest: Vec<String> = Vec::with_capacity(texts.len());
+    for text in texts {
+        if !shortest.iter().any(|other| text.contains(other)) {
+            shortest.push(text);
+        }
+    }
+    match Until::text(shortest) {
+        Ok(text) => pool.machine(Arc::new(text)),
+        Err(_) => LangId::NEVER,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The punctuation of arguments that are written between markers.
 
-use super::standard::without;
+use crate::automata::until::text_without;
 use crate::automata::{ExprPool, LangId};
 use crate::grammar::{Role, ValueSpelling};
 use std::sync::Arc;
@@ -185,6 +185,6 @@ impl ArgumentStyle {
     /// The decoded texts that a raw string may have.
     pub(super) fn raw_texts(&self, pool: &mut ExprPool) -> LangId {
         // `fault` has made sure that no text is empty.
-        without(self.forbidden(), pool)
+        text_without(self.forbidden(), pool)
     }
 }

@@ -3,10 +3,9 @@
 use super::number;
 use super::options::{SchemaOptions, Whitespace};
 use crate::automata::regex::{self, Anchoring, Dialect};
-use crate::automata::until::Until;
+use crate::automata::until::text_without;
 use crate::automata::{ByteSet, ExprPool, LangId, UNBOUNDED, UNLABELLED};
 use crate::grammar::NodePool;
-use std::sync::Arc;
 
 /// The languages that all grammars of one set of policies share.
 #[derive(Clone, Copy)]
@@ -38,22 +37,6 @@ pub(super) fn json_space(pool: &mut ExprPool, max: u32) -> LangId {
     b" \t\n\r".iter().for_each(|&b| set.insert(b));
     let byte = pool.byte(&set);
     pool.repeat(byte, 0, max)
-}
-
-/// The texts that hold none of these. No text is left if they exceed the limit of length.
-pub(super) fn without(mut texts: Vec<String>, pool: &mut ExprPool) -> LangId {
-    // A text that holds another one is excluded with it.
-    texts.sort_unstable_by_key(String::len);
-    let mut shortest: Vec<String> = Vec::with_capacity(texts.len());
-    for text in texts {
-        if !shortest.iter().any(|other| text.contains(other)) {
-            shortest.push(text);
-        }
-    }
-    match Until::text(shortest) {
-        Ok(text) => pool.machine(Arc::new(text)),
-        Err(_) => LangId::NEVER,
-    }
 }
 
 impl Standard {
@@ -90,7 +73,7 @@ impl Standard {
         let excludes: Vec<String> = excludes.chain(forbidden).filter(|text| !text.is_empty()).collect();
         let kept = match excludes.is_empty() {
             true => None,
-            false => Some(without(excludes, pool)),
+            false => Some(text_without(excludes, pool)),
         };
         Standard {
             space,

@@ -7,8 +7,7 @@
 use super::error::fault;
 use super::fields::{Fields, kind};
 use super::format::{Dispatch, Format, SchemaFormat, SeparatedTags, Tag, TextFormat, TriggeredTags};
-use super::style;
-use super::tools::of_objects;
+use super::style::{self, of_objects};
 use crate::automata::{UNBOUNDED, interrupt};
 use crate::grammar::{CompileError, Marker, Role, TokenNames};
 use crate::syntax::{Notation, similar};

@@ -2,9 +2,11 @@
 //! XGrammar's names.
 
 use super::error::fault;
+use super::fields::kind;
 use crate::grammar::CompileError;
 use crate::schema::ArgumentStyle;
 use crate::syntax::similar;
+use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// The styles whose markers are texts of their own.
@@ -62,4 +64,29 @@ pub(super) fn style(name: &str, pointer: &str) -> Result<Option<Arc<ArgumentStyl
         }
     }
     Ok(Some(Arc::new(style)))
+}
+
+/// A schema without the values that are no objects.
+pub(super) fn of_objects(given: &Value, pointer: &str) -> Result<Map<String, Value>, CompileError> {
+    let mut schema = match given {
+        Value::Object(schema) => schema.clone(),
+        Value::Bool(true) => Map::new(),
+        other => {
+            let what = format!("the parameters of a tool must be a schema, and not {}", kind(other));
+            return Err(fault(pointer, what));
+        }
+    };
+    let object = Value::from("object");
+    match schema.get("type") {
+        None => drop(schema.insert("type".to_owned(), object)),
+        Some(given) if *given == object => {}
+        Some(Value::Array(types)) if types.contains(&object) => {
+            drop(schema.insert("type".to_owned(), object))
+        }
+        Some(given) => {
+            let what = format!("the parameters of a tool must be an object, and their type is {given}");
+            return Err(fault(&format!("{pointer}/type"), what));
+        }
+    }
+    Ok(schema)
 }

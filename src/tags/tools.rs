@@ -2,6 +2,7 @@
 
 use super::error::fault;
 use super::fields::{Fields, kind};
+use super::style::of_objects;
 use crate::automata::interrupt;
 use crate::grammar::CompileError;
 use serde_json::{Map, Value};
@@ -251,31 +252,6 @@ fn object_schema(given: &Value, pointer: &str) -> Result<String, CompileError> {
         schema.insert("additionalProperties".to_owned(), Value::Bool(false));
     }
     Ok(Value::Object(schema).to_string())
-}
-
-/// A schema without the values that are no objects.
-pub(super) fn of_objects(given: &Value, pointer: &str) -> Result<Map<String, Value>, CompileError> {
-    let mut schema = match given {
-        Value::Object(schema) => schema.clone(),
-        Value::Bool(true) => Map::new(),
-        other => {
-            let what = format!("the parameters of a tool must be a schema, and not {}", kind(other));
-            return Err(fault(pointer, what));
-        }
-    };
-    let object = Value::from("object");
-    match schema.get("type") {
-        None => drop(schema.insert("type".to_owned(), object)),
-        Some(given) if *given == object => {}
-        Some(Value::Array(types)) if types.contains(&object) => {
-            drop(schema.insert("type".to_owned(), object))
-        }
-        Some(given) => {
-            let what = format!("the parameters of a tool must be an object, and their type is {given}");
-            return Err(fault(&format!("{pointer}/type"), what));
-        }
-    }
-    Ok(schema)
 }
 
 /// Keywords beside `properties` that say something about other keys.
