@@ -406,6 +406,7 @@ impl Matcher {
     /// changed. Each token is a step of the history, and so are the bytes between two names.
     ///
     /// ```
+    /// use hedgerow::syntax::Notation;
     /// use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
     /// use hedgerow::Constraint;
     ///
@@ -414,7 +415,8 @@ impl Matcher {
     /// let special = vec![("<|call|>".to_owned(), TokenId(256))];
     /// let vocabulary =
     ///     Vocabulary::from_tokens(VocabularyParts { tokens, special, ..Default::default() })?;
-    /// let constraint = Constraint::gbnf(r#"root ::= "ab" <|call|> [0-9]"#, &vocabulary)?;
+    /// let text = r#"root ::= "ab" <|call|> [0-9]"#;
+    /// let constraint = Constraint::grammar_text(Notation::Gbnf, text, &vocabulary)?;
     /// let mut matcher = constraint.matcher();
     /// assert!(!matcher.advance_bytes(b"ab<|call|>7")?);
     /// assert!(matcher.advance_text(b"ab<|call|>7")? && matcher.is_accepting());
