@@ -14,8 +14,11 @@ const TYPES: &[(&str, &str, &str)] = &[
 ];
 
 /// Members that have another name in Python.
-const EXCEPTIONS: &[(&str, &str)] =
-    &[("SchemaOptions::document", "documents="), ("lark::Options::module", "modules=")];
+const EXCEPTIONS: &[(&str, &str)] = &[
+    ("SchemaOptions::document", "documents="),
+    ("ToolOptions::calls", "max_calls="),
+    ("lark::Options::module", "modules="),
+];
 
 /// The message with Python's names for options: "raise `Limits::nodes`" becomes "raise
 /// `Limits(nodes=…)`". Other text between backticks is unchanged.

@@ -327,6 +327,7 @@ def test_bad_arguments(words: hr.Vocabulary, bytes_vocabulary: hr.Vocabulary) ->
 NAMES = {
     "Limits::{field}",
     "SchemaOptions::document",
+    "ToolOptions::calls",
     "lark::Options::module",
 }
 """The names of Rust in the library's messages that have a name in Python."""
