@@ -8,6 +8,7 @@
 use super::format::Format;
 use crate::automata::{ExprPool, LangId, UNBOUNDED, UNLABELLED, interrupt};
 use hashbrown::{HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The id of a set of strings.
@@ -375,7 +376,8 @@ pub(super) fn count_words(pool: &mut ExprPool, language: LangId, limit: usize) -
         return Count::More;
     }
     let limit = limit as u64;
-    let mut level: HashMap<LangId, u64> = HashMap::from_iter([(language, 1)]);
+    // Sorted, so that states are numbered alike in every run.
+    let mut level: BTreeMap<LangId, u64> = BTreeMap::from([(language, 1)]);
     let mut seen: HashSet<LangId> = HashSet::new();
     let (mut words, mut length, mut steps) = (0u64, 0usize, 0usize);
     while !level.is_empty() {
@@ -384,7 +386,7 @@ pub(super) fn count_words(pool: &mut ExprPool, language: LangId, limit: usize) -
         if words.saturating_add(begun) > limit || length >= seen.len() {
             return Count::More;
         }
-        let mut next: HashMap<LangId, u64> = HashMap::new();
+        let mut next: BTreeMap<LangId, u64> = BTreeMap::new();
         for (&state, &prefixes) in &level {
             if pool.is_nullable(state) {
                 words = words.saturating_add(prefixes);

@@ -67,7 +67,7 @@ impl Recogniser {
                 let state = self.finish()?;
                 let mut marks = marks.clone();
                 marks.push((mark, back));
-                let behind = self.take_stopped();
+                let mut behind = self.take_stopped();
                 ways += 1;
                 if ways > MAX_OUTCOMES || marks.len() > MAX_MARKS {
                     return Err(EngineError::Ambiguous { limit: MAX_OUTCOMES as u64 });
@@ -76,7 +76,6 @@ impl Recogniser {
                 // repetition, which adds nothing but its marks.
                 let mut passed: Vec<Entry> = before.clone();
                 passed.extend_from_slice(same);
-                let mut behind = behind;
                 behind.retain(|entry| !passed.contains(entry));
                 if !behind.is_empty() {
                     work.push((marks.clone(), passed, behind));
