@@ -128,6 +128,25 @@ impl Algebra {
         self.open_outcomes.clear();
     }
 
+    /// Starts a piece of work on a term with full fuel. An error names the first schema of the term
+    /// unless it arises inside another one.
+    pub fn begin(&mut self, term: TermId) {
+        self.refuel();
+        let mut open = vec![term];
+        while let Some(term) = open.pop() {
+            match self.term(term) {
+                Term::Schema(schema, _) => {
+                    self.work.at = *schema;
+                    return;
+                }
+                Term::Not(inner) | Term::Named(inner) => open.push(*inner),
+                Term::And(parts) | Term::Or(parts) => open.extend(parts.iter().rev()),
+                Term::Never | Term::Any | Term::Shape(_) => {}
+            }
+        }
+        self.work.at = self.doc.root;
+    }
+
     /// The number under which the grammar asks for the items of an array of distinct items.
     pub fn distinct_key(&mut self, array: &ArrayShape, depth: u32) -> u64 {
         match self.distinct.iter().position(|(a, d)| a == array && *d == depth) {

@@ -359,10 +359,11 @@ impl Expander {
     fn run<T>(
         &self,
         nodes: &mut NodePool,
+        begin: impl FnOnce(&mut Algebra),
         work: impl FnMut(&mut Eval<'_>) -> Result<T, EvalError>,
     ) -> Result<T, GrammarError> {
         let mut algebra = interrupt::lock(&self.algebra)?;
-        algebra.refuel();
+        begin(&mut algebra);
         let result = Eval { algebra: &mut algebra, nodes }.deeply(work);
         interrupt::ended()?;
         if nodes.languages.exhausted() {
@@ -379,7 +380,7 @@ impl Expander {
 impl Expand for Expander {
     fn expand(&self, key: u64, nodes: &mut NodePool) -> Result<NodeId, GrammarError> {
         let (term, depth, leading) = emit::parts(key);
-        self.run(nodes, |eval| eval.emit(term, depth, leading))
+        self.run(nodes, |algebra| algebra.begin(term), |eval| eval.emit(term, depth, leading))
     }
 
     fn distinct_items(
@@ -389,10 +390,11 @@ impl Expand for Expander {
         used: &[&[u8]],
         nodes: &mut NodePool,
     ) -> Result<Vec<Choice>, GrammarError> {
-        self.run(nodes, |eval| eval.distinct_choices(key, index, used))
+        self.run(nodes, Algebra::refuel, |eval| eval.distinct_choices(key, index, used))
     }
 
     fn least_values(&self, key: u64, nodes: &mut NodePool) -> Result<u32, GrammarError> {
-        self.run(nodes, |eval| eval.least_values(emit::parts(key).0))
+        let (term, ..) = emit::parts(key);
+        self.run(nodes, |algebra| algebra.begin(term), |eval| eval.least_values(term))
     }
 }

@@ -40,7 +40,7 @@ impl Eval<'_> {
             if expanded >= MAX_EXPANDED || spent > MAX_TANKS * self.algebra.options.fuel {
                 return Ok(());
             }
-            self.algebra.refuel();
+            self.algebra.begin(term);
             let node = self.deeply(|eval| eval.emit(term, 1, leading))?;
             expanded += 1;
             spent += self.algebra.spent();

@@ -23,8 +23,13 @@ fn constraint(schema: &Value, order: KeyOrder) -> Constraint {
 /// Checks that instances are judged as the validator judges them, in both orders of keys, and that
 /// random outputs are valid and come to an end.
 fn check(schema: &Value, instances: &[Value]) {
+    check_in(&[KeyOrder::Declared, KeyOrder::Any], schema, instances);
+}
+
+/// The same for some orders of keys.
+fn check_in(orders: &[KeyOrder], schema: &Value, instances: &[Value]) {
     let judge = jsonschema::options().should_validate_formats(true).build(schema).unwrap();
-    for order in [KeyOrder::Declared, KeyOrder::Any] {
+    for &order in orders {
         let constraint = constraint(schema, order);
         for instance in instances {
             let (text, valid) = (instance.to_string(), judge.is_valid(instance));
@@ -231,15 +236,13 @@ fn alternatives_with_keys_of_their_own_are_told_apart() {
         properties.extend(options.iter().map(|option| ((*option).to_owned(), json!({"type": "string"}))));
         json!({"type": "object", "properties": properties, "required": [name]})
     };
-    let names: Vec<String> = (0..40).map(|i| format!("step{i}")).collect();
-    let steps: Vec<Value> = names
-        .iter()
-        .enumerate()
-        .map(|(i, n)| step(n, [&["export", "space"][..], &["unwrap"]][i % 2]))
-        .collect();
-    let schema = json!({"type": "array", "items": {"oneOf": steps}});
+    let steps = |count: usize| {
+        let options = |i: usize| [&["export", "space"][..], &["unwrap"]][i % 2];
+        let steps: Vec<Value> = (0..count).map(|i| step(&format!("step{i}"), options(i))).collect();
+        json!({"type": "object", "properties": {"steps": {"type": "array", "items": {"oneOf": steps}}}})
+    };
     check(
-        &schema,
+        &steps(40)["properties"]["steps"],
         &[
             json!([{"step3": null, "unwrap": "x"}, {"step39": "a", "export": 1}]),
             json!([{"step3": null, "unwrap": 1}]),
@@ -249,6 +252,16 @@ fn alternatives_with_keys_of_their_own_are_told_apart() {
             json!([{"export": "x"}]),
         ],
     );
+    // In any order of keys, the work grows faster. The error beyond the limit names the place.
+    let many = steps(80);
+    let instances = [
+        json!({"steps": [{"step3": null, "unwrap": "x"}, {"step79": "a", "export": 1}]}),
+        json!({"steps": [{"step3": null, "step4": "a"}]}),
+    ];
+    check_in(&[KeyOrder::Declared], &many, &instances);
+    let error = refusal(&many, &SchemaOptions::default().key_order(KeyOrder::Any));
+    assert_eq!(error.kind(), CompileErrorKind::Limit);
+    assert_eq!(error.pointer(), Some("#/properties/steps/items"));
 }
 
 /// `wrap` repeated `count` times around `inner`; `%` marks the place of the inside.
