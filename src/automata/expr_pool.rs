@@ -6,6 +6,7 @@ use super::byte_classes::{ByteSet, Partitions};
 use super::chars::CharGraph;
 use super::expr::{CharTarget, Equation, Escapes, Expr, ExprInfo, JsonMode, LangId, Liveness};
 use super::expr::{UNRESOLVED, UNSTEPPED};
+use super::interrupt;
 use super::literals::{LiteralSet, LiteralSets, UNLABELLED};
 use super::machine::Machines;
 use super::memos::{Approximations, Mergers};
@@ -61,14 +62,16 @@ impl ExprPool {
     pub fn new() -> Self {
         static STANDARD: OnceLock<ExprPool> = OnceLock::new();
         let standard = STANDARD.get_or_init(|| {
-            let mut pool = Self::empty();
-            let text = pool.any_text();
-            for escapes in [Escapes::Any, Escapes::NoUnicode] {
-                let string = pool.json_string(text, escapes);
-                let body = pool.step(string, b'"');
-                pool.first_bytes(body);
-            }
-            pool
+            interrupt::suspended(|| {
+                let mut pool = Self::empty();
+                let text = pool.any_text();
+                for escapes in [Escapes::Any, Escapes::NoUnicode] {
+                    let string = pool.json_string(text, escapes);
+                    let body = pool.step(string, b'"');
+                    pool.first_bytes(body);
+                }
+                pool
+            })
         });
         standard.clone()
     }

@@ -15,6 +15,8 @@
 //! - Work that is over stays over until the scope ends. The scope then returns an error, whatever
 //!   the work returned, so that no wrong answer leaves it.
 //! - An answer is remembered beyond the scope only if [`is_over`] is false after it was found.
+//!
+//! What is kept for the whole process is found under no interrupt ([`suspended`]).
 
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -163,6 +165,33 @@ impl Drop for Scope {
     }
 }
 
+/// Runs `work` under no interrupt.
+///
+/// This is for answers that are found once and kept for the whole process, such as the language of
+/// a `format`. They must not depend on the call that needed them first. Such work takes a few
+/// milliseconds.
+pub(crate) fn suspended<T>(work: impl FnOnce() -> T) -> T {
+    /// The scopes that were left for the time of the work. Dropping them enters them again.
+    struct Left {
+        scopes: Vec<Interrupt>,
+        over: Option<Interrupted>,
+    }
+
+    impl Drop for Left {
+        fn drop(&mut self) {
+            SCOPES.set(std::mem::take(&mut self.scopes));
+            OVER.set(self.over);
+            if SCOPES.with_borrow(|scopes| !scopes.is_empty()) {
+                look();
+            }
+        }
+    }
+
+    let _left = Left { scopes: SCOPES.take(), over: OVER.take() };
+    LEFT.set(0);
+    work()
+}
+
 /// Looks at the clock and the flags of all scopes.
 fn look() {
     LEFT.set(INTERVAL);
@@ -293,6 +322,18 @@ mod tests {
         drop(held);
         assert_eq!(passed_on, Ok(Err(Interrupted::Deadline)));
         assert!(lock(&mutex).is_ok());
+        // Work for all callers is not ended, but the scope around it is over afterwards.
+        let kept = soon.scope(|| {
+            assert_eq!(endless(), Err(Interrupted::Deadline));
+            suspended(|| assert!(!is_over() && check().is_ok() && far.scope(check) == Ok(Ok(()))));
+            is_over()
+        });
+        assert_eq!(kept, Err(Interrupted::Deadline));
+        let late = soon.scope(|| {
+            suspended(|| std::thread::sleep(Duration::from_millis(4)));
+            is_over()
+        });
+        assert_eq!(late, Err(Interrupted::Deadline));
         let panicked = std::panic::catch_unwind(|| far.scope(|| panic!("as asked")));
         assert!(panicked.is_err() && check().is_ok());
         assert_eq!(SCOPES.with_borrow(Vec::len), 0);

@@ -283,7 +283,7 @@ fn emit_root(
 /// A pool with the standard languages, which are built only once for the default policies.
 fn prototype(options: &SchemaOptions) -> (NodePool, Standard) {
     static DEFAULT: LazyLock<(NodePool, Standard)> =
-        LazyLock::new(|| standard::prototype(&SchemaOptions::default()));
+        LazyLock::new(|| interrupt::suspended(|| standard::prototype(&SchemaOptions::default())));
     let is_default = options.whitespace == Whitespace::default()
         && options.escapes == EscapePolicy::default()
         && options.words() == Words::Json

@@ -241,6 +241,7 @@ impl AlwaysRead {
             let cont = self.shallow_cont(machine, thread.cont, DEPTH, counted);
             machine.builder.threads.push(thread.with_cont(cont));
         }
+        interrupt::ended()?;
         machine.intern_built()
     }
 
@@ -253,6 +254,11 @@ impl AlwaysRead {
         let key = (cont, levels, counted);
         if let Some(&known) = self.conts.get(&key) {
             return known;
+        }
+        interrupt::spend(1);
+        if interrupt::is_over() {
+            // The state that is being built will not be used.
+            return ContId::END;
         }
         let mut links: Vec<Link> = machine.conts.links(cont).to_vec();
         if counted == Counted::LeftOut {
@@ -274,7 +280,9 @@ impl AlwaysRead {
             true => ContId::END,
             false => machine.conts.of(&mut links),
         };
-        self.conts.insert(key, shallow);
+        if !interrupt::is_over() {
+            self.conts.insert(key, shallow);
+        }
         shallow
     }
 }

@@ -192,6 +192,7 @@ impl Continuations {
 
     fn normalised(&mut self, links: &mut Vec<Link>, depth: u32) -> ContId {
         self.work += links.len() as u64;
+        interrupt::spend(1 + links.len() as u32 / 16);
         links.sort_unstable();
         links.dedup();
         // Each merge may make other links equal, so this goes on until nothing merges.
@@ -339,7 +340,9 @@ impl Continuations {
             return known;
         }
         let (over, under) = (self.links(a), self.links(b));
-        if depth == 0 || self.comparisons_left == 0 || over.len() * under.len() > MAX_PAIRS {
+        let pairs = over.len() * under.len();
+        interrupt::spend(1 + pairs as u32 / 64);
+        if depth == 0 || self.comparisons_left == 0 || pairs > MAX_PAIRS || interrupt::is_over() {
             return false;
         }
         let (over, under) = (over.to_vec(), under.to_vec());
@@ -349,7 +352,7 @@ impl Continuations {
             .iter()
             .all(|&link| over.iter().any(|&other| other == link || self.includes(other, link, depth - 1)));
         // Without the budget, more might be included.
-        if included || self.comparisons_left > 0 {
+        if included || self.comparisons_left > 0 && !interrupt::is_over() {
             self.inclusions.insert((a, b), included);
         }
         included

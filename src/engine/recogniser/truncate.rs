@@ -16,7 +16,7 @@
 use super::continuation::{ContId, Frame, Link};
 use super::machine::Machine;
 use super::state::{Awaits, StateId, Thread};
-use crate::automata::UNBOUNDED;
+use crate::automata::{UNBOUNDED, interrupt};
 use crate::engine::error::EngineError;
 use hashbrown::HashMap;
 
@@ -61,6 +61,7 @@ impl Truncations {
             };
             machine.builder.threads.push(thread);
         }
+        interrupt::ended()?;
         let truncated = machine.intern_built()?;
         self.states.insert((state, height), truncated);
         Ok(truncated)
@@ -74,6 +75,11 @@ impl Truncations {
         if let Some(&known) = self.conts.get(&(cont, levels)) {
             return known;
         }
+        interrupt::spend(1);
+        if interrupt::is_over() {
+            // The state that is being built will not be used.
+            return ContId::END;
+        }
         let mut links: Vec<Link> = machine.conts.links(cont).to_vec();
         for (frame, below) in &mut links {
             if let Frame::Loop { least, most, .. } = frame {
@@ -83,7 +89,9 @@ impl Truncations {
             *below = self.truncate_cont(machine, *below, levels - 1);
         }
         let truncated = machine.conts.of(&mut links);
-        self.conts.insert((cont, levels), truncated);
+        if !interrupt::is_over() {
+            self.conts.insert((cont, levels), truncated);
+        }
         truncated
     }
 

@@ -37,7 +37,7 @@ mod uri_template;
 mod uuid;
 
 use crate::automata::regex::{Anchoring, Dialect, compile};
-use crate::automata::{ByteSet, ExprPool, LangId};
+use crate::automata::{ByteSet, ExprPool, LangId, interrupt};
 use std::sync::OnceLock;
 
 /// A format that is enforced.
@@ -105,15 +105,17 @@ impl Format {
         static BUILT: [OnceLock<(ExprPool, LangId)>; Format::Uuid as usize + 1] =
             [const { OnceLock::new() }; Format::Uuid as usize + 1];
         let (built, language) = BUILT[self as usize].get_or_init(|| {
-            let mut pool = ExprPool::new();
-            let language = self.build(&mut pool);
-            // This call finds out, once for all copies, that the language is not empty and which
-            // bytes it tells apart.
-            pool.first_bytes(language);
-            // The copy leaves out the intermediate expressions of the construction.
-            let mut kept = ExprPool::new();
-            let language = kept.import(&pool, language);
-            (kept, language)
+            interrupt::suspended(|| {
+                let mut pool = ExprPool::new();
+                let language = self.build(&mut pool);
+                // This call finds out, once for all copies, that the language is not empty and which
+                // bytes it tells apart.
+                pool.first_bytes(language);
+                // The copy leaves out the intermediate expressions of the construction.
+                let mut kept = ExprPool::new();
+                let language = kept.import(&pool, language);
+                (kept, language)
+            })
         });
         pool.import(built, *language)
     }

@@ -15,6 +15,24 @@ fn every_format_has_a_language() {
     assert!(!pool.exhausted());
 }
 
+/// A format that is first used under an interrupt is kept whole, although the call ends early.
+#[test]
+fn formats_do_not_depend_on_the_first_call() {
+    let soon = crate::automata::Interrupt::default().timeout(std::time::Duration::from_millis(1));
+    for (name, format) in Format::ALL {
+        let ended = soon.scope(|| {
+            while !interrupt::is_over() {
+                interrupt::spend(64);
+            }
+            format.language(&mut ExprPool::new());
+        });
+        assert!(ended.is_err());
+        let mut pool = ExprPool::new();
+        let id = format.language(&mut pool);
+        assert!(!pool.is_never(id), "{name} is empty");
+    }
+}
+
 /// The intersection of times with a pattern that no time matches is found empty without a try of
 /// every minute of the day.
 #[test]
