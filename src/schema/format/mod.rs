@@ -108,8 +108,8 @@ impl Format {
             interrupt::suspended(|| {
                 let mut pool = ExprPool::new();
                 let language = self.build(&mut pool);
-                // This call finds out, once for all copies, that the language is not empty and which
-                // bytes it tells apart.
+                // This call finds out, once for all copies, that the language is not empty and
+                // which bytes it tells apart.
                 pool.first_bytes(language);
                 // The copy leaves out the intermediate expressions of the construction.
                 let mut kept = ExprPool::new();
