@@ -118,8 +118,10 @@ fn grammar(random: &mut Random) -> String {
 }
 
 const JUDGE: &str = r#"
-import json, sys, logging
+import json, resource, sys
 import lark
+# Its Earley parser may take gigabytes for one text.
+resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
 wrong, refused, lalr, earley, probes = [], 0, 0, 0, 0
 def reads(judge, text):
     try:
@@ -127,8 +129,8 @@ def reads(judge, text):
         return True
     except lark.exceptions.LarkError:
         return False
-    except RuntimeError:
-        # Of Lark's Earley parser: "Please report this bug".
+    except (RuntimeError, MemoryError):
+        # A RuntimeError of Lark's Earley parser: "Please report this bug".
         return None
 for line in sys.stdin:
     case = json.loads(line)

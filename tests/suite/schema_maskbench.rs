@@ -13,7 +13,8 @@
 //! `random_outputs` has the `jsonschema` crate judge outputs drawn from the masks, formats on:
 //! `HEDGEROW_WALKS` outputs (default 20) for each of `HEDGEROW_SCHEMAS` schemas (default 2,000),
 //! over the vocabulary in `HEDGEROW_VOCAB` (a `tokenizer.json` or GGUF file; default: the demo
-//! model's), with keys in the order `HEDGEROW_KEY_ORDER` (`declared` or `any`). `soak` reads 1,000,000 tokens under changing schemas and prints the memory in use.
+//! model's), with keys in the order `HEDGEROW_KEY_ORDER` (`declared` or `any`). `soak` reads
+//! 1,000,000 tokens under changing schemas and prints the memory in use.
 
 use hedgerow::engine::{Constraint, Limits, Matcher};
 use hedgerow::grammar::KeyOrder;
@@ -275,13 +276,19 @@ fn judge_output(judge: &jsonschema::Validator, output: &str) -> Verdict {
     }
 }
 
-fn random_outputs() {
-    let vocabulary = vocabulary();
-    let (walks, schemas) = (number("HEDGEROW_WALKS", 20), number("HEDGEROW_SCHEMAS", 2000));
+/// The options of random outputs.
+fn walk_options() -> SchemaOptions {
     let order = match std::env::var("HEDGEROW_KEY_ORDER") {
         Ok(name) => name.parse().expect("HEDGEROW_KEY_ORDER is `declared` or `any`"),
         Err(_) => KeyOrder::Declared,
     };
+    SchemaOptions::default().key_order(order)
+}
+
+fn random_outputs() {
+    let vocabulary = vocabulary();
+    let (walks, schemas) = (number("HEDGEROW_WALKS", 20), number("HEDGEROW_SCHEMAS", 2000));
+    let options = walk_options();
     let (mut used, mut outputs, mut given_up, mut undecided) = (0, 0, 0, 0);
     let mut failures: Vec<String> = Vec::new();
     let mut passed_over: Vec<String> = Vec::new();
@@ -303,7 +310,7 @@ fn random_outputs() {
                 continue;
             }
         };
-        let constraint = compile(text, &SchemaOptions::default().key_order(order))
+        let constraint = compile(text, &options)
             .map_err(|e| e.to_string())
             .and_then(|g| Constraint::new(&g, &vocabulary).map_err(|e| e.to_string()));
         let mut matcher = match constraint {

@@ -347,18 +347,17 @@ impl MaskBuilder<'_> {
         self.memo.always_read.groups(self.recogniser, state, longest)
     }
 
-    /// True if all tokens below `node` go on with nothing but characters of `groups`, though some
-    /// are too long to be in a slice.
-    fn are_long(&self, node: u32, info: SubtreeInfo, groups: u64) -> bool {
+    /// True if all tokens below `node` are nothing but characters of `groups` from byte `from` on,
+    /// though some are too long to be in a slice.
+    fn are_long(&self, node: u32, info: SubtreeInfo, groups: u64, from: usize) -> bool {
         let trie = self.vocabulary.trie();
         let is_small = trie.end(node) - node <= LONG_SUBTREE;
         if !is_small || !info.is_boundary() || !info.has_only_long(groups) {
             return false;
         }
-        let depth = usize::from(trie.depth(node));
         let groups = groups | byte_group(0x80);
         trie.subtree_tokens(node).iter().all(|&id| {
-            let rest = &self.vocabulary.bytes(id)[depth..];
+            let rest = &self.vocabulary.bytes(id)[from..];
             std::str::from_utf8(rest).is_ok() && rest.iter().all(|&byte| byte_group(byte) & groups != 0)
         })
     }
@@ -376,8 +375,13 @@ impl MaskBuilder<'_> {
         let skips = enabled(Optimisation::Slices) && (is_lexed || has_summaries);
         let truncates = has_summaries && self.truncates();
         let worth_skipping = if is_lexed { 2 } else { WORTH_SKIPPING };
-        let longest = if is_lexed { MAX_SLICED_LEN } else { subtrees[0].height }.into();
-        let groups = if skips { self.always_read(start, longest)? } else { 0 };
+        let groups = if skips { self.always_read(start, MAX_SLICED_LEN.into())? } else { 0 };
+        // A count may last for the tokens of slices and not for longer ones.
+        let long_groups = match groups {
+            0 => 0,
+            _ if is_lexed => 0,
+            _ => self.always_read(start, subtrees[0].height.into())?,
+        };
         if groups != 0 {
             parts.add_set(indexed.slice(self.vocabulary, groups));
         }
@@ -401,7 +405,7 @@ impl MaskBuilder<'_> {
                 node = after;
                 continue;
             }
-            if is_sliced && !is_lexed && self.are_long(node, info, groups) {
+            if is_sliced && long_groups != 0 && self.are_long(node, info, long_groups, 0) {
                 parts.extra.extend_from_slice(trie.subtree_tokens(node));
                 node = after;
                 continue;
@@ -423,8 +427,11 @@ impl MaskBuilder<'_> {
             }
             if !is_sliced {
                 if after - node >= worth_skipping && info.is_boundary() {
+                    let height = if is_lexed { MAX_SLICED_LEN } else { info.height };
+                    let longest = height.next_power_of_two().into();
                     let groups = if skips { self.always_read(next, longest)? } else { 0 };
-                    let are_long = |node| !is_lexed && self.are_long(node, info, groups);
+                    let depth = trie.depth(node).into();
+                    let are_long = |node| !is_lexed && self.are_long(node, info, groups, depth);
                     if groups != 0 && (info.all_in(groups) || are_long(node)) {
                         parts.extra.extend_from_slice(trie.subtree_tokens(node));
                         node = after;
