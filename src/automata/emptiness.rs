@@ -25,14 +25,19 @@ use hashbrown::HashMap;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// The states of a brief search, before other ways to decide are tried.
-const BRIEF: usize = 256;
+/// The states that a brief search finds without coming nearer to an end, before other ways to
+/// decide are tried.
+const BRIEF: usize = 512;
 
 /// The ways to search.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Search {
-    /// Only a few states are searched. The distance to an end is estimated as if the parts of an
-    /// intersection were completed one after the other.
+    /// The search is given up if it comes no nearer to an end for a while. The distance to an end
+    /// is that of all parts of an intersection but the farthest one. So beside an exact length,
+    /// only bytes that complete other parts come nearer.
+    BriefButFarthest,
+    /// A search as brief, with the distance estimated as if the parts of an intersection were
+    /// completed one after the other.
     BriefInTurn,
     /// The same, but the distance is estimated as if the parts were completed at the same time.
     BriefAtOnce,
@@ -60,6 +65,9 @@ impl ExprPool {
             && !self.is_never(narrower)
         {
             return self.conclude(root, true);
+        }
+        if let Some(has_word) = self.search(root, Search::BriefButFarthest) {
+            return has_word;
         }
         let counted = self.uncounted(root);
         if let Some(counted) = counted {
@@ -103,8 +111,10 @@ impl ExprPool {
         let mut edges: Vec<(usize, usize)> = Vec::new();
         // The states with bytes left to try: their distance from an end, their place and the number
         // of the next byte.
-        let mut queue = BinaryHeap::from([Reverse((0u32, 0usize, 0usize))]);
+        let mut queue = BinaryHeap::from([Reverse((0u64, 0usize, 0usize))]);
         let mut is_wider = false;
+        // The least distance from an end so far, and the number of states when it was found.
+        let mut nearest = (u64::MAX, 0);
         while let Some(Reverse((distance, at, nth))) = queue.pop() {
             let state = found[at];
             let before = self.spent();
@@ -135,7 +145,11 @@ impl ExprPool {
                 continue;
             }
             match how {
-                Search::BriefInTurn | Search::BriefAtOnce if found.len() > BRIEF => return None,
+                Search::BriefButFarthest | Search::BriefInTurn | Search::BriefAtOnce
+                    if found.len() - nearest.1 > BRIEF =>
+                {
+                    return None;
+                }
                 // No state was widened, so that nothing is gained over the exact search.
                 Search::Widened if found.len() > BRIEF && !is_wider => return None,
                 _ => {}
@@ -145,9 +159,13 @@ impl ExprPool {
             }
             edges.push((at, found.len()));
             let distance = match how {
-                Search::BriefAtOnce | Search::Exact => self.at_least(next),
-                _ => self.distance(next),
+                Search::BriefAtOnce | Search::Exact => self.at_least(next).into(),
+                Search::BriefButFarthest => self.distance_but_farthest(next),
+                Search::BriefInTurn | Search::Widened => self.distance(next).into(),
             };
+            if distance < nearest.0 {
+                nearest = (distance, found.len());
+            }
             queue.push(Reverse((distance, found.len(), 0)));
             place.insert(next, found.len());
             found.push(next);
@@ -183,6 +201,23 @@ impl ExprPool {
         match *self.expr(id) {
             Expr::Concat(head, tail) => of(head).saturating_add(self.at_least(tail)),
             _ => of(id),
+        }
+    }
+
+    /// The sum of the bytes that the parts of an intersection need, without the part that needs the
+    /// most. Where that is 0, the bytes that this part needs decide: such states come before all
+    /// others.
+    fn distance_but_farthest(&self, id: LangId) -> u64 {
+        let mut head = id;
+        while let Expr::Concat(inner, _) | Expr::Json { inner, .. } = *self.expr(head) {
+            head = inner;
+        }
+        let Expr::Inter(parts) = self.expr(head) else { return self.at_least(id).into() };
+        let needs = parts.iter().map(|&part| u64::from(self.at_least(part)));
+        let farthest = needs.clone().max().unwrap_or(0);
+        match needs.sum::<u64>() - farthest {
+            0 => self.at_least(id).into(),
+            others => others << 32,
         }
     }
 

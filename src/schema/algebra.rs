@@ -66,6 +66,8 @@ pub(super) struct Algebra {
     pub texts: Texts,
     states: Vec<State>,
     index: HashMap<Term, TermId>,
+    /// Schemas without schemas in them, by their [conditions](Self::conditions).
+    by_conditions: HashMap<String, TermId>,
     /// The terms of all values of some types, by the types' bits.
     of_types: [Option<TermId>; 1 << 7],
     /// The dynamic scopes, as sorted pairs of anchor and place.
@@ -104,6 +106,7 @@ impl Algebra {
             texts: Texts::default(),
             states: Vec::with_capacity(32),
             index: HashMap::with_capacity(32),
+            by_conditions: HashMap::new(),
             of_types: [None; 1 << 7],
             scopes: vec![Vec::new()],
             distinct: Vec::new(),
@@ -241,7 +244,18 @@ impl Algebra {
             }
         }
         let scope = if is_dynamic { self.enter(scope, doc.resource(schema)) } else { 0 };
-        self.intern(Term::Schema(schema, scope))
+        let term = Term::Schema(schema, scope);
+        if let Some(&known) = self.index.get(&term) {
+            return known;
+        }
+        let Some(conditions) = self.conditions(doc.keywords(schema)) else { return self.intern(term) };
+        if let Some(&same) = self.by_conditions.get(&conditions) {
+            self.index.insert(term, same);
+            return same;
+        }
+        let id = self.intern(term);
+        self.by_conditions.insert(conditions, id);
+        id
     }
 
     pub fn of_types(&mut self, types: Types) -> TermId {

@@ -141,11 +141,30 @@ impl Eval<'_> {
         }
         let mut left = Vec::with_capacity(alternatives.len());
         for y in alternatives {
-            if !self.contradict(x, y)? {
-                left.push(y.clone());
+            if self.contradict(x, y)? {
+                continue;
             }
+            if self.scalars_imply(x, y) {
+                return Ok(None);
+            }
+            left.push(y.clone());
         }
         Ok(Some(left))
+    }
+
+    /// Reports whether every object of `x` evidently is in `y`, which restricts only declared keys,
+    /// because the scalars that `x` allows there are among those of `y`.
+    fn scalars_imply(&mut self, x: &ObjectShape, y: &ObjectShape) -> bool {
+        y.restricts_only_declared()
+            && y.declared.iter().all(|d| {
+                let Some(own) = x.position(&d.key).map(|i| &x.declared[i]) else { return false };
+                let is_scalar = |term| self.algebra.is_scalar(term);
+                (own.required || !d.required)
+                    && (self.algebra.implies(own.value, d.value)
+                        || is_scalar(own.value)
+                            && is_scalar(d.value)
+                            && self.algebra.and2(own.value, d.value) == own.value)
+            })
     }
 
     /// Reports whether evidently no object is in both.
@@ -220,6 +239,9 @@ impl Eval<'_> {
             if self.is_evidently_never(array.prefix[i])? {
                 return Ok(None);
             }
+        }
+        if array.min as usize > array.prefix.len() && self.is_evidently_never(array.rest)? {
+            return Ok(None);
         }
         // No array is left if a required item finds no position that allows its values.
         for s in array.some.iter().filter(|s| s.min > 0) {

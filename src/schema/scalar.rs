@@ -13,6 +13,7 @@ use super::shape::{ArrayShape, ObjectShape, Shape};
 use super::term::TermId;
 use super::text::{Text, TextId};
 use crate::automata::Decimal;
+use std::fmt::Write;
 use std::sync::Arc;
 
 /// The most values of an enumeration that is a scalar term. Longer ones are evaluated on demand.
@@ -34,6 +35,32 @@ fn several<T>(parts: &[TermId], mut find: impl FnMut(TermId) -> Option<T>) -> Op
 }
 
 impl Algebra {
+    /// The keywords of a schema as a text that is the same for schemas with the same keywords;
+    /// `None` if there are others than conditions on types, numbers and strings.
+    pub(super) fn conditions(&self, keywords: &[Keyword]) -> Option<String> {
+        let json = &self.doc.json;
+        let mut text = String::new();
+        for keyword in keywords {
+            // Writing to a string does not fail.
+            let _ = match *keyword {
+                Keyword::Types(types) => write!(text, "types {types} "),
+                Keyword::MinLength(least) => write!(text, "minLength {least} "),
+                Keyword::MaxLength(most) => write!(text, "maxLength {most} "),
+                Keyword::Format(format) => write!(text, "format {format:?} "),
+                Keyword::Pattern(value) => write!(text, "pattern {:?} ", json.as_str(value)),
+                Keyword::MultipleOf(value) => write!(text, "multipleOf {:?} ", json.as_number(value)),
+                Keyword::Lower { value, exclusive } => {
+                    write!(text, "lower {exclusive} {:?} ", json.as_number(value))
+                }
+                Keyword::Upper { value, exclusive } => {
+                    write!(text, "upper {exclusive} {:?} ", json.as_number(value))
+                }
+                _ => return None,
+            };
+        }
+        Some(text)
+    }
+
     /// The schema with these keywords, if it is scalar.
     pub(super) fn scalar_schema(&mut self, keywords: &[Keyword]) -> Option<TermId> {
         if let [Keyword::Types(types)] = *keywords {

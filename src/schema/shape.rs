@@ -244,6 +244,16 @@ impl ArrayShape {
 }
 
 impl ObjectShape {
+    /// Reports whether the object is restricted by nothing but the values of its declared keys.
+    pub fn restricts_only_declared(&self) -> bool {
+        self.rest == [(TextId::ANY, TermId::ANY)]
+            && (self.min, self.max) == (0, UNBOUNDED)
+            && self.requires.is_empty()
+            && self.some.is_empty()
+            && self.differs.is_empty()
+            && self.clauses.is_empty()
+    }
+
     pub fn any() -> Self {
         ObjectShape {
             declared: Vec::new(),

@@ -277,12 +277,24 @@ impl Texts {
             }
             Text::Language(language) => language,
             Text::Format(format) => format.language(pool),
-            Text::Not(inner) => {
-                let inner = self.language(inner, pool);
-                let not = pool.not(inner);
-                let text = pool.any_text();
-                pool.inter(&[text, not])
-            }
+            Text::Not(inner) => match self.get(inner).clone() {
+                // By De Morgan's laws, so that two complements cancel out and a search knows what
+                // is left to be read.
+                Text::Or(parts) => {
+                    let parts: Vec<LangId> = parts.iter().map(|&p| self.language_without(p, pool)).collect();
+                    pool.inter(&parts)
+                }
+                Text::And(parts) => {
+                    let parts: Vec<LangId> = parts.iter().map(|&p| self.language_without(p, pool)).collect();
+                    pool.union(&parts)
+                }
+                _ => {
+                    let inner = self.language(inner, pool);
+                    let not = pool.not(inner);
+                    let text = pool.any_text();
+                    pool.inter(&[text, not])
+                }
+            },
             Text::And(parts) => {
                 let parts: Vec<LangId> = parts.iter().map(|&p| self.language(p, pool)).collect();
                 pool.inter(&parts)
@@ -292,6 +304,12 @@ impl Texts {
                 pool.union(&parts)
             }
         }
+    }
+
+    /// The texts that are not in the set.
+    fn language_without(&mut self, id: TextId, pool: &mut ExprPool) -> LangId {
+        let not = self.not(id);
+        self.language(not, pool)
     }
 
     /// Reports whether no string belongs to the set.

@@ -389,3 +389,86 @@ fn many_tags_tell_alternatives_apart() {
         check(&json!({keyword: (0..200).map(tagged).collect::<Vec<Value>>()}), &instances);
     }
 }
+
+/// Alternatives of `oneOf` that overlap in a key of their own, but for values of another key, and
+/// have equal conditions on a third key.
+#[test]
+fn alternatives_with_equal_conditions_are_told_apart() {
+    let postal = |most: u32| json!({"type": "string", "maxLength": most});
+    let country = |name: &str, regions: &[String]| {
+        json!({"properties": {
+            "country": {"type": "string", "enum": [name]},
+            "region": {"type": "string", "enum": regions},
+            "postal": postal(3)
+        }})
+    };
+    // Neighbours share regions.
+    let regions = |i: usize| -> Vec<String> { (i * 20..i * 20 + 30).map(|n| format!("r{n}")).collect() };
+    let mut countries: Vec<Value> = (0..12).map(|i| country(&format!("c{i}"), &regions(i))).collect();
+    countries.push(json!({"properties": {
+        "country": {"type": "string", "enum": ["x", "y"]}, "postal": postal(9)
+    }}));
+    check(
+        &json!({"type": "object", "properties": {"street": {"type": "string"}}, "oneOf": countries}),
+        &[
+            json!({"country": "c0", "region": "r5"}),
+            json!({"country": "c0", "region": "r31"}),
+            json!({"country": "c1", "region": "r25", "postal": "123"}),
+            json!({"country": "c1", "region": "r25", "postal": "1234"}),
+            json!({"country": "x", "region": "r25", "postal": "1234"}),
+            json!({"region": "r5"}),
+            json!({"region": "other"}),
+            json!({"postal": "1234"}),
+            json!({"street": "a", "country": "z"}),
+            json!({}),
+        ],
+    );
+}
+
+/// Arrays whose items cannot be the same have nothing in common if an item must come, so that
+/// `uniqueItems` of one of them is not negated.
+#[test]
+fn arrays_of_different_items_are_told_apart() {
+    check(
+        &json!({
+            "$defs": {"text": {"type": "string", "minLength": 1}, "push": {
+                "type": "object", "properties": {"on": {"type": "boolean"}}, "additionalProperties": false
+            }},
+            "oneOf": [
+                {"type": "array", "items": {"$ref": "#/$defs/text"}},
+                {"$ref": "#/$defs/push"},
+                {"type": "array", "uniqueItems": true, "minItems": 1, "items": {"$ref": "#/$defs/push"}}
+            ]
+        }),
+        &[
+            json!([]),
+            json!(["a", "a"]),
+            json!([""]),
+            json!([{"on": true}, {}]),
+            json!([{"on": true}, {"on": true}]),
+            json!({"on": true}),
+            json!(["a", {"on": true}]),
+        ],
+    );
+}
+
+/// Negations of unions of negations are the intersection, of which a search finds a word.
+#[test]
+fn many_patterns_and_a_length_meet() {
+    let all = |patterns: &[&str]| {
+        let patterns: Vec<Value> = patterns.iter().map(|pattern| json!({"pattern": pattern})).collect();
+        json!({"not": {"allOf": patterns}})
+    };
+    let schema = json!({"type": "string", "maxLength": 200, "allOf": [
+        {"not": {"anyOf": [all(&["^.{60}$", "ab1", "b12"]), all(&["bc1", "c12"]), all(&["ca1", "a12"])]}},
+        {"not": {"anyOf": [all(&["^\\w*$", "\\d\\d", "[a|b]"]), all(&["[b|c]"]), all(&["[c|a]"])]}},
+        {"not": {"anyOf": [all(&["1.*2", "ac"]), all(&["a2"]), all(&["a1"])]}},
+        {"pattern": "[aA][12].*[zZ]"}
+    ]});
+    let constraint = constraint(&schema, KeyOrder::Declared);
+    let word = format!("ab12bc12ca12aca2a1z{}", "_".repeat(41));
+    assert!(accepts(&constraint, &json!(word).to_string()));
+    for other in [&word[1..], &word.replace("ca1", "cb1"), &word.replace('z', "_"), "a"] {
+        assert!(!accepts(&constraint, &json!(other).to_string()), "{other}");
+    }
+}
