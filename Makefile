@@ -26,7 +26,7 @@ export OMP_WAIT_POLICY
 include make/capi.mk
 include make/python.mk
 .DEFAULT_GOAL := help
-.PHONY: help setup data demo test capi-test libllama lint bench-deps bench fuzz clean
+.PHONY: help setup data demo test capi-test libllama lint features bench-deps bench fuzz clean
 
 help: ## list these tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ lint: ## formatting, clippy, documentation, and builds of the small feature sets
 		$(CARGO) check --features "$$features" || exit 1; \
 	done
 	$(CARGO) check --manifest-path fuzz/Cargo.toml --target-dir target/fuzz
+
+features: setup ## print what each feature costs: crates, and CPU seconds of a first build (half an hour)
+	@$(PYTHON) setup/features.py
 
 bench-deps: ## fetch the 128 k-token vocabulary and chat templates (need npm) and build llama.cpp's samplers, for benchmarks
 	@$(PYTHON) setup/setup.py tokenizer templates llama

@@ -55,6 +55,7 @@
 //! | compile a constraint to a state machine over tokens | [`engine::TokenFsm`] |
 //! | compile a schema with options | [`schema`], [`SchemaOptions`] |
 //! | compile a regular expression or a grammar as text | [`syntax`] |
+//! | let a model call tools, or mix free text with constrained parts | [`tags`] |
 //! | read a model's vocabulary | [`vocab`] |
 //! | draw tokens from logits | [`sampling`] |
 //! | run the whole decoding loop over a model of your own | `decode` (feature `decode`) |

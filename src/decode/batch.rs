@@ -9,7 +9,7 @@
 //! a prompt that another request has read need not be read again ([`Batch::keep_prefixes`]).
 //!
 //! Besides the pass, a step costs the masks and the sampling, one output after another on the
-//! caller's thread. The `active` module handles the logits of each request.
+//! caller's thread. The `active_request` module handles the logits of each request.
 
 use std::cell::OnceCell;
 use std::ops::{ControlFlow, Range};

@@ -170,11 +170,11 @@ impl Tools {
         &self.json
     }
 
-    /// Refuses a choice that names a tool that there is not.
+    /// Refuses a choice that names an unknown tool.
     ///
     /// # Errors
     ///
-    /// A choice of another tool.
+    /// The choice names a tool that is not in the list.
     ///
     /// ```
     /// use hedgerow::tags::{ToolChoice, Tools};
