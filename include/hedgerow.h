@@ -1484,7 +1484,7 @@ typedef struct hr_tool_options {
      */
     struct hr_text tool_choice;
     /**
-     * Largest number of calls in one reply. Default 32.
+     * Largest number of calls in one reply; 0 for none. Default 32.
      */
     uint32_t max_calls;
     /**
@@ -3007,6 +3007,21 @@ hr_status hr_matcher_advance_bytes(struct hr_matcher *matcher,
                                    struct hr_error **error);
 
 /**
+ * Moves by a text in which special tokens stand by their names, as decoders write them. accepted
+ * becomes false, and nothing changes, if the text is not allowed. Each token counts as a step, and
+ * so do the bytes between two tokens.
+ *
+ * A name may stand for the token, or be plain bytes. Both readings are followed. One at whose end
+ * the output may end is preferred, and then one that reads the token.
+ */
+HR_NODISCARD HR_API
+hr_status hr_matcher_advance_text(struct hr_matcher *matcher,
+                                  const uint8_t *text,
+                                  size_t len,
+                                  bool *accepted,
+                                  struct hr_error **error);
+
+/**
  * Counts the tokens that are allowed one after the other, up to the first that is not. The matcher
  * does not move.
  */
@@ -3141,6 +3156,17 @@ hr_status hr_events_advance_bytes(struct hr_events *events,
                                   size_t len,
                                   bool *accepted,
                                   struct hr_error **error);
+
+/**
+ * Reads a text in which special tokens stand by their names, as hr_matcher_advance_text() does.
+ * accepted becomes false, and nothing changes, if the text is not allowed.
+ */
+HR_NODISCARD HR_API
+hr_status hr_events_advance_text(struct hr_events *events,
+                                 const uint8_t *text,
+                                 size_t len,
+                                 bool *accepted,
+                                 struct hr_error **error);
 
 /**
  * Ends the output, as one step: bytes that were waiting because they may be the beginning of a

@@ -502,6 +502,13 @@ public:
         return accepted;
     }
 
+    // Reads a text in which special tokens stand by their names.
+    bool advance_text(std::string_view text) {
+        bool accepted = false;
+        detail::call(hr_matcher_advance_text, get(), detail::bytes(text), text.size(), &accepted);
+        return accepted;
+    }
+
     // How many of the tokens could be read from here.
     std::size_t validate(const std::vector<std::uint32_t> &tokens) {
         std::size_t accepted = 0;
@@ -600,6 +607,13 @@ public:
     bool advance_bytes(std::string_view bytes) {
         bool accepted = false;
         detail::call(hr_events_advance_bytes, get(), detail::bytes(bytes), bytes.size(), &accepted);
+        return accepted;
+    }
+
+    // Reads a text in which special tokens stand by their names.
+    bool advance_text(std::string_view text) {
+        bool accepted = false;
+        detail::call(hr_events_advance_text, get(), detail::bytes(text), text.size(), &accepted);
         return accepted;
     }
 

@@ -15,7 +15,7 @@ WHEEL_PROFILE ?= release
 MATURIN := VIRTUAL_ENV=$(abspath $(PYTHON_VENV)) $(abspath $(PYTHON_BIN))/python -m maturin
 MATURIN_DEVELOP := $(MATURIN) develop --quiet --skip-install --manifest-path bindings/python/Cargo.toml
 
-.PHONY: python python-test python-wheel-test python-engines python-vllm-generate bench-vllm bench-sglang structural-tags
+.PHONY: python python-test python-wheel-test python-engines python-vllm-generate bench-vllm bench-sglang structural-tags tool-parsers
 
 $(PYTHON_STAMP): bindings/python/tests/requirements.txt
 	test -x $(PYTHON_BIN)/python || $(PYTHON) -m venv $(PYTHON_VENV)
@@ -62,3 +62,7 @@ bench-vllm bench-sglang: bench-%: ## measure an engine's backends on MaskBench's
 
 structural-tags: ## record what XGrammar reads of random structural tags (needs make python-engines)
 	$(ENGINES_VENV)/bin/python tests/structural_tags/record.py --formats 500 > tests/structural_tags/xgrammar.jsonl
+
+tool-parsers: ## record what the parsers of vLLM and SGLang find in random replies (needs make python-engines)
+	HEDGEROW_REPLIES=$(abspath target)/replies.jsonl $(CARGO) test --test suite tools_recorded::replies_for_parsers
+	$(ENGINES_VENV)/bin/python tests/tool_parsers/record.py target/replies.jsonl > tests/tool_parsers/verdicts.jsonl

@@ -16,7 +16,6 @@ use hedgerow::grammar::Grammar;
 use hedgerow::schema::{self, SchemaOptions};
 use hedgerow::tags::{Event, Tools};
 use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
-use std::collections::BTreeMap;
 
 const AFTER_HELP: &str = "\
 The instance is read as a constrained model would have to write it: a text that satisfies the schema \
@@ -96,20 +95,16 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let (text, offset) = match loaded.schema {
         Some(_) => (whole.trim_matches(space), whole.len() - whole.trim_start_matches(space).len()),
         None => match whole.strip_suffix('\n') {
-            Some(line) if matches!(read(&loaded.grammar, &whole)?, Reading::Refused(_)) => (line, 0),
+            Some(line) if read(&loaded.grammar, &whole)?.is_some() => (line, 0),
             _ => (whole.as_str(), 0),
         },
     };
-    let refusal = match read(&loaded.grammar, text)? {
-        Reading::Refused(refusal) => refusal,
-        Reading::Accepted(tokens) if args.events => {
-            written(std::io::stdout().write_all(events(&loaded.grammar, text, &tokens)?.as_bytes()))?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        Reading::Accepted(_) => {
-            written(writeln!(std::io::stdout(), "{}: accepted", path.display()))?;
-            return Ok(ExitCode::SUCCESS);
-        }
+    let Some(refusal) = read(&loaded.grammar, text)? else {
+        match args.events {
+            true => written(std::io::stdout().write_all(events(&loaded.grammar, text)?.as_bytes()))?,
+            false => written(writeln!(std::io::stdout(), "{}: accepted", path.display()))?,
+        };
+        return Ok(ExitCode::SUCCESS);
     };
     let (line, column) = input::line_column(&whole, offset + refusal.at);
     let mut out = format!("{}:{line}:{column}: refused: {}\n", path.display(), refusal.reason);
@@ -154,7 +149,7 @@ fn explanation(args: &Args, loaded: &Loaded, text: &str, at: usize) -> Result<St
     if let Some(schema) = &loaded.schema {
         let options = args.policy.options()?;
         let accepts = |options: &SchemaOptions| match schema::compile(&schema.text, options) {
-            Ok(grammar) => matches!(read(&grammar, text), Ok(Reading::Accepted(_))),
+            Ok(grammar) => matches!(read(&grammar, text), Ok(None)),
             Err(_) => false,
         };
         lines.extend(explain(&schema.text, &options, text, at, accepts));
@@ -223,23 +218,14 @@ fn refused_token(grammar: &Grammar, vocabulary: &Vocabulary, text: &str) -> Resu
 }
 
 /// The events of an accepted text, a line each.
-fn events(grammar: &Grammar, text: &str, tokens: &[(usize, TokenId)]) -> Result<String, CommandError> {
+fn events(grammar: &Grammar, text: &str) -> Result<String, CommandError> {
     let failed =
         |error: EngineError| CommandError::new("cannot tell the parts of the instance").because(&error);
     let vocabulary = bytes_and_specials(grammar)?;
     let constraint = Constraint::new(grammar, &vocabulary).map_err(failed)?;
     let mut reader = constraint.event_reader().map_err(failed)?;
-    let (mut events, mut from) = (Vec::new(), 0);
-    for &(at, token) in tokens {
-        for byte in &text.as_bytes()[from..at] {
-            reader.advance(TokenId(u32::from(*byte)), &mut events).map_err(failed)?;
-        }
-        reader.advance(token, &mut events).map_err(failed)?;
-        from = at + vocabulary.name(token).map_or(0, str::len);
-    }
-    for byte in &text.as_bytes()[from..] {
-        reader.advance(TokenId(u32::from(*byte)), &mut events).map_err(failed)?;
-    }
+    let mut events = Vec::new();
+    reader.advance_text(text.as_bytes(), &mut events).map_err(failed)?;
     reader.finish(&mut events);
     Ok(events.iter().map(|event| format!("{}\n", event_line(event))).collect())
 }
@@ -274,13 +260,6 @@ fn event_line(event: &Event) -> serde_json::Value {
     line
 }
 
-/// The result of reading a text.
-enum Reading {
-    /// It is accepted, with these special tokens at these places.
-    Accepted(Vec<(usize, TokenId)>),
-    Refused(Refusal),
-}
-
 /// The place and the reason of a refusal.
 #[derive(Debug, PartialEq, Eq)]
 struct Refusal {
@@ -306,45 +285,16 @@ fn bytes_and_specials(grammar: &Grammar) -> Result<Vocabulary, CommandError> {
         .map_err(|error| CommandError::new("cannot check the instance").because(&error))
 }
 
-/// Reads the text byte by byte. The name of a special token, where the token is allowed, may stand
-/// for the token or be plain text, so both readings are followed.
-fn read(grammar: &Grammar, text: &str) -> Result<Reading, CommandError> {
+/// The refusal of a text; `None` where it is accepted.
+fn read(grammar: &Grammar, text: &str) -> Result<Option<Refusal>, CommandError> {
     let failed = |error: EngineError| CommandError::new("cannot check the instance").because(&error);
     let vocabulary = bytes_and_specials(grammar)?;
-    let constraint = Constraint::new(grammar, &vocabulary).map_err(failed)?;
-    let start = constraint.matcher();
-    // The matchers to follow, by the number of bytes read and by state. Two matchers in the same
-    // state would read the rest alike, so one of them is kept.
-    let mut waiting = BTreeMap::from([((0, start.state_id()), (start, Vec::new()))]);
-    let mut last = Refusal { at: 0, reason: String::new() };
-    while let Some(((at, _), (mut matcher, tokens))) = waiting.pop_first() {
-        let rest = &text.as_bytes()[at..];
-        if rest.is_empty() && matcher.is_accepting() {
-            return Ok(Reading::Accepted(tokens));
-        }
-        let mut stuck = true;
-        for (name, token) in vocabulary.special_tokens() {
-            if rest.starts_with(name.as_bytes()) {
-                let mut fork = matcher.fork();
-                if fork.advance(token).map_err(failed)? {
-                    stuck = false;
-                    let mut tokens = tokens.clone();
-                    tokens.push((at, token));
-                    waiting.insert((at + name.len(), fork.state_id()), (fork, tokens));
-                }
-            }
-        }
-        if let Some(byte) = rest.first()
-            && matcher.advance(TokenId(u32::from(*byte))).map_err(failed)?
-        {
-            waiting.insert((at + 1, matcher.state_id()), (matcher, tokens));
-            continue;
-        }
-        if stuck {
-            last = Refusal { at, reason: reason(&mut matcher, text, at).map_err(failed)? };
-        }
+    let mut matcher = Constraint::new(grammar, &vocabulary).map_err(failed)?.matcher();
+    let at = matcher.advance_text_prefix(text.as_bytes()).map_err(failed)?;
+    if at == text.len() && matcher.is_accepting() {
+        return Ok(None);
     }
-    Ok(Reading::Refused(last))
+    Ok(Some(Refusal { at, reason: reason(&mut matcher, text, at).map_err(failed)? }))
 }
 
 /// The tokens that a matcher expects, and the text that it found.
@@ -371,19 +321,12 @@ fn reason(matcher: &mut Matcher, text: &str, at: usize) -> Result<String, Engine
 mod tests {
     use super::*;
 
-    /// The refusal of a text; `None` where it is accepted.
-    fn refusal(grammar: &Grammar, text: &str) -> Result<Option<Refusal>, CommandError> {
-        Ok(match read(grammar, text)? {
-            Reading::Accepted(_) => None,
-            Reading::Refused(refusal) => Some(refusal),
-        })
-    }
     use hedgerow::syntax::regex::{Dialect, compile};
 
     /// Checks the place and the reason of a refusal; `None` stands for a text that is accepted.
     fn assert_refusal(grammar: &Grammar, text: &str, expected: Option<(usize, &str)>) {
         let expected = expected.map(|(at, reason)| Refusal { at, reason: reason.to_owned() });
-        assert_eq!(refusal(grammar, text).unwrap(), expected, "{text}");
+        assert_eq!(read(grammar, text).unwrap(), expected, "{text}");
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! - `trim_blocks` and `lstrip_blocks`;
 //! - the functions `raise_exception` and `strftime_now`;
 //! - `tojson` as Python's `json.dumps` writes it;
-//! - Python's methods on strings and dicts;
+//! - Python's methods on strings, dicts and lists;
 //! - `None`, `True` and `False` printed in Python's spelling;
 //! - `{% generation %}`, which is ignored.
 //!
@@ -26,6 +26,7 @@ use serde_json::{Map, Value as Json};
 
 use super::chat_error::ChatTemplateError;
 use super::chat_input::{Answer, ChatInput, Message};
+use super::chat_list;
 
 /// Largest number of steps of a template.
 const FUEL: u64 = 5_000_000;
@@ -68,11 +69,13 @@ impl ChatTemplate {
         environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.set_formatter(print);
         environment.add_filter("tojson", to_json);
+        environment.add_function(chat_list::LIST, chat_list::list);
+        environment.add_function("namespace", chat_list::namespace);
         environment.add_function("raise_exception", |reason: String| -> Result<Value, Error> {
             Err(Error::new(ErrorKind::InvalidOperation, RAISED).with_source(Raised(reason)))
         });
         environment
-            .add_template_owned(NAME, without_generation_tags(source))
+            .add_template_owned(NAME, rewritten(source))
             .map_err(|error| ChatTemplateError::Syntax(Box::new(error)))?;
         Ok(Self(Arc::new(environment)))
     }
@@ -161,9 +164,9 @@ fn render_error(error: Error) -> ChatTemplateError {
     ChatTemplateError::Render(Box::new(error))
 }
 
-/// Removes the `{% generation %}` tags. They mark the text that a trainer learns from; here the
-/// blocks are always rendered.
-fn without_generation_tags(source: &str) -> String {
+/// Removes the `{% generation %}` tags, and lets lists that `set` names [change](chat_list). The
+/// tags mark the text that a trainer learns from; here the blocks are always rendered.
+fn rewritten(source: &str) -> String {
     let mut out = String::with_capacity(source.len());
     let mut rest = source;
     while let Some(start) = rest.find("{%") {
@@ -178,7 +181,10 @@ fn without_generation_tags(source: &str) -> String {
                 let as_if = if word == "generation" { "if true" } else { "endif" };
                 out.push_str(&tag[..end].replacen(word, as_if, 1));
             }
-            _ => out.push_str(&tag[..end]),
+            _ => match chat_list::with_list(&tag[..end]) {
+                Some(changed) => out.push_str(&changed),
+                None => out.push_str(&tag[..end]),
+            },
         }
         rest = &tag[end..];
     }

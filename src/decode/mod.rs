@@ -14,6 +14,7 @@ mod batch;
 mod beam;
 mod chat_error;
 mod chat_input;
+mod chat_list;
 mod chat_template;
 mod clock;
 mod constraint_state;

@@ -137,6 +137,14 @@ pub enum EngineError {
         /// The number of ways that are followed.
         limit: u64,
     },
+    /// A text that holds names of special tokens can be read in too many ways.
+    #[error(
+        "this text can be divided into tokens in too many ways, with more than {limit} steps; give the tokens themselves"
+    )]
+    AmbiguousText {
+        /// The number of steps that are tried.
+        limit: u64,
+    },
     /// The caller's deadline passed.
     #[error("the deadline passed before the answer was found")]
     Deadline,

@@ -15,7 +15,7 @@ use super::error::EngineError;
 use super::event_graph::EventGraph;
 use super::recogniser::marks::Outcome;
 use super::recogniser::state::StateId;
-use super::special_tokens::{TextPiece, read_text};
+use super::text_reading::{TextPiece, TextSteps, read_text};
 use crate::grammar::MarkId;
 use crate::tags::{Event, Fold};
 use crate::vocab::TokenId;
@@ -180,10 +180,10 @@ impl EventReader {
         self.step(events, |reader| reader.read_bytes(bytes))
     }
 
-    /// Reads text in which special tokens stand by their names, as decoders write them. Where the
-    /// name of a special token begins and the token is allowed, the token is read, the longest name
-    /// first; otherwise bytes are read. `false` if the text is not allowed; then nothing has
-    /// changed. Each token is a step, and so are the bytes between two names.
+    /// Reads text in which special tokens stand by their names, as decoders write them. `false` if
+    /// the text is not allowed; then nothing has changed. Each token is a step, and so are the
+    /// bytes between two tokens. A name may stand for the token, or be plain bytes: see
+    /// [`Matcher::advance_text`](super::Matcher::advance_text).
     ///
     /// ```
     /// use hedgerow::tags::Event;
@@ -205,20 +205,33 @@ impl EventReader {
     /// ```
     ///
     /// # Errors
-    /// Those of the constraint's limits.
+    /// [`EngineError::AmbiguousText`], and those of the constraint's limits. Then nothing has
+    /// changed.
     pub fn advance_text(&mut self, text: &[u8], events: &mut Vec<Event>) -> Result<bool, EngineError> {
         let graph = self.graph.clone();
+        let reading = read_text(graph.vocabulary(), text, self.possible(), &mut &*graph)?;
+        if reading.len < text.len() {
+            return Ok(false);
+        }
         let (steps, mut found) = (self.steps.len(), Vec::new());
-        let result = read_text(graph.vocabulary(), text, |piece| match piece {
-            TextPiece::Bytes(bytes) => self.advance_bytes(bytes, &mut found),
-            TextPiece::Token(token) => self.advance(token, &mut found),
-        });
-        if result != Ok(true) {
-            self.rollback(self.steps.len() - steps)?;
-            return result;
+        for piece in &reading.pieces {
+            let read = match piece {
+                TextPiece::Bytes(range) => self.advance_bytes(&text[range.clone()], &mut found),
+                TextPiece::Token(token, _) => self.advance(*token, &mut found),
+            };
+            if read != Ok(true) {
+                self.rollback(self.steps.len() - steps)?;
+                return read;
+            }
         }
         events.append(&mut found);
         Ok(true)
+    }
+
+    /// The states of all readings.
+    fn possible(&self) -> Possible {
+        let states = self.now.readings.iter().map(|reading| reading.state);
+        Possible::of(states, self.now.is_finished)
     }
 
     /// Ends the output, as one step, and gives all events that were waiting. An output that is not
@@ -402,6 +415,83 @@ impl EventReader {
             }
         }
         a
+    }
+}
+
+/// The states that all readings of an output are in.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct Possible {
+    states: SmallVec<[StateId; 2]>,
+    is_finished: bool,
+}
+
+impl Possible {
+    fn of(states: impl Iterator<Item = StateId>, is_finished: bool) -> Self {
+        let mut states: SmallVec<[StateId; 2]> = states.filter(|&state| state != StateId::DEAD).collect();
+        states.sort_unstable();
+        states.dedup();
+        Possible { states, is_finished }
+    }
+
+    /// The states after a byte.
+    fn after(&self, graph: &EventGraph, byte: u8) -> Result<Self, EngineError> {
+        let mut next = Vec::new();
+        for &state in &self.states {
+            match graph.plain_step(state, byte) {
+                Some(state) => next.push(state),
+                None => next.extend(graph.step(state, byte)?.iter().map(|outcome| outcome.state)),
+            }
+        }
+        let next = Possible::of(next.into_iter(), false);
+        match next.states.len() > MAX_READINGS {
+            true => Err(EngineError::Ambiguous { limit: MAX_READINGS as u64 }),
+            false => Ok(next),
+        }
+    }
+}
+
+impl TextSteps for &EventGraph {
+    type Position = Possible;
+
+    fn token(&mut self, at: &Possible, token: TokenId) -> Result<Option<Possible>, EngineError> {
+        let vocabulary = self.vocabulary();
+        let bytes = vocabulary.bytes(token);
+        let mut next = Vec::new();
+        if !at.is_finished && !bytes.is_empty() {
+            let (after, len) = self.bytes(at, bytes)?;
+            next.extend(after.states.into_iter().filter(|_| len == bytes.len()));
+        }
+        if !at.is_finished && (bytes.is_empty() || self.reads_token_sets) {
+            for &state in &at.states {
+                next.extend(self.step_special(state, token)?.iter().map(|outcome| outcome.state));
+            }
+        }
+        let next = Possible::of(next.into_iter(), false);
+        if !next.states.is_empty() {
+            return Ok(Some(next));
+        }
+        let ends = bytes.is_empty() && vocabulary.eos().contains(&token) && self.may_end(at);
+        Ok(ends.then(|| Possible { is_finished: true, ..at.clone() }))
+    }
+
+    fn bytes(&mut self, at: &Possible, bytes: &[u8]) -> Result<(Possible, usize), EngineError> {
+        let mut now = at.clone();
+        for (i, &byte) in bytes.iter().enumerate() {
+            let next = now.after(self, byte)?;
+            if now.is_finished || next.states.is_empty() {
+                return Ok((now, i));
+            }
+            now = next;
+        }
+        Ok((now, bytes.len()))
+    }
+
+    fn may_end(&self, at: &Possible) -> bool {
+        at.is_finished || at.states.iter().any(|&state| self.is_accepting(state))
+    }
+
+    fn reads_token_sets(&self) -> bool {
+        self.reads_token_sets
     }
 }
 

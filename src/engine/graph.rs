@@ -128,6 +128,22 @@ impl Graph {
         Ok(state)
     }
 
+    /// The state after the longest beginning of `bytes` that is allowed, and its length.
+    pub fn step_allowed(&self, state: StateId, bytes: &[u8]) -> Result<(StateId, usize), EngineError> {
+        let whole = self.step_bytes(state, bytes)?;
+        if whole != StateId::DEAD {
+            return Ok((whole, bytes.len()));
+        }
+        let mut state = state;
+        for (i, &byte) in bytes.iter().enumerate() {
+            match self.step_bytes(state, &[byte])? {
+                StateId::DEAD => return Ok((state, i)),
+                next => state = next,
+            }
+        }
+        Ok((state, bytes.len()))
+    }
+
     /// The state after a special token, by any name that the grammar has for it.
     pub fn step_special(&self, state: StateId, token: TokenId) -> Result<StateId, EngineError> {
         let mut core = self.lock_for_work()?;

@@ -10,7 +10,7 @@ use super::graph::Graph;
 use super::mask::data::MaskData;
 use super::recogniser::state::StateId;
 use super::shared::{Shared, Stats};
-use super::special_tokens::{TextPiece, read_text};
+use super::text_reading::{TextPiece, TextReading, TextSteps, read_text};
 use crate::automata::Interrupt;
 use crate::vocab::{TokenId, TokenSet};
 use std::sync::Arc;
@@ -34,7 +34,7 @@ struct HistoryEntry {
 }
 
 /// The position of an output: a state, and true if an end-of-sequence token was read in it.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Position {
     pub state: StateId,
     pub stopped: bool,
@@ -400,10 +400,13 @@ impl Matcher {
         self.advance_by(Input::Bytes(bytes.into()))
     }
 
-    /// Reads text in which special tokens stand by their names, as decoders write them. Where the
-    /// name of a special token begins and the token is allowed, the token is read, the longest name
-    /// first; otherwise bytes are read. `false` if the text is not allowed; then nothing has
-    /// changed. Each token is a step of the history, and so are the bytes between two names.
+    /// Reads text in which special tokens stand by their names, as decoders write them. `false` if
+    /// the text is not allowed; then nothing has changed. Each token is a step of the history, and
+    /// so are the bytes between two tokens.
+    ///
+    /// A name may stand for the token, or be plain bytes. Both readings are followed. One at whose
+    /// end the output may end is preferred, and then one that reads the token where the two differ.
+    /// The choice is made for each call, so give a text whole.
     ///
     /// ```
     /// use hedgerow::syntax::Notation;
@@ -424,18 +427,59 @@ impl Matcher {
     /// ```
     ///
     /// # Errors
-    /// As [`mask`](Self::mask).
+    /// [`EngineError::AmbiguousText`], and those of [`mask`](Self::mask).
     pub fn advance_text(&mut self, text: &[u8]) -> Result<bool, EngineError> {
+        let reading = self.text_reading(text)?;
+        Ok(reading.len == text.len() && {
+            self.advance_pieces(text, &reading.pieces)?;
+            true
+        })
+    }
+
+    /// Reads the longest beginning of a text that is allowed, and gives its length in bytes.
+    /// Otherwise this is [`advance_text`](Self::advance_text).
+    ///
+    /// ```
+    /// use hedgerow::{Constraint, Vocabulary};
+    /// let vocabulary = Vocabulary::from_byte_list((0..=255).map(|byte| vec![byte]).collect())?;
+    /// let mut matcher = Constraint::regex("[0-9]+", &vocabulary)?.matcher();
+    /// assert_eq!(matcher.advance_text_prefix(b"12 o'clock")?, 2);
+    /// assert!(matcher.is_accepting());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`advance_text`](Self::advance_text). Then nothing has changed.
+    pub fn advance_text_prefix(&mut self, text: &[u8]) -> Result<usize, EngineError> {
+        let reading = self.text_reading(text)?;
+        self.advance_pieces(text, &reading.pieces)?;
+        Ok(reading.len)
+    }
+
+    fn text_reading(&mut self, text: &[u8]) -> Result<TextReading, EngineError> {
         let vocabulary = self.vocabulary().clone();
+        self.interruptible(|matcher| {
+            if !matcher.stopped {
+                matcher.leave_full_graph()?;
+            }
+            read_text(&vocabulary, text, matcher.position(), &mut &*matcher)
+        })
+    }
+
+    /// Reads the pieces of a text, each as one step.
+    fn advance_pieces(&mut self, text: &[u8], pieces: &[TextPiece]) -> Result<(), EngineError> {
         let before = self.history.len();
-        let result = read_text(&vocabulary, text, |piece| match piece {
-            TextPiece::Bytes(bytes) => self.advance_bytes(bytes),
-            TextPiece::Token(token) => self.advance(token),
-        });
-        if result != Ok(true) {
-            self.rollback(self.history.len() - before)?;
+        for piece in pieces {
+            let read = match piece {
+                TextPiece::Bytes(range) => self.advance_bytes(&text[range.clone()]),
+                TextPiece::Token(token, _) => self.advance(*token),
+            };
+            if let Err(error) = read {
+                self.rollback(self.history.len() - before)?;
+                return Err(error);
+            }
         }
-        result
+        Ok(())
     }
 
     fn advance_by(&mut self, input: Input) -> Result<bool, EngineError> {
@@ -662,6 +706,30 @@ impl Matcher {
             }
         }
         Ok(tokens)
+    }
+}
+
+impl TextSteps for &Matcher {
+    type Position = Position;
+
+    fn token(&mut self, at: &Position, token: TokenId) -> Result<Option<Position>, EngineError> {
+        self.follow(*at, token)
+    }
+
+    fn bytes(&mut self, at: &Position, bytes: &[u8]) -> Result<(Position, usize), EngineError> {
+        if at.stopped {
+            return Ok((*at, 0));
+        }
+        let (state, len) = self.graph.step_allowed(at.state, bytes)?;
+        Ok((Position { state, stopped: false }, len))
+    }
+
+    fn may_end(&self, at: &Position) -> bool {
+        self.graph.is_accepting(at.state)
+    }
+
+    fn reads_token_sets(&self) -> bool {
+        self.graph.reads_token_sets
     }
 }
 

@@ -24,7 +24,8 @@
 //!
 //! A file imports only files below it, in this order:
 //!
-//! - `error`, `limits`, `ablation`, `special_tokens`, `chunked_slots`: used by all others.
+//! - `error`, `limits`, `ablation`, `special_tokens`, `text_reading`, `chunked_slots`: used by all
+//!   others.
 //! - `recogniser`: states, and the step from state to state.
 //! - `transitions`, `published_states`: what is read without a lock.
 //! - `mask`: from states to masks.
@@ -57,6 +58,7 @@ mod recogniser;
 mod shared;
 mod special_tokens;
 mod spelling;
+mod text_reading;
 mod token_fsm;
 mod transitions;
 

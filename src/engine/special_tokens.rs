@@ -5,10 +5,8 @@
 //! token; then the grammar means this token's text.
 
 use super::error::EngineError;
-use crate::automata::ByteSet;
 use crate::grammar::TokenNames;
 use crate::vocab::{TokenId, TokenSet, Vocabulary};
-use hashbrown::HashMap;
 
 /// The special token of this name.
 ///
@@ -57,50 +55,6 @@ pub(super) fn token_set(vocabulary: &Vocabulary, tokens: &TokenNames) -> Result<
     others.subtract(&named);
     others.remove_all(vocabulary.eos());
     Ok(others)
-}
-
-/// A piece of a text in which special tokens stand by their names.
-pub(super) enum TextPiece<'t> {
-    Bytes(&'t [u8]),
-    Token(TokenId),
-}
-
-/// Reads such a text piece by piece. `read` returns false for a piece that is not allowed: bytes
-/// then end the reading, and a token is taken for bytes, or for a token with a shorter name.
-pub(super) fn read_text<'t>(
-    vocabulary: &Vocabulary,
-    text: &'t [u8],
-    mut read: impl FnMut(TextPiece<'t>) -> Result<bool, EngineError>,
-) -> Result<bool, EngineError> {
-    let tokens = vocabulary.special_tokens().filter(|(name, _)| !name.is_empty());
-    // The same name may belong to several tokens. The first is the one with the lowest number.
-    let mut named: HashMap<&[u8], TokenId> = HashMap::new();
-    tokens.for_each(|(name, token)| {
-        named.entry(name.as_bytes()).or_insert(token);
-    });
-    let mut begins = ByteSet::EMPTY;
-    named.keys().for_each(|name| begins.insert(name[0]));
-    let mut lengths: Vec<usize> = named.keys().map(|name| name.len()).collect();
-    lengths.sort_unstable_by(|a, b| b.cmp(a));
-    lengths.dedup();
-    let (mut from, mut at) = (0, 0);
-    'text: while at < text.len() {
-        let lengths: &[usize] = if begins.contains(text[at]) { &lengths } else { &[] };
-        for &length in lengths {
-            let Some(&token) = text[at..].get(..length).and_then(|name| named.get(name)) else { continue };
-            if from < at && !read(TextPiece::Bytes(&text[from..at]))? {
-                return Ok(false);
-            }
-            from = at;
-            if read(TextPiece::Token(token))? {
-                at += length;
-                from = at;
-                continue 'text;
-            }
-        }
-        at += 1;
-    }
-    Ok(from == text.len() || read(TextPiece::Bytes(&text[from..]))?)
 }
 
 /// The token that `<[7]>` names by its number.

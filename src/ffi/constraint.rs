@@ -83,7 +83,8 @@ impl From<EngineError> for CallError {
             EngineError::UnknownSpecialToken(_)
             | EngineError::PartialCharacter(_)
             | EngineError::Unspellable
-            | EngineError::Ambiguous { .. } => HR_ERROR_GRAMMAR,
+            | EngineError::Ambiguous { .. }
+            | EngineError::AmbiguousText { .. } => HR_ERROR_GRAMMAR,
             EngineError::EmptyVocabulary => HR_ERROR_VOCABULARY,
             EngineError::MaskLength { .. }
             | EngineError::MaskRows { .. }

@@ -139,6 +139,24 @@ pub unsafe extern "C" fn hr_events_advance_bytes(
     unsafe { boundary::answer(events, accepted, "accepted", error, work) }
 }
 
+/// Reads a text in which special tokens stand by their names, as hr_matcher_advance_text() does.
+/// accepted becomes false, and nothing changes, if the text is not allowed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hr_events_advance_text(
+    events: *mut hr_events,
+    text: *const u8,
+    len: usize,
+    accepted: *mut bool,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let work = |Reader { reader, events }: &mut Reader| {
+        let text = unsafe { boundary::slice(text, len, "text")? };
+        events.clear();
+        Ok(reader.advance_text(text, events)?)
+    };
+    unsafe { boundary::answer(events, accepted, "accepted", error, work) }
+}
+
 /// Ends the output, as one step: bytes that were waiting because they may be the beginning of a
 /// marker become events. An output that is not complete may be ended, too.
 #[unsafe(no_mangle)]

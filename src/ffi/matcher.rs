@@ -309,6 +309,25 @@ pub unsafe extern "C" fn hr_matcher_advance_bytes(
     unsafe { boundary::answer(matcher, accepted, "accepted", error, work) }
 }
 
+/// Moves by a text in which special tokens stand by their names, as decoders write them. accepted
+/// becomes false, and nothing changes, if the text is not allowed. Each token counts as a step, and
+/// so do the bytes between two tokens.
+///
+/// A name may stand for the token, or be plain bytes. Both readings are followed. One at whose end
+/// the output may end is preferred, and then one that reads the token.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hr_matcher_advance_text(
+    matcher: *mut hr_matcher,
+    text: *const u8,
+    len: usize,
+    accepted: *mut bool,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let work =
+        |matcher: &mut Matcher| Ok(matcher.advance_text(unsafe { boundary::slice(text, len, "text")? })?);
+    unsafe { boundary::answer(matcher, accepted, "accepted", error, work) }
+}
+
 /// Counts the tokens that are allowed one after the other, up to the first that is not. The matcher
 /// does not move.
 #[unsafe(no_mangle)]

@@ -39,7 +39,7 @@ pub struct hr_tool_options {
     /// The calls of a reply: "auto", "none", "required", a tool's name, or a tool_choice of a chat
     /// API as JSON. Default "auto".
     pub tool_choice: hr_text,
-    /// Largest number of calls in one reply. Default 32.
+    /// Largest number of calls in one reply; 0 for none. Default 32.
     pub max_calls: u32,
     /// The reasoning. Default HR_REASONING_AS_PROMPT.
     pub reasoning: hr_reasoning,

@@ -53,8 +53,14 @@ pub enum Role {
     },
     /// The name of the tool that is called.
     Name,
-    /// The id of the call.
+    /// The id of the call. An id that stands in no call belongs to the call that begins next.
     Id,
+    /// The end of the id of the call. The output has said the beginning of the id elsewhere, as in
+    /// `functions.weather:7`, where the grammar knows all but the number.
+    IdEnd {
+        /// The beginning of the id.
+        before: Arc<str>,
+    },
     /// The arguments of the call, as JSON.
     Arguments,
     /// The arguments of the call, with markers between them: the bytes outside of its

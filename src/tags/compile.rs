@@ -12,6 +12,7 @@
 use super::error::{empty, fault, nested};
 use super::format::{Dispatch, Format, SchemaFormat, SeparatedTags, Tag};
 use super::parse::StructuralTag;
+use super::roles;
 use crate::automata::regex::Dialect;
 use crate::automata::until::UntilError;
 use crate::automata::{UNBOUNDED, interrupt};
@@ -20,7 +21,7 @@ use crate::grammar::{
     RuleId, Trigger, UntilSpec,
 };
 use crate::schema::{
-    self, AdditionalProperties, EscapePolicy, SchemaOptions, SchemaWarning, Whitespace, Words,
+    self, AdditionalProperties, ArgumentStyle, EscapePolicy, SchemaOptions, SchemaWarning, Whitespace, Words,
 };
 use crate::syntax::{Notation, regex};
 use hashbrown::HashMap;
@@ -83,6 +84,7 @@ pub fn compile_with_warnings(
         let grammar = Notation::Lark.compile(text).map_err(|error| nested("/format/grammar", error))?;
         return Ok((grammar, Vec::new()));
     }
+    roles::check(&tag.format, false, "/format")?;
     let mut options = options.schema.clone();
     if tag.is_loose {
         // XGrammar's strict mode, which is on by default: objects have the keys that they declare.
@@ -296,9 +298,15 @@ impl Compiler {
             }
             match style.is_json() {
                 true => options.excludes.extend(style.excludes.iter().cloned()),
-                false => options.arguments = Some(style.clone()),
+                false if format.excludes.is_empty() => options.arguments = Some(style.clone()),
+                false => {
+                    let mut style = ArgumentStyle::clone(style);
+                    style.excludes.extend(format.excludes.iter().cloned());
+                    options.arguments = Some(Arc::new(style));
+                }
             }
         }
+        options.excludes.extend(format.excludes.iter().cloned());
         let inside = format!("{at}/json_schema");
         let at = if format.pointer.is_empty() { &inside } else { &*format.pointer };
         let compiled = schema::compile_into_with_warnings(&mut self.builder, &format.schema, &options);

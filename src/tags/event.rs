@@ -194,6 +194,8 @@ pub struct Fold {
     /// Calls begun so far.
     calls: usize,
     call: Option<Arc<OpenCall>>,
+    /// An id that belongs to the next call.
+    next_id: Option<Arc<str>>,
     /// The bytes of a name, of an id, of a key, of a value between markers, or of a character that
     /// is not complete.
     waiting: Vec<u8>,
@@ -217,7 +219,7 @@ impl Fold {
     pub fn bytes(&mut self, bytes: &[u8], events: &mut Vec<Event>) {
         match self.role() {
             Role::Marker | Role::Call { .. } => {}
-            Role::Name | Role::Id | Role::Members { .. } | Role::Value { .. } => {
+            role if is_gathered(role) => {
                 self.waiting.extend_from_slice(bytes);
             }
             _ if bytes.is_empty() => {}
@@ -247,9 +249,7 @@ impl Fold {
 
     /// Ends the output: what was waiting for the end of a character is given out.
     pub fn finish(&mut self, events: &mut Vec<Event>) {
-        let is_partial =
-            matches!(self.role(), Role::Name | Role::Id | Role::Members { .. } | Role::Value { .. });
-        if !is_partial {
+        if !is_gathered(self.role()) {
             self.flush(events);
         }
     }
@@ -273,9 +273,11 @@ impl Fold {
             Role::Call { name } => {
                 let (depth, index) = (self.roles.len(), self.calls);
                 self.calls += 1;
-                let call = OpenCall { depth, index, name: name.clone(), ..OpenCall::default() };
+                let (name, id) = (name.clone(), self.next_id.take());
+                let is_known = name.is_some();
+                let call = OpenCall { depth, index, name, id, is_announced: false };
                 self.call = Some(Arc::new(call));
-                if name.is_some() {
+                if is_known {
                     self.announce(events);
                 }
             }
@@ -300,15 +302,10 @@ impl Fold {
                 }
                 self.announce(events);
             }
-            Some(Role::Id) => {
-                let id = text_of(&std::mem::take(&mut self.waiting));
-                match &mut self.call {
-                    Some(call) if call.is_announced => {
-                        events.push(Event::CallId { index: call.index, id });
-                    }
-                    Some(call) => Arc::make_mut(call).id = Some(id.into()),
-                    None => {}
-                }
+            Some(Role::Id) => self.identify("", events),
+            Some(Role::IdEnd { before }) => {
+                let before = before.clone();
+                self.identify(&before, events);
             }
             Some(Role::Members { .. }) => {
                 self.waiting.clear();
@@ -340,6 +337,16 @@ impl Fold {
             _ => self.flush(events),
         }
         Arc::make_mut(&mut self.roles).pop();
+    }
+
+    /// Ends an id, which begins with `before`.
+    fn identify(&mut self, before: &str, events: &mut Vec<Event>) {
+        let id = format!("{before}{}", text_of(&std::mem::take(&mut self.waiting)));
+        match &mut self.call {
+            Some(call) if call.is_announced => events.push(Event::CallId { index: call.index, id }),
+            Some(call) => Arc::make_mut(call).id = Some(id.into()),
+            None => self.next_id = Some(id.into()),
+        }
     }
 
     /// Says that the open call has begun, once.
@@ -391,6 +398,11 @@ impl Fold {
             _ => {}
         }
     }
+}
+
+/// True for a part whose bytes are gathered to its end.
+fn is_gathered(role: &Role) -> bool {
+    matches!(role, Role::Name | Role::Id | Role::IdEnd { .. } | Role::Members { .. } | Role::Value { .. })
 }
 
 const JSON_WHITESPACE: [char; 4] = [' ', '\n', '\r', '\t'];

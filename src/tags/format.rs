@@ -167,6 +167,8 @@ pub struct SchemaFormat {
     pub max_whitespace: Option<u32>,
     /// The punctuation of the outermost object, if it is not JSON's.
     pub arguments: Option<Arc<ArgumentStyle>>,
+    /// Texts that no string of the value holds, at any depth.
+    pub excludes: Vec<Arc<str>>,
     /// The schema's place in the input, as a JSON pointer.
     pub pointer: Arc<str>,
 }

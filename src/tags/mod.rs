@@ -36,6 +36,7 @@ mod format;
 mod parse;
 mod preset;
 mod reply;
+mod roles;
 mod style;
 mod tools;
 

@@ -160,7 +160,14 @@ fn schema_text(schema: &Value, pointer: &str) -> Result<String, CompileError> {
 
 fn schema_of(schema: String, pointer: &str) -> Format {
     let (schema, pointer) = (schema.into(), pointer.into());
-    Format::Schema(SchemaFormat { schema, any_order: false, max_whitespace: None, arguments: None, pointer })
+    Format::Schema(SchemaFormat {
+        schema,
+        any_order: false,
+        max_whitespace: None,
+        arguments: None,
+        excludes: Vec::new(),
+        pointer,
+    })
 }
 
 /// The formats' names.
@@ -244,10 +251,8 @@ impl Reader {
             })?,
         };
         let mut format = self.of_type(name, &mut fields)?;
-        if name != "tag"
-            && let Some(role) = role(&mut fields)?
-        {
-            format = marked(format, role);
+        if name != "tag" {
+            format = as_part(&mut fields, format)?;
         }
         fields.finish(self.is_loose)?;
         Ok(format)
@@ -332,11 +337,6 @@ impl Reader {
         }
         let text = schema_text(schema, &at)?;
         let arguments = style::style(style, style_at)?;
-        if !fields.texts("excludes")?.is_empty() {
-            let what = "texts cannot be excluded from a schema's strings";
-            let help = "say it in the schema, with `pattern`";
-            return Err(fault(&fields.at("excludes"), what).help(help));
-        }
         let schema = match arguments {
             None => text,
             Some(_) => Value::Object(of_objects(schema, &at)?).to_string(),
@@ -346,6 +346,7 @@ impl Reader {
             any_order: fields.flag("any_order", false)?,
             max_whitespace: fields.count("max_whitespace_cnt")?,
             arguments,
+            excludes: fields.texts("excludes")?,
             pointer: at.into(),
         }))
     }
@@ -387,7 +388,7 @@ impl Reader {
         let at = fields.at("begin");
         let begin = self.marker(fields.need("begin")?, &at)?;
         let content = *self.content(fields)?;
-        let content = Box::new(tag_content(fields, content)?);
+        let content = Box::new(as_part(fields, content)?);
         let at = fields.at("end");
         let ends = match fields.need("end")? {
             Value::Array(ends) if ends.is_empty() => {
@@ -525,9 +526,9 @@ fn role(fields: &mut Fields<'_>) -> Result<Option<Role>, CompileError> {
     }))
 }
 
-/// The content of a tag as a part with the tag's role. The content of a call is its arguments,
-/// unless a part of it has the role of arguments.
-fn tag_content(fields: &mut Fields<'_>, content: Format) -> Result<Format, CompileError> {
+/// A format as a part with the role that its fields say. What stands in a call is its arguments,
+/// unless parts of it have roles.
+fn as_part(fields: &mut Fields<'_>, content: Format) -> Result<Format, CompileError> {
     let Some(role) = role(fields)? else { return Ok(content) };
     if matches!(role, Role::Call { .. }) && !content.has_marks() {
         if matches!(role, Role::Call { name: None }) {

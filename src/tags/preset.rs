@@ -34,6 +34,9 @@ pub(super) struct Data {
     verified: Result<String, String>,
     pub reasoning: Option<ReasoningMarkers>,
     pub text: TextMarkers,
+    /// The most line breaks that models write before reasoning, calls without text before them, and
+    /// answers with a schema.
+    pub line_breaks: u32,
     pub calls: CallMarkers,
 }
 
@@ -301,8 +304,9 @@ fn read_preset(value: &Value) -> Result<Data, CompileError> {
     };
     let at = fields.at("calls");
     let calls = read_calls(fields.need("calls")?, &at, text.before_calls && text.begin.is_empty())?;
+    let line_breaks = fields.count("line_breaks")?.unwrap_or(2);
     fields.finish(false)?;
-    Ok(Data { name, models, verified, reasoning, text, calls })
+    Ok(Data { name, models, verified, reasoning, text, line_breaks, calls })
 }
 
 fn read_calls(value: &Value, at: &str, in_text: bool) -> Result<CallMarkers, CompileError> {

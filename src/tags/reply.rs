@@ -47,7 +47,7 @@ enum Begun {
 pub struct ToolOptions {
     /// The calls that the reply may or must have. Default [`ToolChoice::Auto`].
     pub choice: ToolChoice,
-    /// The largest number of calls in one reply; 1 for one call at a time. Default 32.
+    /// The largest number of calls in one reply: 1 for one call at a time, 0 for none. Default 32.
     pub calls: u32,
     /// The reasoning before the answer. Default [`Reasoning::AsPrompt`].
     pub reasoning: Reasoning,
@@ -174,10 +174,17 @@ impl Tools {
         preset: &Preset,
         options: &ToolOptions,
     ) -> Result<StructuralTag, CompileError> {
-        let tools = self.chosen(&options.choice)?;
+        let mut tools = self.chosen(&options.choice)?;
         if tools.is_empty() && options.choice.is_required() {
             let what = "a call is required, and there is no tool";
             return Err(fault("", what).help("give tools, or the tool choice \"auto\""));
+        }
+        if options.calls == 0 {
+            if options.choice.is_required() {
+                let what = "a call is required, and `ToolOptions::calls` allows none";
+                return Err(fault("", what).help("raise it, or give the tool choice \"none\""));
+            }
+            tools.clear();
         }
         let reply = Reply { preset: preset.data(), tools, options };
         Ok(StructuralTag { format: reply.format()?, is_loose: false })
@@ -213,7 +220,7 @@ impl Reply<'_> {
             })
         };
         let then = |first: Format, answer: Format| Format::Sequence(vec![first, answer]);
-        let whole = || Format::Sequence(vec![blank_lines(), reasoning(&markers.begin)]);
+        let whole = || self.led(vec![reasoning(&markers.begin)]);
         Ok(match (begun, self.options.reasoning) {
             (Begun::Reasoning, Reasoning::Forbid) => {
                 then(Format::Const(markers.end.clone()).marked(Role::Marker), answer)
@@ -229,6 +236,15 @@ impl Reply<'_> {
             }
             (Begun::Nothing, Reasoning::Require) => then(whole(), answer),
         })
+    }
+
+    /// Formats behind the line breaks that models of this preset write before them.
+    fn led(&self, mut formats: Vec<Format>) -> Format {
+        if self.preset.line_breaks > 0 {
+            let breaks = Format::Regex(format!("\\n{{0,{}}}", self.preset.line_breaks));
+            formats.insert(0, breaks.marked(Role::Marker));
+        }
+        Format::Sequence(formats)
     }
 
     /// Reasoning in the end of the prompt.
@@ -250,10 +266,10 @@ impl Reply<'_> {
             return self.plain_answer();
         }
         if self.options.choice.is_required() {
-            return Ok(Format::Sequence(vec![blank_lines(), self.calls(0)?]));
+            return Ok(self.led(vec![self.calls(0)?]));
         }
         if self.options.response.is_some() || !text.before_calls || !text.begin.is_empty() {
-            let called = Format::Sequence(vec![blank_lines(), self.calls(0)?]);
+            let called = self.led(vec![self.calls(0)?]);
             return Ok(Format::Or(vec![called, self.plain_answer()?]));
         }
         let rules = vec![(Marker::Text(calls.trigger.clone()), self.calls(calls.trigger.len())?)];
@@ -269,9 +285,10 @@ impl Reply<'_> {
                 any_order: false,
                 max_whitespace: None,
                 arguments: None,
+                excludes: Vec::new(),
                 pointer: "/response".into(),
             };
-            return Ok(Format::Sequence(vec![blank_lines(), Format::Schema(schema)]));
+            return Ok(self.led(vec![Format::Schema(schema)]));
         }
         let text = &self.preset.text;
         let free = Format::Text(TextFormat { excludes: self.excludes(true), max_chars: None });
@@ -307,7 +324,8 @@ impl Reply<'_> {
         let markers = &self.preset.calls;
         let [before, after] = &markers.section;
         let inside = read.saturating_sub(before.len());
-        let most = if markers.parallel { self.options.calls.max(1) } else { 1 };
+        let is_single = !markers.parallel || self.options.choice.is_single();
+        let most = if is_single { 1 } else { self.options.calls };
         let mut parts =
             vec![Format::Const(before.get(read..).unwrap_or_default().into()), self.call(inside)?];
         if most > 1 {
@@ -333,10 +351,18 @@ impl Reply<'_> {
         let mut parts = Vec::new();
         // The texts and places before the name are the same for all tools, but for the text right
         // before it, which begins the tools' literals.
-        while let Some((first, rest)) = pieces.split_first() {
+        while let Some((first, mut rest)) = pieces.split_first() {
             match first {
                 Piece::Name => break,
                 Piece::Text(_) if rest.first() == Some(&Piece::Name) => break,
+                Piece::IdBegin => {
+                    let (id, after) = until_id_end(rest);
+                    if id.contains(&Piece::Name) {
+                        break;
+                    }
+                    parts.push(self.shared_all(id, "").marked(Role::Id));
+                    rest = after;
+                }
                 piece => parts.push(self.shared(piece)),
             }
             pieces = rest;
@@ -369,15 +395,31 @@ impl Reply<'_> {
         }
     }
 
+    /// Pieces of a call of a tool, without its arguments.
+    fn shared_all(&self, pieces: &[Piece], name: &str) -> Format {
+        let format = |piece: &Piece| match piece {
+            Piece::Name => Format::Const(name.into()),
+            piece => self.shared(piece),
+        };
+        Format::Sequence(pieces.iter().map(format).collect())
+    }
+
     /// The call of one tool from its name on, with the text before the name.
     fn tag(&self, tool: &Tool, pieces: &[Piece], read: usize) -> Result<Tag, CompileError> {
-        let mut begin = String::new();
-        let mut rest = pieces;
+        let (mut begin, mut rest) = (String::new(), pieces);
+        // The id that has begun in `begin`.
+        let mut id: Option<String> = None;
         while let Some((piece, after)) = rest.split_first() {
-            match piece {
-                Piece::Text(text) => begin.push_str(text),
-                Piece::Name => begin.push_str(tool.name()),
+            let text = match piece {
+                Piece::Text(text) => text,
+                Piece::Name => tool.name(),
+                Piece::IdBegin => "",
                 _ => break,
+            };
+            begin.push_str(text);
+            match &mut id {
+                Some(id) => id.push_str(text),
+                None => id = (*piece == Piece::IdBegin).then(String::new),
             }
             if let (Piece::Name, Some(Piece::Text(marker))) = (piece, after.first()) {
                 check_marker(tool, marker)?;
@@ -386,12 +428,24 @@ impl Reply<'_> {
         }
         let begin = begin.get(read..).unwrap_or_default();
         let mut content = Vec::with_capacity(2);
+        if let Some(before) = id {
+            let (pieces, after) = until_id_end(rest);
+            let role = Role::IdEnd { before: before.into() };
+            content.push(self.shared_all(pieces, tool.name()).marked(role));
+            rest = after;
+        }
         let mut end: Arc<str> = "".into();
-        for (i, piece) in rest.iter().enumerate() {
+        while let Some((piece, after)) = rest.split_first() {
+            rest = after;
             match piece {
-                Piece::Text(text) if i + 1 == rest.len() => end = text.clone(),
+                Piece::Text(text) if rest.is_empty() => end = text.clone(),
                 Piece::Arguments => content.push(self.arguments(tool)),
                 Piece::Name => content.push(Format::Const(tool.name().into())),
+                Piece::IdBegin => {
+                    let (pieces, after) = until_id_end(rest);
+                    content.push(self.shared_all(pieces, tool.name()).marked(Role::Id));
+                    rest = after;
+                }
                 piece => content.push(self.shared(piece)),
             }
         }
@@ -411,15 +465,17 @@ impl Reply<'_> {
             any_order: false,
             max_whitespace: None,
             arguments: self.preset.calls.arguments.clone(),
+            excludes: Vec::new(),
             pointer: tool.schema_pointer.clone(),
         })
         .marked(self.preset.calls.arguments.as_ref().map_or(Role::Arguments, |style| style.role()))
     }
 }
 
-/// At most two line breaks, which models write before a call or an answer.
-fn blank_lines() -> Format {
-    Format::Regex("\\n{0,2}".to_owned()).marked(Role::Marker)
+/// The pieces of an id that has begun, and those behind it.
+fn until_id_end(pieces: &[Piece]) -> (&[Piece], &[Piece]) {
+    let end = pieces.iter().position(|piece| *piece == Piece::IdEnd).unwrap_or(pieces.len());
+    (&pieces[..end], pieces.get(end + 1..).unwrap_or_default())
 }
 
 /// Fails if the text behind a name occurs inside the name, which would then end too early.

@@ -206,6 +206,7 @@ impl Tools {
         };
         match choice {
             ToolChoice::None => Ok(Vec::new()),
+            ToolChoice::Once(choice) => self.chosen(choice),
             ToolChoice::Auto | ToolChoice::Required => Ok(self.tools.iter().collect()),
             ToolChoice::Named(name) => Ok(vec![named(name)?]),
             ToolChoice::Allowed { names, .. } => {
@@ -312,19 +313,28 @@ pub enum ToolChoice {
         /// The model calls at least one of them.
         required: bool,
     },
+    /// The calls of another choice, but at most one of them.
+    Once(Box<ToolChoice>),
 }
 
 impl ToolChoice {
     /// True if the answer has at least one call.
     pub fn is_required(&self) -> bool {
-        matches!(
-            self,
-            ToolChoice::Required | ToolChoice::Named(_) | ToolChoice::Allowed { required: true, .. }
-        )
+        match self {
+            ToolChoice::Required | ToolChoice::Named(_) => true,
+            ToolChoice::Allowed { required, .. } => *required,
+            ToolChoice::Once(choice) => choice.is_required(),
+            ToolChoice::Auto | ToolChoice::None => false,
+        }
+    }
+
+    /// True if the answer has at most one call.
+    pub fn is_single(&self) -> bool {
+        matches!(self, ToolChoice::Once(_))
     }
 
     /// Reads the `tool_choice` of a request: a word such as `"auto"`, or an object of OpenAI's or
-    /// Anthropic's API that names tools.
+    /// Anthropic's API that names tools. `disable_parallel_tool_use` makes it a choice of one call.
     ///
     /// ```
     /// use hedgerow::tags::ToolChoice;
@@ -363,13 +373,12 @@ impl ToolChoice {
             word => Self::of_word(word)
                 .ok_or_else(|| fault("/type", format!("there is no tool choice of type {word:?}")))?,
         };
-        if fields.flag("disable_parallel_tool_use", false)? {
-            let what = "a tool choice does not limit the number of calls";
-            return Err(fault("/disable_parallel_tool_use", what)
-                .help("set `ToolOptions::calls` to 1, or pass --one-call"));
-        }
+        let is_single = fields.flag("disable_parallel_tool_use", false)?;
         fields.finish(false)?;
-        Ok(choice)
+        Ok(match is_single {
+            true => ToolChoice::Once(Box::new(choice)),
+            false => choice,
+        })
     }
 
     fn of_word(word: &str) -> Option<Self> {

@@ -382,6 +382,10 @@ static void test_events(void) {
     OK(hr_events_advance_bytes(copy, (const uint8_t *)"1b", 2, &yes, &error));
     CHECK(yes && hr_events_count(copy) == 2 && hr_events_get(copy, 1, &kind, &call, NULL, NULL));
     CHECK(kind == HR_EVENT_KIND_CALL_END && call == 0);
+    OK(hr_events_rollback(copy, 1, &error));
+    OK(hr_events_advance_text(copy, (const uint8_t *)"1b<end>", 7, &yes, &error));
+    CHECK(yes && hr_events_count(copy) == 2 && hr_events_get(copy, 1, &kind, &call, NULL, NULL));
+    CHECK(kind == HR_EVENT_KIND_CALL_END && call == 0);
     OK(hr_events_finish(copy, &error));
     CHECK(hr_events_count(copy) == 0);
     OK(hr_events_rollback(events, 2, &error));

@@ -134,6 +134,32 @@ fn tools() {
     insta::assert_snapshot!("tools", runs.join("\n"));
 }
 
+/// The example of events in `docs/tools.md` prints what the page says.
+#[test]
+fn events_of_the_page_about_tools() {
+    let page = include_str!("../../docs/tools.md");
+    let after = |text: &'static str, begin: &str| text.split_once(begin).unwrap().1;
+    let example = after(page, "let `weather.json` be\n\n```json\n");
+    let (tag, rest) = example.split_once("```").unwrap();
+    let console = after(rest, "```console\n").split_once("```").unwrap().0;
+    let mut lines = console.lines();
+    let reply =
+        lines.next().unwrap().strip_prefix("$ printf '").unwrap().strip_suffix("' >reply.txt").unwrap();
+    let folder = std::env::temp_dir().join(format!("hedgerow-events-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("weather.json"), tag).unwrap();
+    std::fs::write(folder.join("reply.txt"), reply).unwrap();
+    let command = lines.next().unwrap().strip_prefix("$ hedgerow ").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_hedgerow"))
+        .args(command.split(' '))
+        .current_dir(&folder)
+        .output()
+        .unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(printed.lines().collect::<Vec<_>>(), lines.collect::<Vec<_>>());
+}
+
 #[test]
 fn masks() {
     let person: &[&str] = &["mask", "--vocab", "tokenizer.json", "--schema", "person.schema.json"];

@@ -2,7 +2,8 @@
 
 use crate::support::bytes::special_vocabulary;
 use crate::support::walk::Random;
-use hedgerow::engine::{Constraint, EventReader};
+use hedgerow::engine::{Constraint, EngineError, EventReader};
+use hedgerow::syntax::Notation;
 use hedgerow::tags::{Event, Reply};
 use hedgerow::vocab::{TokenId, Vocabulary};
 
@@ -198,6 +199,12 @@ fn table() -> Vec<(String, Vec<(&'static str, &'static str)>)> {
             ],
         ),
         (
+            r#"{"type": "sequence", "elements": [{"type": "regex", "pattern": "[0-9]", "role": "id"},
+                {"type": "regex", "pattern": "[1-9]+", "role": "call", "name": "f"}]}"#
+                .to_owned(),
+            vec![("712", "call0 f#7( 12 )0"), ("7", "call0 f#7(")],
+        ),
+        (
             format!(r#"{{"type": "tag", "begin": "<a>", "end": ["</a>", ""], "content": {TEXT}}}"#),
             vec![("<a>x</a>", "<<a>> x </<a>>"), ("<a>x</", "<<a>> x</ </<a>>")],
         ),
@@ -249,6 +256,87 @@ fn names_of_special_tokens() {
     assert!(!reader.advance_text(b"y<|call|>b", &mut found).unwrap());
     reader.finish(&mut found);
     assert_eq!(shown(&joined(found)), r#"[x] call0 a( {"b": "<|call|>"} )0 [y<|e|>]"#);
+}
+
+/// The name of a special token in a text stands for the token or for plain text, whichever lets the
+/// text be read, and then whichever lets the output end.
+#[test]
+fn names_are_read_in_both_ways() {
+    let vocabulary = special_vocabulary(&["ab", "<|"], &["<|s|>", "<|e|>", "<|call|>", "<|call|>y"], &[]);
+    let gbnf = |rules: &str| Constraint::grammar_text(Notation::Gbnf, rules, &vocabulary).unwrap();
+    let tag = |format: &str| {
+        Constraint::structural_tag(&format!(r#"{{"format": {format}}}"#), &vocabulary).unwrap()
+    };
+    // Each text with the number of its bytes that can be read, and whether the output may then end.
+    let table: Vec<(Constraint, Vec<(&str, usize, bool)>)> = vec![
+        (
+            gbnf(r#"root ::= <|call|> "x" | "<|call|>y""#),
+            vec![
+                ("<|call|>x", 9, true),
+                ("<|call|>y", 9, true),
+                ("<|call|>z", 8, false),
+                ("<|call|>", 8, false),
+                ("<|cal", 5, false),
+                ("<|call|>xx", 9, true),
+            ],
+        ),
+        (gbnf(r#"root ::= <|call|> "x" | "<|call|>""#), vec![("<|call|>", 8, true), ("<|call|>x", 9, true)]),
+        // Of two names, the longer one is tried first.
+        (
+            tag(r#"{"type": "or", "elements": [{"type": "token", "token": "<|call|>y"},
+                    {"type": "sequence", "elements": [{"type": "token", "token": "<|call|>"}, {"value": "yz"}]}]}"#),
+            vec![("<|call|>y", 9, true), ("<|call|>yz", 10, true)],
+        ),
+        // Each name has two readings, of which only one ends.
+        (
+            gbnf(r#"root ::= "(" root ")" | <|s|> root "x" | "<|s|>" root "y" | """#),
+            vec![("<|s|><|s|><|s|>yxy", 18, true), ("<|s|>(<|s|>x)y", 14, true), ("<|s|>xx", 6, true)],
+        ),
+        (gbnf(r#"root ::= "a"* "<|e|>"? "a""#), vec![("aa<|e|>a", 8, true), ("aa<|e|>", 7, false)]),
+        // A token that stands for itself is read where its bytes are not.
+        (
+            tag(
+                r#"{"type": "sequence", "elements": [{"type": "token", "token": "ab"}, {"type": "any_tokens"}]}"#,
+            ),
+            vec![("ab", 2, true), ("abc<|s|>d", 9, true), ("a", 0, false), ("b", 0, false)],
+        ),
+    ];
+    for (constraint, texts) in table {
+        for (text, len, may_end) in texts {
+            let mut matcher = constraint.matcher();
+            assert_eq!(matcher.advance_text_prefix(text.as_bytes()).unwrap(), len, "{text}");
+            assert_eq!(matcher.is_accepting(), may_end, "{text}");
+            let mut matcher = constraint.matcher();
+            assert_eq!(matcher.advance_text(text.as_bytes()).unwrap(), len == text.len(), "{text}");
+            assert!(len == text.len() || matcher.output_len() == 0, "{text}");
+            let (mut reader, mut found) = (constraint.event_reader().unwrap(), Vec::new());
+            assert_eq!(
+                reader.advance_text(text.as_bytes(), &mut found).unwrap(),
+                len == text.len(),
+                "{text}"
+            );
+            reader.finish(&mut found);
+            let mut reply = Reply::default();
+            found.iter().for_each(|event| reply.add(event));
+            assert_eq!(reply.text, if len == text.len() { text } else { "" });
+        }
+    }
+}
+
+/// A text whose names have very many readings is read by a bounded number of steps.
+#[test]
+fn many_readings_of_names_are_bounded() {
+    let rules = r#"root ::= <|s|> root "x" | "<|s|>" root "y" | """#;
+    let constraint = Constraint::grammar_text(Notation::Gbnf, rules, &vocabulary()).unwrap();
+    for count in [12, 24, 48] {
+        let text = "<|s|>".repeat(count) + &"y".repeat(count);
+        match constraint.matcher().advance_text(text.as_bytes()) {
+            Ok(found) => assert!(found),
+            Err(error) => {
+                assert!(matches!(error, EngineError::AmbiguousText { .. } | EngineError::Limit { .. }))
+            }
+        }
+    }
 }
 
 #[test]

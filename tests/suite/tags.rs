@@ -59,6 +59,16 @@ fn formats_accept_and_refuse() {
         (INTEGER.into(), &["1", "-20"], &["", "1.5", "1 "]),
         (r#"{"type": "regex", "pattern": "[a-c]{2}"}"#.into(), &["ab", "cc"], &["a", "abc", "ad"]),
         (
+            r#"{"type": "json_schema", "json_schema": {"type": ["string", "array"]}, "excludes": ["ab", "</"]}"#.into(),
+            &[r#""a""#, r#"["b", "a"]"#, r#""<\/""#],
+            &[r#""xab""#, r#"["ab"]"#, r#""</""#],
+        ),
+        (
+            r#"{"type": "json_schema", "style": "qwen_xml", "json_schema": {"properties": {"a": {"type": "string"}}}, "excludes": ["b"]}"#.into(),
+            &["<parameter=a>x</parameter>"],
+            &["<parameter=a>b</parameter>"],
+        ),
+        (
             r#"{"type": "grammar", "grammar": "root ::= \"(\" root \")\" | \"x\""}"#.into(),
             &["x", "((x))"],
             &["(x", "y"],
@@ -425,6 +435,23 @@ fn errors_say_where_and_what_to_do() {
         (
             r#"{"format": {"type": "any_text", "max_tokens": 5}}"#,
             "#/format/max_tokens: `max_tokens` is not supported; limit the text with `max_chars`",
+        ),
+        (
+            r#"{"format": {"type": "regex", "pattern": "a", "role": "arguments"}}"#,
+            "#/format: this part has the role \"arguments\" and stands in no call; put it into a part with the role \"call\"",
+        ),
+        (
+            r#"{"format": {"elements": [{"begin": "a", "end": "b", "role": "name", "content": {"value": "x"}}]}}"#,
+            "#/format/elements/0: this part has the role \"name\" and stands in no call",
+        ),
+        (
+            r#"{"format": {"begin": "a", "end": "b", "role": "call", "name": "f", "content": {"type": "optional",
+                "content": {"begin": "c", "end": "d", "role": "call", "name": "g", "content": {"value": "x"}}}}}"#,
+            "#/format/content/content: this call stands in another call",
+        ),
+        (
+            r#"{"format": {"begin": "a", "end": "b", "role": "call", "content": {"value": "{}", "role": "arguments"}}}"#,
+            "#/format: this call has no name",
         ),
         (
             r#"{"format": {"type": "repeat", "min": 3, "max": 1, "content": {"value": "a"}}}"#,

@@ -113,7 +113,10 @@ fn choices_allow_and_refuse() {
     let allowed = |required| ToolChoice::Allowed { names: vec!["ping".into()], required };
     let (auto, required) = (["text", "", &ping, &both], ["<think>x</think>\n\n<tool_call>", &ping, &both]);
     let (one, either): ([&str; 1], [&str; 2]) = ([&ping], [&ping, "text"]);
-    let table: [(ToolChoice, &[&str], &[&str]); 6] = [
+    let once = |choice| ToolChoice::Once(Box::new(choice));
+    let table: [(ToolChoice, &[&str], &[&str]); 8] = [
+        (once(ToolChoice::Auto), &["text", &ping], &[&both]),
+        (once(ToolChoice::Required), &[&ping, &weather], &[&both, "text"]),
         (ToolChoice::Auto, &auto, &["<tool_call>x", "</tool_call>"]),
         (ToolChoice::None, &auto[..2], &[&ping, "<tool_call>"]),
         (ToolChoice::Required, &required, &["text", ""]),
@@ -163,7 +166,15 @@ fn choices_are_read() {
         (r#"{"type": "function"}"#, None),
         (r#"{"type": "x"}"#, None),
         (r#"{"type": "auto", "disable_parallel_tool_use": false}"#, Some(ToolChoice::Auto)),
-        (r#"{"type": "auto", "disable_parallel_tool_use": true}"#, None),
+        (
+            r#"{"type": "auto", "disable_parallel_tool_use": true}"#,
+            Some(ToolChoice::Once(Box::new(ToolChoice::Auto))),
+        ),
+        (
+            r#"{"type": "tool", "name": "ping", "disable_parallel_tool_use": true}"#,
+            Some(ToolChoice::Once(Box::new(named.clone()))),
+        ),
+        (r#"{"type": "auto", "disable_parallel_tool_use": 1}"#, None),
         (r#"{"type": "tool", "nme": "ping"}"#, None),
         (r#"{"type": "tool", "name": "ping", "more": 1}"#, None),
         (r#"{"type": "allowed_tools", "mode": "any", "tools": [{"name": "ping"}]}"#, None),
@@ -215,6 +226,73 @@ fn reasoning_follows_the_prompt() {
     assert!(tools.grammar(&hermes, &closed).is_err());
     let llama = Preset::named("llama3_json").unwrap();
     assert!(tools.grammar(&llama, &ToolOptions::default().reasoning(Reasoning::Require)).is_err());
+}
+
+/// The table of presets in `docs/tools.md` has the presets of the library, and no others.
+#[test]
+fn the_page_lists_all_presets() {
+    let page = include_str!("../../docs/tools.md");
+    let table = page.split_once("| preset | models | verified |\n|---|---|---|\n").unwrap().1;
+    let found: Vec<&str> = table.lines().take_while(|line| !line.is_empty()).collect();
+    let row = |preset: &Preset| {
+        let verified = if preset.is_verified() { "yes" } else { "no" };
+        let models = preset.models().join(", ");
+        format!("| `{preset}` | {models} | {verified}: {} |", preset.verification())
+    };
+    let expected: Vec<String> = Preset::all().iter().map(row).collect();
+    assert_eq!(found, expected);
+}
+
+/// With at most no call, a reply is text.
+#[test]
+fn calls_may_be_forbidden_by_number() {
+    let hermes = Preset::named("hermes").unwrap();
+    let none = constraint(&hermes, TOOLS, &ToolOptions::default().calls(0));
+    let ping = hermes.write(&[call("ping", "{}", "")]);
+    assert_eq!(refused_at(&none, "text"), None);
+    assert!(refused_at(&none, &ping).is_some());
+    let options = ToolOptions::default().calls(0).choice(ToolChoice::Required);
+    let error = Tools::from_json(TOOLS).unwrap().grammar(&hermes, &options).unwrap_err().to_string();
+    assert!(error.contains("`ToolOptions::calls` allows none"), "{error}");
+}
+
+/// The ids of calls, as formats write them: given ids, numbers, and names with numbers.
+#[test]
+fn ids_are_events() {
+    let table: [(&str, [&str; 2]); 5] = [
+        ("mistral_nemo", ["abcdefgh1", "abcdefgh2"]),
+        ("mistral_small_3_2", ["abcdefgh1", "abcdefgh2"]),
+        ("solar_open", ["abcdefgh1", "abcdefgh2"]),
+        ("command_r7b", ["0", "1"]),
+        ("kimi_k2", ["functions.weather:0", "functions.ping:1"]),
+    ];
+    for (name, ids) in table {
+        let preset = Preset::named(name).unwrap();
+        let calls = [call("weather", r#"{"city": "Oslo"}"#, "abcdefgh1"), call("ping", "{}", "abcdefgh2")];
+        let written = preset.write(&calls);
+        for choice in [ToolChoice::Auto, ToolChoice::Required] {
+            let constraint = constraint(&preset, TOOLS, &ToolOptions::default().choice(choice));
+            for parts in [1, 3, written.len()] {
+                let (reply, all) = read_events(&constraint, &written, parts);
+                let found: Vec<Option<&str>> = reply.calls.iter().map(|call| call.id.as_deref()).collect();
+                assert_eq!(found, ids.map(Some), "{name}: {all:?}");
+            }
+        }
+    }
+}
+
+/// Line breaks before calls are the preset's to allow.
+#[test]
+fn line_breaks_before_calls() {
+    for (name, most) in [("hermes", 2), ("llama3_json", 0), ("gpt_oss", 0)] {
+        let preset = Preset::named(name).unwrap();
+        let written = preset.write(&[call("ping", "{}", "")]);
+        let required = constraint(&preset, TOOLS, &ToolOptions::default().choice(ToolChoice::Required));
+        for count in 0..=3 {
+            let text = "\n".repeat(count) + &written;
+            assert_eq!(refused_at(&required, &text).is_none(), count <= most, "{name}: {text:?}");
+        }
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@
 //! - `grammars` compares and measures masks as `maskbench` does, for grammars as text in Lark's
 //!   notation.
 //! - `schema-suite` runs the official JSON Schema test suite.
+//! - `tools` compiles replies that call many tools, and measures free text and events.
 //! - `samplers` runs the same sampler chains as llama.cpp on the same logits.
 //!
 //! `maskbench` and `slowest` also know XGrammar, which is published as a Python package:
@@ -31,6 +32,7 @@ mod scaling;
 mod schema_suite;
 mod slowest;
 mod statistics;
+mod tools;
 mod walks;
 mod worker;
 
@@ -214,6 +216,19 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
     },
+    /// Replies that call tools: time to compile many tools and to the first mask, masks of free
+    /// text, and events.
+    Tools {
+        /// The vocabulary: a Hugging Face `tokenizer.json`.
+        #[arg(long, value_name = "TOKENIZER_JSON")]
+        vocab: PathBuf,
+        /// Number of tools.
+        #[arg(long, value_name = "N", default_value_t = 500)]
+        tools: usize,
+        /// A Python with the packages xgrammar and transformers; without it XGrammar is left out.
+        #[arg(long, value_name = "PROGRAM")]
+        python: Option<PathBuf>,
+    },
     /// Sampler chains beside llama.cpp's on identical logits.
     Samplers {
         /// llama.cpp's samplers, as `make bench-deps` builds them, or a complete `libllama.so`.
@@ -257,6 +272,7 @@ fn main() -> ExitCode {
         Command::SchemaSuite { dir, engines, options, draft, files, json } => {
             schema_suite::run(&dir, &engines, &options, draft.as_deref(), files, json.as_deref())
         }
+        Command::Tools { vocab, tools, python } => tools::run(&vocab, &tools::Plan { tools, python }),
         Command::Samplers { llama, sizes, rounds, only, json } => {
             samplers::run(&llama, &samplers::Plan { sizes, rounds }, only.as_deref(), json.as_deref())
         }

@@ -60,6 +60,12 @@ impl Events {
         self.step(py, |reader, events| reader.advance_bytes(&bytes, events))
     }
 
+    /// Reads text in which special tokens stand by their names. See `advance`.
+    fn advance_text<'py>(&self, py: Python<'py>, text: &Bound<'_, PyAny>) -> PyResult<Found<'py>> {
+        let bytes = self::text(text)?;
+        self.step(py, |reader, events| reader.advance_text(&bytes, events))
+    }
+
     /// Ends the output: what was waiting, because it may have been the beginning of a marker,
     /// becomes events.
     fn finish<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {

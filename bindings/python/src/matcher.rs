@@ -117,6 +117,13 @@ impl Matcher {
         self.try_ask(py, |matcher| matcher.advance_bytes(&bytes))
     }
 
+    /// Reads text in which special tokens stand by their names. False if it may not come; then
+    /// nothing has changed. Each token is a step, and so are the bytes between two tokens.
+    fn advance_text(&self, py: Python<'_>, text: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let bytes = self::text(text)?;
+        self.try_ask(py, |matcher| matcher.advance_text(&bytes))
+    }
+
     /// The number of leading tokens that may come, one after the other. The matcher does not move.
     fn validate(&self, py: Python<'_>, tokens: &Bound<'_, PyAny>) -> PyResult<usize> {
         let tokens = self::tokens(tokens)?;

@@ -62,6 +62,8 @@ def test_first_mask(words: hr.Vocabulary) -> None:
     assert fork.advance_all([]) == 0 and fork.advance_all([3, 3]) == 1 and fork.output_len == 2
     matcher.rollback()
     assert matcher.output_len == 0 and matcher.state_id == constraint.matcher().state_id
+    assert matcher.advance_text("no") and matcher.is_accepting
+    matcher.rollback()
     assert matcher.advance_bytes("no") and matcher.is_accepting
     matcher.reset()
     assert copy.copy(matcher).output_len == copy.deepcopy(matcher).output_len == 0
@@ -135,7 +137,7 @@ def test_events(bytes_vocabulary: hr.Vocabulary) -> None:
         {"kind": "call_begin", "call": 0, "name": "now", "id": None},
         {"kind": "arguments", "call": 0, "delta": "{"},
     ]
-    assert events.advance_bytes("x") is None
+    assert events.advance_bytes("x") is None and events.advance_text("x") is None
     fork = events.fork()
     assert fork.advance_bytes("}</call>") == [
         {"kind": "arguments", "call": 0, "delta": "}"},

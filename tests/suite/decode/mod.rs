@@ -4,6 +4,7 @@
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+mod chat_lists;
 mod combinations;
 mod fake;
 mod strategies;

@@ -68,6 +68,11 @@ impl LlGuidance {
         self.grammar_matcher(TopLevelGrammar::from_json_schema(schema))
     }
 
+    /// The matcher of a grammar in Lark's notation with llguidance's own header.
+    pub fn tagged_matcher(&self, lark: &str) -> Result<Matcher> {
+        self.grammar_matcher(TopLevelGrammar::from_lark(lark.to_owned()))
+    }
+
     fn grammar_matcher(&self, grammar: TopLevelGrammar) -> Result<Matcher> {
         let matcher = Matcher::new(self.factory.create_parser(grammar));
         match matcher.get_error() {
