@@ -3,7 +3,8 @@
 
 use crate::support::bytes::{single_bytes, special_vocabulary};
 use crate::support::walk::Random;
-use hedgerow::engine::Constraint;
+use hedgerow::engine::{Constraint, Matcher};
+use hedgerow::syntax::Notation;
 use hedgerow::tags::{Event, Preset, Reply, ToolChoice, ToolOptions, Tools};
 use hedgerow::vocab::{TokenId, Vocabulary};
 use serde_json::{Value, json};
@@ -167,6 +168,78 @@ fn random_roles_give_the_same_events_for_every_cut() {
 fn long_attack_by_random_roles() {
     let (compiled, read) = attack(12, usize::MAX);
     println!("{compiled} formats, {read} outputs");
+}
+
+/// The longest beginning of a text that can be read if each name of a special token stands for the
+/// token or for bytes, and true if the output may end behind the whole text.
+fn naive(matcher: &Matcher, text: &[u8]) -> (usize, bool) {
+    if text.is_empty() {
+        return (0, matcher.is_accepting());
+    }
+    let mut best = (0, false);
+    let mut steps: Vec<(TokenId, usize)> = vec![(TokenId(u32::from(text[0])), 1)];
+    for (i, (_, name)) in
+        SPECIAL.iter().enumerate().filter(|(_, (_, name))| text.starts_with(name.as_bytes()))
+    {
+        steps.push((TokenId(256 + i as u32), name.len()));
+    }
+    for (token, len) in steps {
+        let mut next = matcher.fork();
+        if next.advance(token).unwrap() {
+            let (more, ends) = naive(&next, &text[len..]);
+            best = (best.0.max(len + more), best.1 || ends);
+        }
+    }
+    best
+}
+
+/// Texts are read by random grammars as a naive search reads them.
+#[test]
+fn names_are_read_as_a_naive_search_reads_them() {
+    let vocabulary = special_vocabulary(&[], &SPECIAL.map(|(_, name)| name), &[]);
+    let mut random = Random(31);
+    let mut read = [0; 3];
+    for _ in 0..150 {
+        let mut rules = String::from("root ::= \"\"");
+        for _ in 0..2 + random.below(3) {
+            rules.push_str(" |");
+            for _ in 0..1 + random.below(4) {
+                let items = [
+                    "<|s|>",
+                    "\"<|s|>\"",
+                    "<|e|>",
+                    "\"<|e|>\"",
+                    "\"a\"",
+                    "\"<\"",
+                    "[a<|]",
+                    "\"s|>\"",
+                    "root",
+                ];
+                let after = ["", "", "?", "*"][random.below(4)];
+                rules.push_str(&format!(" {}{after}", items[random.below(items.len())]));
+            }
+        }
+        let Ok(constraint) = Constraint::grammar_text(Notation::Gbnf, &rules, &vocabulary) else { continue };
+        for _ in 0..20 {
+            let parts = ["<|s|>", "<|e|>", "a", "<", "<|", "s|>"];
+            let text: String = (0..random.below(6)).map(|_| parts[random.below(parts.len())]).collect();
+            let mut matcher = constraint.matcher();
+            let (len, ends) = naive(&matcher, text.as_bytes());
+            assert_eq!(matcher.advance_text_prefix(text.as_bytes()).unwrap(), len, "{text} by {rules}");
+            let whole = len == text.len();
+            assert!(!whole || matcher.is_accepting() == ends, "{text} by {rules}");
+            matcher.reset();
+            assert_eq!(matcher.advance_text(text.as_bytes()).unwrap(), whole, "{text} by {rules}");
+            let mut reader = constraint.event_reader().unwrap();
+            assert_eq!(
+                reader.advance_text(text.as_bytes(), &mut Vec::new()).unwrap(),
+                whole,
+                "{text} by {rules}"
+            );
+            read[usize::from(whole) + usize::from(ends)] += 1;
+        }
+    }
+    assert!(read.iter().all(|&count| count > 100), "{read:?}");
 }
 
 /// Ten thousand triggers are one search; a trigger in a trigger, one that no tag has, and tools of
