@@ -118,20 +118,26 @@ fn grammar(random: &mut Random) -> String {
 }
 
 const JUDGE: &str = r#"
-import json, resource, sys
+import json, resource, signal, sys
 import lark
-# Its Earley parser may take gigabytes for one text.
+# Lark's Earley parser may take gigabytes, or hours, for one text.
 resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
+def late(*_):
+    raise TimeoutError
+signal.signal(signal.SIGALRM, late)
 wrong, refused, lalr, earley, probes = [], 0, 0, 0, 0
 def reads(judge, text):
+    signal.alarm(20)
     try:
         judge.parse(text)
         return True
     except lark.exceptions.LarkError:
         return False
-    except (RuntimeError, MemoryError):
+    except (RuntimeError, MemoryError, TimeoutError):
         # A RuntimeError of Lark's Earley parser: "Please report this bug".
         return None
+    finally:
+        signal.alarm(0)
 for line in sys.stdin:
     case = json.loads(line)
     try:
