@@ -3,8 +3,9 @@
 
 use crate::support::bytes::single_bytes;
 use crate::support::walk::Random;
-use hedgerow::engine::Constraint;
-use hedgerow::tags::{Preset, Reply, ToolChoice, ToolOptions, Tools};
+use hedgerow::engine::{Constraint, Matcher};
+use hedgerow::schema::{self, EscapePolicy, Numbers, SchemaOptions, UniqueKeys, Whitespace};
+use hedgerow::tags::{Event, Preset, Reply, ToolChoice, ToolOptions, Tools};
 use hedgerow::vocab::{TokenId, Vocabulary};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -14,10 +15,14 @@ const TOOLS: &str = include_str!("../tool_parsers/tools.json");
 /// The characters of most free text.
 const FREQUENT: &[u8] = b"aeinrstEO 0157.,:;_-/<>{}[]()\"'\n\\=&|\xc3\xa9";
 
-fn constraint(preset: &Preset, choice: ToolChoice, vocabulary: &Vocabulary) -> Constraint {
-    let options = ToolOptions::default().choice(choice).calls(3);
-    let grammar = Tools::from_json(TOOLS).unwrap().grammar(preset, &options).unwrap();
+fn constraint(preset: &Preset, options: &ToolOptions, vocabulary: &Vocabulary) -> Constraint {
+    let grammar = Tools::from_json(TOOLS).unwrap().grammar(preset, options).unwrap();
     Constraint::new(&grammar, vocabulary).unwrap()
+}
+
+/// The options of recorded replies.
+fn options(choice: ToolChoice) -> ToolOptions {
+    ToolOptions::default().choice(choice).calls(3)
 }
 
 /// A random reply of about `steps` bytes.
@@ -68,7 +73,7 @@ fn replies_for_parsers() {
     let wanted = std::env::var_os("HEDGEROW_REPLIES");
     for preset in Preset::all() {
         for (choice, count) in [(ToolChoice::Required, 6), (ToolChoice::Auto, 2)] {
-            let constraint = constraint(preset, choice, &vocabulary);
+            let constraint = constraint(preset, &options(choice), &vocabulary);
             for number in 0..if wanted.is_some() { count } else { 1 } {
                 let text = reply(&constraint, &mut random, 40 * (1 + number));
                 let (calls, content) = calls(&constraint, &text);
@@ -79,6 +84,73 @@ fn replies_for_parsers() {
     }
     if let Some(path) = wanted {
         std::fs::File::create(path).unwrap().write_all(lines.as_bytes()).unwrap();
+    }
+}
+
+/// The arguments of every call are the beginning of a JSON object after each byte of a reply.
+fn check_arguments(constraint: &Constraint, text: &str, object: &Constraint) {
+    let (mut reader, mut events) = (constraint.event_reader().unwrap(), Vec::new());
+    let mut arguments: Vec<Matcher> = Vec::new();
+    for byte in text.as_bytes() {
+        events.clear();
+        assert!(reader.advance_bytes(&[*byte], &mut events).unwrap());
+        for event in &events {
+            match event {
+                Event::CallBegin { .. } => arguments.push(object.matcher()),
+                Event::Arguments { index, delta } => {
+                    assert!(arguments[*index].advance_bytes(delta.as_bytes()).unwrap(), "{delta}: {text}");
+                }
+                Event::CallEnd { index } => assert!(arguments[*index].is_accepting(), "{text}"),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Random replies have the calls that the options allow or require, in every format.
+#[test]
+fn replies_have_the_calls_that_options_ask_for() {
+    let vocabulary = Vocabulary::from_byte_list(single_bytes()).unwrap();
+    let mut random = Random(7);
+    let loose = SchemaOptions::default()
+        .whitespace(Whitespace::Unlimited)
+        .numbers(Numbers::Json)
+        .escapes(EscapePolicy::Any)
+        .unique_keys(UniqueKeys::Ignored);
+    let object = schema::compile(r#"{"type": "object"}"#, &loose).unwrap();
+    let object = Constraint::new(&object, &vocabulary).unwrap();
+    let named = || ToolChoice::Named("now".to_owned());
+    let some = |required| ToolChoice::Allowed { names: vec!["now".into(), "send_mail".into()], required };
+    let once = |choice| ToolChoice::Once(Box::new(choice));
+    // The choice, the largest number of calls, the smallest and largest number that replies may
+    // have, and a tool that is not called.
+    let table: [(ToolChoice, u32, usize, usize, &str); 9] = [
+        (ToolChoice::Auto, 2, 0, 2, ""),
+        (ToolChoice::Auto, 0, 0, 0, ""),
+        (ToolChoice::None, 2, 0, 0, ""),
+        (ToolChoice::Required, 2, 1, 2, ""),
+        (named(), 3, 1, 3, "send_mail"),
+        (some(true), 2, 1, 2, "get_weather"),
+        (some(false), 1, 0, 1, "get_weather"),
+        (once(ToolChoice::Required), 5, 1, 1, ""),
+        (once(ToolChoice::Auto), 0, 0, 0, ""),
+    ];
+    for preset in Preset::all() {
+        for (choice, most, least, largest, never) in &table {
+            let mut options = ToolOptions::default().choice(choice.clone()).calls(*most);
+            if let Some((begin, end)) = preset.reasoning() {
+                let ends = [String::new(), begin.to_owned(), format!("{begin}{end}")];
+                options = options.prompt_end(ends[random.below(3)].clone());
+            }
+            let constraint = constraint(preset, &options, &vocabulary);
+            let text = reply(&constraint, &mut random, 90);
+            check_arguments(&constraint, &text, &object);
+            let (calls, _) = calls(&constraint, &text);
+            let names: Vec<&str> =
+                calls.as_array().unwrap().iter().map(|call| call["name"].as_str().unwrap()).collect();
+            assert!((*least..=*largest).contains(&names.len()), "{preset}, {choice:?}, {most}: {text}");
+            assert!(!names.contains(never), "{preset}, {choice:?}: {text}");
+        }
     }
 }
 
@@ -93,7 +165,7 @@ fn replies_are_read_as_recorded() {
     for line in text.lines().skip(1) {
         let case: Value = serde_json::from_str(line).unwrap();
         let preset = Preset::named(case["preset"].as_str().unwrap()).unwrap();
-        let constraint = constraint(&preset, ToolChoice::Auto, &vocabulary);
+        let constraint = constraint(&preset, &options(ToolChoice::Auto), &vocabulary);
         let (calls, _) = calls(&constraint, case["text"].as_str().unwrap());
         assert_eq!(calls, case["calls"], "{line}");
         for (_, verdict) in case["parsers"].as_object().unwrap() {
