@@ -15,10 +15,10 @@ mod start_version;
 
 #[cfg(feature = "torch")]
 fn main() -> std::process::ExitCode {
-    cli::main(start::hedgerow_torch)
+    cli::main(Some(start::hedgerow_torch))
 }
 
 #[cfg(not(feature = "torch"))]
 fn main() -> std::process::ExitCode {
-    cli::main(|| Ok(None))
+    cli::main(None)
 }

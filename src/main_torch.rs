@@ -13,7 +13,7 @@ fn main() -> std::process::ExitCode {
         let _ = writeln!(std::io::stderr(), "error: {refusal}");
         return std::process::ExitCode::FAILURE;
     }
-    cli::main(|| Ok(None))
+    cli::main(None)
 }
 
 /// An explanation if another version of `hedgerow` started this program.

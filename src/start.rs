@@ -29,7 +29,7 @@ mod unused {
 ///
 /// An environment variable tells the other program the version of this one, so that it can refuse
 /// to serve a command of another version.
-pub fn hedgerow_torch() -> io::Result<Option<ExitCode>> {
+pub fn hedgerow_torch() -> io::Result<ExitCode> {
     let name = format!("hedgerow-torch{}", env::consts::EXE_SUFFIX);
     let program = env::current_exe()?.with_file_name(name);
     let mut arguments = env::args_os();
@@ -40,7 +40,7 @@ pub fn hedgerow_torch() -> io::Result<Option<ExitCode>> {
         command.env("OMP_WAIT_POLICY", "passive");
     }
     let error = match run(&mut command, own_name) {
-        Ok(code) => return Ok(Some(code)),
+        Ok(code) => return Ok(code),
         Err(error) => error,
     };
     Err(io::Error::new(error.kind(), format!("`{}`: {error}", program.display())))

@@ -41,6 +41,12 @@ impl CommandError {
         self
     }
 
+    /// The same failure of something else.
+    #[cfg_attr(not(feature = "torch"), allow(dead_code))]
+    pub fn of(self, what: impl Into<String>) -> Self {
+        Self { what: what.into(), ..self }
+    }
+
     /// Adds what to do about it.
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use super::command_error::{CommandError, written};
 use super::constraint::{PolicyArgs, VocabularyConstraintArgs};
+use super::number::whole;
 use std::io::{self, Write};
 
 const AFTER_HELP: &str = "\
@@ -36,7 +37,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     fsm: PathBuf,
     /// Give up beyond this many states, counted before equal ones are merged
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = whole::<usize>)]
     max_states: usize,
     #[command(flatten)]
     policy: PolicyArgs,

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::command_error::CommandError;
 use super::input;
+use super::number::{whole, within};
 use super::policy::policy;
 use hedgerow::CompileError;
 use hedgerow::engine::Constraint;
@@ -78,7 +79,7 @@ pub(super) struct PolicyArgs {
     #[arg(long, default_value = "flexible", value_parser = ["flexible", "unlimited", "compact", "pretty"], requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
     pub whitespace: String,
     /// Spaces a level under --whitespace pretty, at most 16 [default: 2]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(..=16), requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
+    #[arg(long, value_name = "N", value_parser = within(0..=16_u8), requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
     pub indent: Option<u8>,
     /// Exactly these between items and behind keys, and no other whitespace (Python writes ', ' and
     /// ': ')
@@ -116,21 +117,22 @@ pub(super) struct PolicyArgs {
     /// A document that `$ref` may name (repeat the option); nothing is ever fetched
     #[arg(long, value_name = "URI=FILE", requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
     pub documents: Vec<String>,
-    /// Steps that combining a schema's parts may take
-    #[arg(long, value_name = "STEPS", default_value_t = SchemaOptions::DEFAULT_FUEL, requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
+    /// Largest number of steps that combining a schema's parts may take
+    #[arg(long, value_name = "STEPS", default_value_t = SchemaOptions::DEFAULT_FUEL, value_parser = whole::<u64>, requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
     pub fuel: u64,
-    /// Whitespace before and after the JSON text, at most 64 bytes each
+    /// Allow whitespace before and after the JSON text, at most 64 bytes each
     #[arg(long, requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
     pub surrounding_whitespace: bool,
     /// Cap the characters of strings for which the schema sets no greatest length; such a cap gives
-    /// way to what the schema demands
-    #[arg(long, value_name = "N", requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
+    /// way to what the schema demands [default: no cap]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>, requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
     pub max_string_length: Option<u32>,
-    /// Cap the items of arrays for which the schema sets no greatest number
-    #[arg(long, value_name = "N", requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
+    /// Cap the items of arrays for which the schema sets no greatest number [default: no cap]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>, requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
     pub max_items: Option<u32>,
     /// Cap the digits of numbers, each of those before the point, after it and in the exponent
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
+    /// [default: no cap]
+    #[arg(long, value_name = "N", value_parser = within(1..=u32::MAX), requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
     pub max_digits: Option<u32>,
     /// Effect of a keyword that cannot be enforced: an error, or a warning
     #[arg(long, default_value_t, value_parser = policy(Strictness::ALL, Strictness::name), requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
@@ -343,6 +345,10 @@ impl PolicyArgs {
             options = options.start(start);
         }
         let Some(folder) = &self.import_dir else { return Ok(options) };
+        std::fs::read_dir(folder).map_err(|error| {
+            CommandError::new(format!("cannot read the folder of --import-dir, `{}`", folder.display()))
+                .because(&error)
+        })?;
         let mut known = std::collections::HashSet::new();
         let mut work = vec![(String::new(), text.to_owned())];
         while let Some((name, text)) = work.pop() {

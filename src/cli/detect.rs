@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use super::command_error::{CommandError, written};
 use super::input;
+use super::number::finite;
 use hedgerow::gguf::GgufFile;
 use hedgerow::sampling::{Parameter, SamplingParams, Watermark};
 use hedgerow::vocab::{TextTokenizer, TokenizerFile};
@@ -38,14 +39,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     text: PathBuf,
     /// The smallest z of a text that has the watermark
-    #[arg(long, value_name = "Z", default_value_t = 4.0, value_parser = finite)]
+    #[arg(long, value_name = "Z", default_value_t = 4.0, value_parser = finite::<f64>)]
     threshold: f64,
-}
-
-/// A finite number.
-fn finite(text: &str) -> Result<f64, String> {
-    let number = text.parse().ok().filter(|number: &f64| number.is_finite());
-    number.ok_or_else(|| "expected a number".to_owned())
 }
 
 fn watermark(text: &str) -> Result<Watermark, String> {

@@ -14,7 +14,8 @@ use std::time::Instant;
 use super::command_error::{CommandError, Written, written};
 use super::constraint::{ConstraintArgs, Loaded, PolicyArgs};
 use super::effect::{self, option_of};
-use super::outcome::{Judged, Report, summarise};
+use super::number::{at_least_one, whole, within};
+use super::outcome::{Judged, Report, Room, summarise};
 use super::policy::policy;
 use super::prompt::PromptArgs;
 use super::sampling::{Chosen, SamplingArgs, check_tokens};
@@ -63,16 +64,17 @@ pub(super) struct Args {
     constraint: ConstraintArgs,
     /// Largest number of tokens of an output [default: the one in --params or in the model's
     /// generation_config.json, or else 512]
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<usize>)]
     max_tokens: Option<usize>,
     /// Smallest number of tokens of an output, unless the constraint is complete before
-    #[arg(long, value_name = "N")]
+    /// [default: the one in --params or in the model's generation_config.json, or else 0]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>)]
     min_tokens: Option<usize>,
     /// End before this text (repeat the option)
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     stop: Vec<String>,
-    /// End at the token with this id (repeat the option)
-    #[arg(long, value_name = "ID")]
+    /// End at the token with this id, too, beside the end tokens of the model (repeat the option)
+    #[arg(long, value_name = "ID", value_parser = whole::<u32>)]
     stop_tokens: Vec<u32>,
     /// Treatment of a constrained output that reaches --max-tokens: a short ending that the model
     /// has not chosen completes it in time, or it is cut. Either way it finishes by `length`, and
@@ -81,7 +83,7 @@ pub(super) struct Args {
     budget: Option<Budget>,
     /// Make N outputs [default: the number in --params or in the model's generation_config.json, or
     /// else 1]
-    #[arg(long, value_name = "N", value_parser = number_of_outputs)]
+    #[arg(long, value_name = "N", value_parser = within(1..=MAX_COMPLETIONS as u64))]
     completions: Option<u64>,
     /// Append text at once where the constraint allows only one continuation, or ask the model for
     /// every token
@@ -94,7 +96,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FORM", num_args = 0..=1, require_equals = true, default_missing_value = "lines", value_enum)]
     json: Option<JsonForm>,
     /// With --json: log-probabilities of the tokens, and of the N most probable ones beside each
-    #[arg(long, value_name = "N", requires = "json")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>, requires = "json")]
     logprobs: Option<usize>,
     /// Write a page that shows every step: candidates before and after the mask, forced stretches,
     /// guesses that came true
@@ -110,7 +112,7 @@ pub(super) struct Args {
     #[arg(long, default_value = "f32")]
     dtype: String,
     /// Threads to compute with; the default is one for each core
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = within(1..=1024_u64))]
     threads: Option<u64>,
     #[command(flatten)]
     strategy: StrategyArgs,
@@ -128,43 +130,27 @@ pub(super) struct Args {
 /// A number of tokens, and a message behind a colon.
 fn reasoning_budget(text: &str) -> Result<(usize, String), String> {
     let (tokens, message) = text.split_once(':').unwrap_or((text, ""));
-    let tokens = tokens.parse().map_err(|_| format!("`{tokens}` is no number of tokens"))?;
-    Ok((tokens, message.to_owned()))
-}
-
-/// A number of tokens, of which there is one at least.
-fn at_least_one(text: &str) -> Result<usize, String> {
-    text.parse()
-        .ok()
-        .filter(|number| *number > 0)
-        .ok_or_else(|| "expected a whole number, 1 or more".to_owned())
-}
-
-/// A number of outputs.
-fn number_of_outputs(text: &str) -> Result<u64, String> {
-    let number = text.parse().ok().filter(|number| (1..=MAX_COMPLETIONS as u64).contains(number));
-    number.ok_or_else(|| format!("{text} is not in 1..={MAX_COMPLETIONS}"))
+    Ok((whole(tokens)?, message.to_owned()))
 }
 
 pub(super) fn run(
     args: &Args,
-    with_libtorch: fn() -> io::Result<Option<ExitCode>>,
+    program_with_libtorch: Option<fn() -> io::Result<ExitCode>>,
 ) -> Result<ExitCode, CommandError> {
-    let started = with_libtorch().map_err(|error| {
-        CommandError::new("cannot start the program that runs models").because(&error).help(
-            "it lies beside this one, and both are built by `cargo build --release --features torch,cli`",
-        )
-    })?;
-    if let Some(code) = started {
-        return Ok(code);
+    if let Some(start) = program_with_libtorch {
+        // Loading libtorch takes most of a second, so options are checked before. The other program
+        // checks them again, and writes the notes.
+        if args.sampling.are_rereadable() {
+            choose(args)?;
+        }
+        return start().map_err(|error| {
+            CommandError::new("cannot start the program that runs models").because(&error).help(
+                "it lies beside this one, and both are built by `cargo build --release --features torch,cli`",
+            )
+        });
     }
-    let mut chosen =
-        args.sampling.choose(Some(&args.model), args.min_tokens, args.max_tokens, DEFAULT_LENGTH)?;
-    check(args, &chosen)?;
-    if args.stream && outputs(args, &chosen) != 1 {
-        return Err(CommandError::usage("--stream writes one output")
-            .help("give --completions 1, or leave out --stream"));
-    }
+    let (mut chosen, notes) = choose(args)?;
+    notes.iter().for_each(|note| say!("note: {note}"));
     if args.sampling.is_verbose() {
         tell(args, &chosen);
     }
@@ -211,8 +197,18 @@ fn constraint(args: &Args, chosen: &mut Chosen) -> Result<Option<Loaded>, Comman
     args.policy.schema_of(Path::new(&name), format.to_string()).map(Some)
 }
 
+/// The parameters of the run, checked together with the other options, and notes on what is not
+/// used.
+fn choose(args: &Args) -> Result<(Chosen, Vec<String>), CommandError> {
+    let mut chosen =
+        args.sampling.choose(Some(&args.model), args.min_tokens, args.max_tokens, DEFAULT_LENGTH)?;
+    let mut notes = std::mem::take(&mut chosen.notes);
+    check(args, &chosen, &mut notes)?;
+    Ok((chosen, notes))
+}
+
 /// Refuses options that exclude each other, and ids that the model does not have.
-fn check(args: &Args, chosen: &Chosen) -> Result<(), CommandError> {
+fn check(args: &Args, chosen: &Chosen, notes: &mut Vec<String>) -> Result<(), CommandError> {
     let strategy = chosen.strategy(args);
     args.strategy.check(&strategy, outputs(args, chosen))?;
     #[cfg(feature = "torch")]
@@ -223,20 +219,19 @@ fn check(args: &Args, chosen: &Chosen) -> Result<(), CommandError> {
         Strategy::BestOf(made) => made,
         _ => 1,
     };
-    for note in effect::notes_at_temperature_0(args.sampling.names(), &chosen.params, drawn) {
-        say!("note: {note}");
+    notes.extend(effect::notes_at_temperature_0(args.sampling.names(), &chosen.params, drawn));
+    if ranks(&strategy) {
+        check_ranking(args, chosen, notes)?;
     }
-    if ranks(&strategy)
-        && let Some(name) = args.sampling.names().find(|name| !RANKED.contains(name))
-    {
-        let what = format!("{} has no effect on this strategy", option_of(name));
-        return Err(CommandError::usage(what).help(
-                "beam search and contrastive search rank tokens instead of drawing them; leave the option out, or use \
-                 --strategy sample",
-            ));
+    if args.strategy.guidance == Some(1.0) {
+        notes.push("--guidance 1 changes nothing".to_owned());
+    }
+    if args.stream && outputs(args, chosen) != 1 {
+        return Err(CommandError::usage("--stream writes one output")
+            .help("give --completions 1, or leave out --stream"));
     }
     if args.json.is_none() && chosen.set.as_ref().is_some_and(|set| set.logprobs.is_some()) {
-        say!("note: {} asks for log-probabilities, which only --json writes", chosen.source);
+        notes.push(format!("{} asks for log-probabilities, which only --json writes", chosen.source));
     }
     let mut named = args.sampling.named_tokens(chosen);
     named.extend(args.stop_tokens.iter().map(|&id| ("--stop-tokens".to_owned(), TokenId(id))));
@@ -245,6 +240,33 @@ fn check(args: &Args, chosen: &Chosen) -> Result<(), CommandError> {
     }
     let tokens = super::input::vocabulary(&vocabulary_path(&args.model))?.token_count();
     check_tokens(named, tokens, &format!("the model has {tokens} tokens, numbered from 0"))
+}
+
+/// Refuses options for drawing tokens beside a strategy that ranks them. A preset or a file may set
+/// such parameters among others, so these are told.
+fn check_ranking(args: &Args, chosen: &Chosen, notes: &mut Vec<String>) -> Result<(), CommandError> {
+    let refused = |option: String| {
+        CommandError::usage(format!("{option} has no effect on this strategy")).help(
+            "beam search and contrastive search rank tokens instead of drawing them; leave the option out, or \
+             use --strategy sample",
+        )
+    };
+    if let Some(name) = args.sampling.names().find(|name| !RANKED.contains(name)) {
+        return Err(refused(option_of(name)));
+    }
+    let of_source: Vec<&str> = args.sampling.names_of_source(chosen).collect();
+    if let Some(preset) = args.sampling.preset()
+        && !of_source.iter().any(|name| RANKED.contains(name))
+    {
+        return Err(refused(format!("--preset {preset}")));
+    }
+    // A greedy file asks for the most probable tokens, as these strategies do.
+    let void: Vec<&str> = of_source.into_iter().filter(|name| !RANKED.contains(name)).collect();
+    if !void.is_empty() && chosen.params.temperature != 0.0 {
+        let (source, void) = (&chosen.source, void.join(", "));
+        notes.push(format!("not used of {source}: {void}, which concern strategies that draw tokens"));
+    }
+    Ok(())
 }
 
 /// Refuses files of other models that cannot be opened.
@@ -516,6 +538,12 @@ fn replies(
                 );
                 return Ok((constraint, None));
             }
+            Err(failure) if tools.is_none() => {
+                return Err(failure.of(
+                    "--reasoning-budget needs the format of calls, which says how the model marks its \
+                     reasoning, and the model's chat template proves none",
+                ));
+            }
             Err(failure) => return Err(failure),
         },
     };
@@ -628,6 +656,9 @@ impl Run<'_> {
         let interrupted = interrupt_flag();
         let start = Instant::now();
         let failed = |error| CommandError::new("generation failed").because(&error);
+        let longest = request.sampling.max_tokens;
+        let context = model.context_length();
+        let room = Room { tokens: longest, context, prompt: request.prompt.len() };
         let mut batch = Batch::new(model, vocabulary).map_err(failed)?.clock(move || start.elapsed());
         if let Some(model) = drafters.model {
             batch = batch.draft_model(model);
@@ -638,7 +669,6 @@ impl Run<'_> {
 
         let mut out = io::stdout().lock();
         let mut outcome = Ok(Written::Whole);
-        let longest = request.sampling.max_tokens;
         let length = (longest.unwrap_or(0) as u64).saturating_mul(outputs as u64);
         let progress = match args.stream {
             true => ProgressBar::hidden(),
@@ -669,7 +699,7 @@ impl Run<'_> {
         if outcome? == Written::ReaderGone {
             return traced.map(|()| ExitCode::SUCCESS);
         }
-        let judged = Judged::of(&generation, constraint.as_ref(), longest);
+        let judged = Judged::of(&generation, constraint.as_ref(), room);
         let report = || Report::new(beside, name, vocabulary, &generation, &judged);
         written(write_outputs(args, &mut out, &generation, report))?;
         drop(out);

@@ -29,6 +29,7 @@ mod generate;
 mod input;
 mod judge;
 mod mask;
+mod number;
 mod outcome;
 mod policy;
 mod prompt;
@@ -78,12 +79,11 @@ enum Command {
 
 /// Runs the command that the process was started with, and gives its exit code.
 ///
-/// `with_libtorch` is called before a model is loaded. If libtorch is in another program, it runs
-/// this program in place of the rest.
-pub(crate) fn main(with_libtorch: fn() -> std::io::Result<Option<ExitCode>>) -> ExitCode {
+/// `program_with_libtorch` starts the program that runs models, if this one cannot.
+pub(crate) fn main(program_with_libtorch: Option<fn() -> std::io::Result<ExitCode>>) -> ExitCode {
     let cli = Cli::from_arg_matches(&with_negative_numbers(Cli::command()).get_matches());
     let result = match cli.unwrap_or_else(|error| error.exit()).command {
-        Command::Generate(args) => generate::run(&args, with_libtorch),
+        Command::Generate(args) => generate::run(&args, program_with_libtorch),
         Command::Check(args) => check::run(&args),
         Command::Mask(args) => mask::run(&args),
         Command::Sample(args) => sample::run(&args),

@@ -24,8 +24,29 @@ pub(super) struct Judged {
     /// Constrained outputs that happen to be complete where the limit on tokens ended them.
     limited: Vec<Unfinished>,
     outputs: usize,
-    /// True if the model's context ended an output, and not the largest number of tokens.
-    is_context_full: bool,
+    /// The length of the model's context, if it ended an output before the largest number of tokens
+    /// did.
+    full_context: Option<usize>,
+}
+
+/// The room that an output had.
+#[derive(Clone, Copy)]
+pub(super) struct Room {
+    /// The largest number of tokens that the request allows.
+    pub tokens: Option<usize>,
+    /// The length of the model's context.
+    pub context: usize,
+    /// The number of tokens of the prompt.
+    pub prompt: usize,
+}
+
+impl Room {
+    /// True if the model's context has less room than the request allows. The last token of an
+    /// output is drawn behind a full context.
+    fn is_set_by_context(&self) -> bool {
+        let room = (self.context + 1).saturating_sub(self.prompt);
+        self.tokens.is_none_or(|tokens| tokens > room)
+    }
 }
 
 /// An output whose end the model has not chosen.
@@ -55,8 +76,8 @@ impl Judged {
         }
     }
 
-    /// Judges the outputs of a request for at most `longest` tokens.
-    pub fn of(generation: &Generation, constraint: Option<&Loaded>, longest: Option<usize>) -> Self {
+    /// Judges the outputs of a request.
+    pub fn of(generation: &Generation, constraint: Option<&Loaded>, room: Room) -> Self {
         let schema = constraint.and_then(|constraint| constraint.schema.as_ref());
         let completions = &generation.completions;
         let those = |which: fn(&Completion) -> bool| {
@@ -77,18 +98,19 @@ impl Judged {
                     && completion.budget_ending.is_none()
             }),
             outputs: completions.len(),
-            is_context_full: completions.iter().any(|completion| {
-                completion.finish == FinishReason::Length
-                    && longest.is_none_or(|longest| completion.tokens.len() < longest)
-            }),
+            full_context: completions
+                .iter()
+                .any(|completion| completion.finish == FinishReason::Length)
+                .then_some(room.context)
+                .filter(|_| room.is_set_by_context()),
         }
     }
 
     /// The remedy for outputs that a limit on tokens ended.
     fn longer(&self) -> String {
-        let longer = match self.is_context_full {
-            true => "the model's context is full: shorten the prompt",
-            false => "raise --max-tokens",
+        let longer = match self.full_context {
+            Some(context) => format!("the model's context of {context} tokens is full: shorten the prompt"),
+            None => "raise --max-tokens".to_owned(),
         };
         format!("{longer}, or {}", if self.schema.is_empty() { SHORTER } else { SHORTER_JSON })
     }
@@ -150,6 +172,9 @@ impl Judged {
                 Some(_) if self.outputs == 1 => say!("valid: the output satisfies `{}`", self.schema),
                 Some(_) => say!("valid: all {} outputs satisfy `{}`", self.outputs, self.schema),
                 None => {}
+            }
+            if let Some(context) = self.full_context {
+                say!("note: the model's context of {context} tokens is full");
             }
         }
         Ok(ExitCode::SUCCESS)

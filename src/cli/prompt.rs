@@ -10,9 +10,10 @@ use hedgerow::decode::{Answer, ChatInput, Message, Prompt};
 
 /// The input of the model.
 #[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("input").args(["prompt", "messages"]).required(true))]
 pub(super) struct PromptArgs {
     /// A message to the model (`-` reads standard input)
-    #[arg(long, value_name = "TEXT", required_unless_present = "messages", conflicts_with = "messages")]
+    #[arg(long, value_name = "TEXT")]
     prompt: Option<String>,
     /// A conversation in JSON: an array of messages, or an object with `messages` and `tools`,
     /// which count as --tools; an assistant's message at its end is continued (`-` reads standard

@@ -35,7 +35,8 @@ struct BaseArgs {
     /// Temperature, top-p and frequency penalty by mood (factual, code-gen, balanced, creative,
     /// brainstorm) or task (factual-qa, code-generation, code-review, chat, creative-writing,
     /// brainstorming, translation, summarisation, data-extraction, classification) [default:
-    /// generation_config.json of the model's folder, or else balanced: temperature 0.7, top-p 0.9]
+    /// balanced, with temperature 0.7 and top-p 0.9, unless --params or the generation_config.json
+    /// of the model's folder sets the parameters]
     #[arg(long, value_name = "NAME", value_parser = preset)]
     preset: Option<Preset>,
     /// Parameters in JSON, as an API spells them: openai, anthropic, hugging-face
@@ -65,8 +66,26 @@ pub(super) struct Chosen {
     pub source: String,
     /// The parameters of that source.
     base: SamplingParams,
+    /// Notes on what is not used of the source.
+    pub notes: Vec<String>,
     /// True if nothing gives the largest number of tokens.
     has_default_length: bool,
+}
+
+/// The parameters before options of single parameters apply.
+struct Base {
+    /// The name of their source, such as `--preset creative`.
+    source: String,
+    params: SamplingParams,
+    set: Option<ParameterSet>,
+    notes: Vec<String>,
+}
+
+impl Base {
+    fn of_preset(preset: Preset) -> Self {
+        let source = format!("--preset {}", preset.name);
+        Self { source, params: preset.params(), set: None, notes: Vec::new() }
+    }
 }
 
 /// The parameters that have an option here: all but those of the loop.
@@ -94,14 +113,15 @@ fn seed(text: &str) -> Option<u64> {
     Some(if text.starts_with('-') { size.wrapping_neg() } else { size })
 }
 
-/// The defaults of parameters that presets do not set, where a reader of the help may ask for them.
-const DEFAULTS: [(&str, &str); 5] = [
-    ("order", "hf"),
-    ("seed", "0"),
-    ("selection", "inverse-cdf"),
-    ("tfs_end", "after"),
-    ("top_k_ties", "lowest-id"),
-];
+/// The default of a parameter, as the help names it.
+fn default_of(parameter: &Parameter) -> String {
+    match parameter.name {
+        "temperature" | "top_p" | "frequency_penalty" => " [default: that of --preset]".to_owned(),
+        // No member is the default of a list.
+        _ if parameter.is_list => String::new(),
+        _ => format!(" [default: {}]", parameter.get(&SamplingParams::default())),
+    }
+}
 
 /// The options of the parameters.
 fn add_options(command: Command) -> Command {
@@ -122,8 +142,7 @@ fn add_options(command: Command) -> Command {
         };
         let heading = if parameter.group == Group::Common { "Sampling" } else { "More sampling" };
         let help = parameter.help().trim_end_matches('.');
-        let default = DEFAULTS.iter().find(|(name, _)| *name == parameter.name);
-        let default = default.map_or_else(String::new, |(_, text)| format!(" [default: {text}]"));
+        let default = default_of(parameter);
         let argument = Arg::new(parameter.name).long(flag).value_name(parameter.form).action(action);
         let argument = argument.value_parser(check).allow_hyphen_values(true);
         command.arg(argument.help(format!("{help}{again}{default}")).help_heading(heading))
@@ -170,7 +189,7 @@ impl SamplingArgs {
         max_tokens: Option<usize>,
         longest: usize,
     ) -> Result<Chosen, CommandError> {
-        let (source, base, set) = self.base(model)?;
+        let Base { source, params: base, set, notes } = self.base(model)?;
         let mut params = base.clone();
         for (parameter, text) in &self.given {
             parameter.set(&mut params, text).map_err(|error| CommandError::usage(error.to_string()))?;
@@ -200,44 +219,65 @@ impl SamplingArgs {
             }
         })?;
         effect::check_companions(self.names(), &params)?;
-        Ok(Chosen { params, set, source, base, has_default_length })
+        Ok(Chosen { params, set, source, base, notes, has_default_length })
     }
 
-    /// The parameters before options of single parameters apply, and the name of their source.
-    ///
-    /// An example of a source is `--preset creative`.
-    fn base(
-        &self,
-        model: Option<&Path>,
-    ) -> Result<(String, SamplingParams, Option<ParameterSet>), CommandError> {
+    /// The parameters before options of single parameters apply.
+    fn base(&self, model: Option<&Path>) -> Result<Base, CommandError> {
         if let Some(ParameterFile { api, path }) = &self.base.params {
             let text = input::read_text(path, "file of parameters")?;
             let set = ParameterSet::from_text(*api, &text).map_err(|error| {
                 CommandError::usage(format!("cannot use the parameters `{}`", path.display())).because(&error)
             })?;
             let source = format!("--params {api}:{}", path.display());
-            tell_unused(&source, &set);
-            return Ok((source, set.sampling.clone(), Some(set)));
+            let notes = unused(&source, &set).into_iter().collect();
+            return Ok(Base { source, params: set.sampling.clone(), set: Some(set), notes });
         }
         if let Some(preset) = self.base.preset {
-            return Ok((format!("--preset {}", preset.name), preset.params(), None));
+            return Ok(Base::of_preset(preset));
         }
         let file = model.map(|folder| folder.join("generation_config.json")).filter(|file| file.is_file());
         if let Some(file) = file {
             let source = file.display().to_string();
             let read = std::fs::read_to_string(&file).map_err(|error| error.to_string());
             let read = read.and_then(|text| {
-                ParameterSet::from_text(Api::HuggingFace, &text).map_err(|error| error.to_string())
+                ParameterSet::usable_fields(Api::HuggingFace, &text).map_err(|error| error.to_string())
             });
-            match read {
-                Ok(set) => {
-                    tell_unused(&source, &set);
-                    return Ok((source, set.sampling.clone(), Some(set)));
+            let (set, faults) = match read {
+                Ok(read) => read,
+                Err(error) => {
+                    let mut base = Base::of_preset(balanced());
+                    base.notes.push(format!("`{source}` is not used: {error}"));
+                    return Ok(base);
                 }
-                Err(error) => say!("note: `{source}` is not used: {error}"),
-            }
+            };
+            let faults = faults.iter().map(|fault| format!("left out of `{source}`: {fault}"));
+            let notes = faults.chain(unused(&source, &set)).collect();
+            return Ok(Base { source, params: set.sampling.clone(), set: Some(set), notes });
         }
-        Ok(("--preset balanced".to_owned(), balanced().params(), None))
+        Ok(Base::of_preset(balanced()))
+    }
+
+    /// True if the files of parameters can be read twice: it is no pipe and not standard input.
+    pub fn are_rereadable(&self) -> bool {
+        self.base.params.as_ref().is_none_or(|file| file.path.is_file())
+    }
+
+    /// The preset that an option names.
+    pub fn preset(&self) -> Option<&'static str> {
+        self.base.preset.map(|preset| preset.name)
+    }
+
+    /// The names of parameters that a preset or a file on the command line sets, and no option of
+    /// their own.
+    pub fn names_of_source<'a>(&'a self, chosen: &'a Chosen) -> impl Iterator<Item = &'static str> + 'a {
+        let is_explicit = self.base.preset.is_some() || self.base.params.is_some();
+        let set =
+            Parameter::ALL.iter().filter(move |parameter| is_explicit && parameter.group != Group::Loop);
+        let changed = chosen.base.changed();
+        set.map(|parameter| parameter.name)
+            .filter(move |name| changed.iter().any(|(changed, _)| changed == name))
+            .filter(|name| self.names().all(|given| given != *name))
     }
 
     /// True if `--verbose` asks for the parameters and their sources.
@@ -316,11 +356,10 @@ pub(super) fn check_tokens(
     }
 }
 
-/// Names the fields of a file that are not used and would change the output.
-fn tell_unused(source: &str, set: &ParameterSet) {
-    if !set.unused.is_empty() {
-        say!("note: not used of {source}: {}{}", set.unused.join(", "), remedy(set));
-    }
+/// A note that names the fields of a file that are not used and would change the output.
+fn unused(source: &str, set: &ParameterSet) -> Option<String> {
+    let names = set.unused.join(", ");
+    (!names.is_empty()).then(|| format!("not used of {source}: {names}{}", remedy(set)))
 }
 
 /// The options for fields that are not used.
@@ -434,11 +473,16 @@ mod tests {
 
     #[test]
     fn the_help_names_the_defaults() {
-        for (name, text) in DEFAULTS {
+        for (name, expected) in [
+            ("temperature", " [default: that of --preset]"),
+            ("top_k", " [default: 0]"),
+            ("top_k_ties", " [default: lowest-id]"),
+            ("xtc", " [default: off]"),
+            ("order", " [default: hf]"),
+            ("logit_bias", ""),
+        ] {
             let parameter = Parameter::ALL.iter().find(|parameter| parameter.name == name).unwrap();
-            let mut params = SamplingParams::default();
-            parameter.set(&mut params, text).unwrap();
-            assert_eq!(params, SamplingParams::default(), "{name}");
+            assert_eq!(default_of(parameter), expected);
         }
     }
 

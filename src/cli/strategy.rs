@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use hedgerow::decode::{Acceptance, DecodeError, Draft, DraftChoice, EarlyStopping, Strategy};
 
 use super::command_error::CommandError;
+use super::number::{finite, within};
 use super::policy::policy;
 
 /// The options under the heading "Strategy".
@@ -16,23 +17,24 @@ use super::policy::policy;
 pub(super) struct StrategyArgs {
     /// `sample`; `best-of:N`; `beam:BEAMS[:LENGTH_PENALTY[:EARLY_STOPPING]]`;
     /// `diverse-beam:BEAMS:GROUPS:PENALTY[:LENGTH_PENALTY[:EARLY_STOPPING]]`;
-    /// `contrastive[:CANDIDATES[:PENALTY]]` [default: the one in --params or in the model's
-    /// generation_config.json, or else sample]
+    /// `contrastive[:CANDIDATES[:PENALTY]]`. A LENGTH_PENALTY above 0 favours longer outputs (1),
+    /// PENALTY weighs diversity; contrastive search has 4 CANDIDATES and the PENALTY 0.6
+    /// [default: the one in --params or in the model's generation_config.json, or else sample]
     #[arg(long, value_name = "STRATEGY", value_parser = read_strategy)]
-    strategy: Option<Strategy>,
+    strategy: Option<Given>,
     /// When beam search stops: when the best beam scores no more than the worst ended output
     /// (`heuristic`), when as many outputs as beams have ended (`full`), or when no beam can reach
     /// a higher score (`never`) [default: heuristic]
     #[arg(long, requires = "strategy", value_parser = policy(EarlyStopping::ALL, EarlyStopping::name))]
     early_stopping: Option<EarlyStopping>,
     /// Guess tokens ahead, which saves forward passes: `ngram[:LONGEST[:TOKENS]]` from the text so
-    /// far, `model:PATH` by a smaller model, `skip:LAYERS` by the model without some layers (such
-    /// as `10-19,25`), `medusa:FILE` by heads on the model
+    /// far, by its last LONGEST tokens (3); `model:PATH` by a smaller model; `skip:LAYERS` by the
+    /// model without some layers (such as `10-19,25`); `medusa:FILE` by heads on the model
     #[arg(long, value_name = "DRAFTER", value_parser = drafter)]
     pub draft: Option<Drafter>,
     /// Guess at most N tokens at a time, 1 to 64; for `medusa`, a tree of at most N tokens
     /// [default: 5]
-    #[arg(long, value_name = "N", requires = "draft", value_parser = clap::value_parser!(u64).range(1..=MOST_DRAFTED))]
+    #[arg(long, value_name = "N", requires = "draft", value_parser = within(1..=MOST_DRAFTED))]
     draft_tokens: Option<u64>,
     /// Have a draft model guess its likeliest token, which leaves every output as it is, or a token
     /// it draws, which leaves the distribution of outputs as it is
@@ -45,7 +47,7 @@ pub(super) struct StrategyArgs {
     accept_typical: Option<Acceptance>,
     /// Classifier-free guidance: increase the effect of the prompt over that of --negative-prompt
     /// by this factor; 1 changes nothing
-    #[arg(long, value_name = "SCALE", group = "mixture", value_parser = finite)]
+    #[arg(long, value_name = "SCALE", group = "mixture", value_parser = finite::<f32>)]
     pub guidance: Option<f32>,
     /// The prompt whose likely tokens --guidance makes less likely [default: the last token of the
     /// prompt]
@@ -68,6 +70,14 @@ const MOST_DRAFTED: u64 = 64;
 /// Number of tokens to guess at a time, if no option gives it.
 const USUALLY_DRAFTED: u64 = 5;
 
+/// The value of `--strategy`.
+#[derive(Clone, Debug)]
+struct Given {
+    strategy: Strategy,
+    /// True if it names the rule that ends beam search.
+    names_early_stopping: bool,
+}
+
 /// Numbers of layers, counted from 0.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Layers(pub Vec<usize>);
@@ -84,7 +94,7 @@ pub(super) enum Drafter {
 impl StrategyArgs {
     /// The strategy, if one is given.
     pub fn strategy(&self) -> Option<Strategy> {
-        match self.strategy.clone()? {
+        match self.strategy.as_ref()?.strategy.clone() {
             Strategy::Beam(search) => {
                 let early_stopping = self.early_stopping.unwrap_or(search.early_stopping);
                 Some(Strategy::Beam(search.early_stopping(early_stopping)))
@@ -120,6 +130,13 @@ impl StrategyArgs {
     /// Refuses options that exclude each other. `strategy` is the strategy in use, which the file
     /// of `--params` may have set; `outputs` is the number of outputs.
     pub fn check(&self, strategy: &Strategy, outputs: usize) -> Result<(), CommandError> {
+        let is_named = self.strategy.as_ref().is_some_and(|given| given.names_early_stopping);
+        if self.early_stopping.is_some() && is_named {
+            return Err(CommandError::usage(
+                "--strategy names the EARLY_STOPPING that --early-stopping gives",
+            )
+            .help("leave one of them out"));
+        }
         if let Err(error) = strategy.check(outputs) {
             return Err(match outputs {
                 1 => CommandError::usage("the strategy is not usable").because(&error),
@@ -147,12 +164,9 @@ impl StrategyArgs {
             return Err(CommandError::usage("--draft-choice has no effect on this drafter")
                 .help("only the models of --draft model:PATH and skip:LAYERS choose; leave it out"));
         }
-        if self.guidance == Some(1.0) {
-            say!("note: --guidance 1 changes nothing");
-        }
         let mixed = self.guidance.is_some() || self.amateur.is_some() || self.dola.is_some();
-        let inside = matches!(self.draft, Some(Drafter::Medusa(_)))
-            || matches!(self.strategy, Some(Strategy::Contrastive(_)));
+        let inside =
+            matches!(self.draft, Some(Drafter::Medusa(_))) || matches!(strategy, Strategy::Contrastive(_));
         if mixed && inside {
             return Err(CommandError::usage(
                 "--guidance, --amateur and --dola go with neither contrastive search nor Medusa heads",
@@ -171,11 +185,13 @@ fn part<T: std::str::FromStr>(parts: &[&str], at: usize, default: Option<T>) -> 
     }
 }
 
-fn read_strategy(text: &str) -> Result<Strategy, String> {
-    text.parse().map_err(|error| match error {
+fn read_strategy(text: &str) -> Result<Given, String> {
+    let strategy = text.parse().map_err(|error| match error {
         DecodeError::Strategy { reason } => reason.to_owned(),
         other => other.to_string(),
-    })
+    })?;
+    let last = text.rsplit(':').next().unwrap_or_default();
+    Ok(Given { strategy, names_early_stopping: last.parse::<EarlyStopping>().is_ok() })
 }
 
 fn drafter(text: &str) -> Result<Drafter, String> {
@@ -215,12 +231,6 @@ fn layers(text: &str) -> Result<Layers, String> {
         return Err(expected());
     }
     Ok(Layers(all))
-}
-
-/// A finite number.
-fn finite(text: &str) -> Result<f32, String> {
-    let number = text.parse().ok().filter(|number: &f32| number.is_finite());
-    number.ok_or_else(|| "expected a number".to_owned())
 }
 
 fn typical(text: &str) -> Result<Acceptance, String> {

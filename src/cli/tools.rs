@@ -44,6 +44,10 @@ impl ToolArgs {
         let tools = Tools::from_json(&text).map_err(|error| {
             CommandError::new(format!("cannot use the tools `{}`", path.display())).because(&error)
         })?;
+        if tools.is_empty() {
+            let what = format!("the list of --tools, `{}`, has no tool", path.display());
+            return Err(CommandError::usage(what).help("name at least one, or leave out --tools"));
+        }
         Ok(Some(tools))
     }
 

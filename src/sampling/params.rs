@@ -193,18 +193,20 @@ parameters! {
     /// Exclude top choices: with probability P, drop every token of probability at least T but the
     /// least probable of these.
     xtc: [Option<Xtc>] = None, "P:T", Special, ANY;
-    /// Quadratic smoothing of the logits.
+    /// Quadratic smoothing: tokens close to the most probable one become more alike, and distant
+    /// ones less probable. FACTOR above 0 is the strength; CURVE above 1 lowers the distant ones
+    /// more (1).
     smoothing: [Option<Smoothing>] = None, "FACTOR[:CURVE]", Special, ANY;
     /// Mirostat, which steers surprise by feedback: algorithm 1 or 2, target in bits (5), learning
     /// rate (0.1). Not with adaptive-p.
     mirostat: [Option<Mirostat>] = None, "VERSION[:TAU[:ETA]]", Special, ANY;
-    /// Adaptive-p, which steers the probability of chosen tokens towards a target. Not with
-    /// Mirostat.
+    /// Adaptive-p, which steers the probability of chosen tokens towards TARGET, in [0, 1]; DECAY
+    /// is the weight of earlier tokens, in [0, 0.99] (0.9). Not with Mirostat.
     adaptive_p: [Option<AdaptiveP>] = None, "TARGET[:DECAY]", Special, ANY;
     /// Divide positive and multiply negative logits of tokens seen so far, in prompt and output, by
     /// R above 0; 1 changes nothing.
     repetition_penalty: [f32] = 1.0, "R", Common, ABOVE_ZERO;
-    /// Look at the last N tokens only for the repetition penalty.
+    /// Look at the last N tokens only for the repetition penalty; `off` looks at all.
     repetition_window: [Option<usize>] = None, "N", Common, ANY;
     /// Subtract F, in [-2, 2], for every time a token stands in the output.
     frequency_penalty: [f32] = 0.0, "F", Common, PENALTY;
@@ -234,7 +236,8 @@ parameters! {
     exponential_decay: [Option<ExponentialDecay>] = None, "START:FACTOR", Special, ANY;
     /// The first token of the output.
     forced_first: [Option<TokenId>] = None, "ID", Special, ANY;
-    /// The token at the last position, `max_tokens` − 1. Outputs that end earlier do without it.
+    /// The token at the last position that the greatest length leaves. Outputs that end earlier do
+    /// without it.
     forced_last: [Option<TokenId>] = None, "ID", Special, ANY;
     /// Tokens that end the output.
     end_tokens: [Tokens] = Vec::new(), "ID", Loop, ANY;
@@ -251,7 +254,7 @@ parameters! {
     /// The way to draw a token: one random number against the cumulative distribution
     /// (`inverse-cdf`), or the largest of logits plus Gumbel noise (`gumbel-max`).
     selection: [Selection] = Selection::InverseCdf, "SELECTION", Special, ANY;
-    /// Any number: the same seed and options give the same output.
+    /// A whole number of any size: the same seed and options give the same output.
     seed: [u64] = 0, "SEED", Common, ANY;
     /// Index of the completion, if a request has several: each draws its own numbers.
     completion: [u32] = 0, "N", Loop, ANY;

@@ -143,7 +143,7 @@ policy! {
     enum UnknownFormat {
         /// The format is ignored with a warning, as the specification says.
         Warn = "warn",
-        /// The format is an error.
+        /// The format is an error, also under [`Strictness::Lenient`].
         Refuse = "refuse",
     }
 }

@@ -372,7 +372,9 @@ fn with_eos_of(folder: &Path, vocabulary: Vocabulary) -> Result<Vocabulary, Torc
             other => other?,
         };
         let Some(json) = json else { continue };
-        if json.get("eos_token_id").is_some_and(|eos| !eos.is_null()) {
+        // An empty list names no token, like `null`.
+        let names_none = |eos: &Value| eos.is_null() || eos.as_array().is_some_and(Vec::is_empty);
+        if json.get("eos_token_id").is_some_and(|eos| !names_none(eos)) {
             let bytes = optional(&path)?.unwrap_or_default();
             return vocabulary.with_eos_from_config(&[&bytes]).map_err(tokenizer_error);
         }

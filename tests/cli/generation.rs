@@ -160,12 +160,12 @@ fn an_output_that_a_limit_ended_is_told() {
         (
             "--regex a{300} --max-tokens 1000 --budget cut",
             1,
-            "help: the model's context is full: shorten the prompt",
+            "help: the model's context of 256 tokens is full: shorten the prompt",
         ),
         (
             "--regex [ab]+ --min-tokens 255 --max-tokens 1000",
             1,
-            "help: the model's context is full: shorten the prompt, or bound",
+            "help: the model's context of 256 tokens is full: shorten the prompt, or bound",
         ),
         // Without a constraint, a limit is an end like others.
         ("--max-tokens 3", 0, "finished: length"),
@@ -173,6 +173,32 @@ fn an_output_that_a_limit_ended_is_told() {
         let said = hi(&PLAIN, options);
         assert_eq!(said.code, Some(code), "{options}: {}", said.stderr);
         assert!(said.stderr.contains(expected), "{options}: {}", said.stderr);
+    }
+}
+
+/// The remedy is that of the limit that ended the output.
+#[test]
+fn a_full_context_is_told_from_a_reached_limit() {
+    let full = "the model's context of 256 tokens is full";
+    for (options, code, is_full) in [
+        // The budget may end an output some tokens before the limit.
+        ("--regex .* --max-tokens 1", 1, false),
+        ("--regex (ab)* --min-tokens 7 --max-tokens 7", 1, false),
+        ("--regex (ab)* --min-tokens 7 --max-tokens 7 --budget cut", 1, false),
+        ("--schema person.schema.json --max-tokens 25", 1, false),
+        ("--regex [ab]* --min-tokens 255 --max-tokens 255", 1, false),
+        ("--regex [ab]* --min-tokens 255 --max-tokens 256", 1, true),
+        // Without a constraint it is no failure.
+        ("--max-tokens 255 --suppressed-tokens 5", 0, false),
+        ("--max-tokens 256 --suppressed-tokens 5", 0, true),
+        ("--max-tokens 300 --suppressed-tokens 5 --strategy beam:2", 0, true),
+        ("--max-tokens 300 --suppressed-tokens 5 --quiet", 0, false),
+    ] {
+        let said = hi(&PLAIN, options);
+        assert_eq!(said.code, Some(code), "{options}: {}", said.stderr);
+        assert_eq!(said.stderr.contains(full), is_full, "{options}: {}", said.stderr);
+        let raises = said.stderr.contains("help: raise --max-tokens");
+        assert_eq!(raises, code == 1 && !is_full, "{options}: {}", said.stderr);
     }
 }
 
@@ -307,17 +333,27 @@ fn members_of_generation_config_are_honoured_or_named() {
         (format!(r#"{{"max_length": 8, "suppress_tokens": [5], {eos}}}"#), "", 6, None),
         (r#"{"max_length": 8, "suppress_tokens": [5]}"#.to_owned(), "--max-tokens 4", 4, None),
         (r#"{"max_length": 8, "max_new_tokens": 2}"#.to_owned(), "", 2, Some("max_length")),
+        // An empty list names no token; `config.json` names one.
+        (r#"{"max_new_tokens": 2, "eos_token_id": [], "bos_token_id": []}"#.to_owned(), "", 2, None),
         (
             r#"{"max_new_tokens": 2, "max_time": 3.5, "temperature": 0.5, "use_cache": true}"#.to_owned(),
             "",
             2,
             Some("temperature, max_time"),
         ),
+        (r#"{"max_new_tokens": 2, "frobnicate": 1}"#.to_owned(), "", 2, Some("/frobnicate: unknown")),
+        // What cannot be used is left out, and the rest is used.
         (
-            r#"{"max_new_tokens": 2, "frobnicate": 1}"#.to_owned(),
-            "--max-tokens 3",
-            3,
-            Some("/frobnicate: unknown"),
+            r#"{"max_new_tokens": 2, "forced_eos_token_id": []}"#.to_owned(),
+            "",
+            2,
+            Some("/forced_eos_token_id: [] is not a token id"),
+        ),
+        (
+            r#"{"max_new_tokens": 2, "watermarking_config": {"bias": "x"}}"#.to_owned(),
+            "",
+            2,
+            Some("/watermarking_config/bias: "),
         ),
         ("[".to_owned(), "--max-tokens 3", 3, Some("is not used: ")),
     ] {
@@ -395,6 +431,13 @@ fn a_file_of_parameters_sets_what_its_api_sets() {
             "--temperature has no effect on this strategy",
         ),
         ("hugging-face", r#"{"num_beams": 2}"#, "--draft ngram", 2, "--draft has no effect on this strategy"),
+        (
+            "openai",
+            r#"{"temperature": 0.5, "top_p": 0.5, "frequency_penalty": 0.5, "max_tokens": 2}"#,
+            "--strategy beam:2",
+            0,
+            ": temperature, top_p, which concern strategies that draw tokens",
+        ),
         (
             "hugging-face",
             r#"{"num_beams": 3, "num_return_sequences": 2, "max_new_tokens": 2}"#,
@@ -491,6 +534,16 @@ fn tools_inside_a_conversation_count() {
     assert!(said.code == Some(2) && said.stderr.contains("has tools of its own"), "{}", said.stderr);
     let said = run(&PLAIN, &["--prompt", "Hi", "--tools", list, "--tool-format", "hermes"]);
     assert!(said.code == Some(1) && said.stderr.contains("--messages and --tools need"), "{}", said.stderr);
+    let none = file("no-tools.json", "[]");
+    let said = run(&CHAT, &["--prompt", "Hi", "--tool-format", "hermes", "--tools", none.to_str().unwrap()]);
+    assert!(said.code == Some(2) && said.stderr.contains("no-tools.json`, has no tool"), "{}", said.stderr);
+    let said = run(&CHAT, &["--prompt", "Hi", "--reasoning-budget", "2"]);
+    assert!(said.code == Some(1), "{}", said.stderr);
+    assert!(
+        said.stderr.starts_with("error: --reasoning-budget needs the format of calls"),
+        "{}",
+        said.stderr
+    );
     // The format of calls says how a model marks reasoning, too.
     let reasons = "--prompt Hi --reasoning-budget 2 --tool-format qwen3_coder --max-tokens 4";
     let said = run(&CHAT, &reasons.split(' ').collect::<Vec<_>>());

@@ -37,6 +37,32 @@ fn only_one_of_the_programs_is_linked_with_libtorch() {
     assert!(is_linked(env!("CARGO_BIN_EXE_hedgerow-torch")));
 }
 
+/// Options without effect are refused before the program with libtorch is started: here there is
+/// none beside the command.
+#[test]
+#[cfg(target_os = "linux")]
+fn options_are_checked_before_libtorch_is_loaded() {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("alone");
+    std::fs::create_dir_all(&folder).unwrap();
+    let alone = folder.join("hedgerow");
+    let _ = std::fs::remove_file(&alone);
+    std::fs::copy(env!("CARGO_BIN_EXE_hedgerow"), &alone).unwrap();
+    for (options, expected) in [
+        ("--strategy beam:3 --temperature 0.5", "--temperature has no effect on this strategy"),
+        ("--stop-tokens 999999", "--stop-tokens names token 999999"),
+        ("--stream --completions 2", "--stream writes one output"),
+        // Notes are those of the program that runs the model.
+        ("--temperature 0 --top-k 3", "error: cannot start the program that runs models"),
+    ] {
+        let mut command = Command::new(&alone);
+        command.args(["generate", "--model", ".", "--prompt", "x"]).args(options.split(' '));
+        let output =
+            command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/cli")).output().unwrap();
+        let (_, stderr) = text(&output);
+        assert!(stderr.starts_with("error: ") && stderr.contains(expected), "{options}: {stderr}");
+    }
+}
+
 #[test]
 fn the_program_with_libtorch_serves_its_own_version_only() {
     let run = |version: &str| {

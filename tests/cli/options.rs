@@ -53,12 +53,12 @@ const REFUSED: &[(&str, &str)] = &[
     ("--strategy contrastive:0", "the number of candidates is not from 1 to 4096"),
     ("--early-stopping full", "--strategy <STRATEGY>"),
     ("--strategy sample --early-stopping full", "--early-stopping has no effect without beams"),
-    ("--completions 0", "0 is not in 1..=4096"),
-    ("--completions 5000", "5000 is not in 1..=4096"),
+    ("--completions 0", "expected a whole number from 1 to 4096"),
+    ("--completions 5000", "expected a whole number from 1 to 4096"),
     ("--guidance nan", "expected a number"),
     ("--guidance inf", "expected a number"),
-    ("--draft ngram --draft-tokens 900", "900 is not in 1..=64"),
-    ("--draft ngram --draft-tokens 0", "0 is not in 1..=64"),
+    ("--draft ngram --draft-tokens 900", "expected a whole number from 1 to 64"),
+    ("--draft ngram --draft-tokens 0", "expected a whole number from 1 to 64"),
     ("--draft ngram:3:900", "LONGEST and TOKENS are from 1 to 64"),
     ("--draft-tokens 3", "--draft <DRAFTER>"),
     ("--draft ngram --accept-typical 2:0.3", "EPSILON between 0 and 1"),
@@ -78,7 +78,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("--logprobs 3", "--json"),
     ("--order mask,temperature", "`top-p` is set by the parameters but not listed"),
     ("--order mask,temperature", "parameters without an option are those of --preset balanced"),
-    ("--max-digits 0 --schema person.schema.json", "0 is not in 1.."),
+    ("--max-digits 0 --schema person.schema.json", "expected a whole number from 1 to"),
     ("--max-items 3", "--schema <FILE>"),
     ("--budget cut", "--budget has no effect without a constraint"),
     ("--budget complete --strategy beam:2 --choice a", "--budget complete has no effect on this strategy"),
@@ -89,7 +89,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("--draft medusa:x --draft-choice likeliest", "--draft-choice has no effect on this drafter"),
     ("--schema person.schema.json --indent 4", "--indent has no effect without --whitespace pretty"),
     ("--schema person.schema.json --whitespace compact --indent 4", "--indent has no effect"),
-    ("--completions -1", "-1 is not in 1..=4096"),
+    ("--completions -1", "expected a whole number from 1 to 4096"),
     ("--max-tokens 0", "expected a whole number, 1 or more"),
     ("--min-tokens 600", "at least 600 tokens are asked for, but at most 512"),
     ("--min-tokens 6 --max-tokens 5", "raise --max-tokens, or lower --min-tokens"),
@@ -103,7 +103,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     ("--draft ngram:3:9 --draft-tokens 3", "--draft ngram:LONGEST:TOKENS and --draft-tokens say the same"),
     ("--params openai:", "there is no file behind the `:`"),
-    ("--schema person.schema.json --whitespace pretty --indent 17", "17 is not in 0..=16"),
+    ("--schema person.schema.json --whitespace pretty --indent 17", "expected a whole number from 0 to 16"),
     ("--schema person.schema.json --whitespace-pattern .*", "--whitespace-pattern is not usable"),
     ("--schema person.schema.json --separators ; :", "--separators is not usable"),
     ("--schema - --structural-tag -", "cannot be used with"),
@@ -111,6 +111,19 @@ const REFUSED: &[(&str, &str)] = &[
     ("--stop-tokens -1", "invalid value '-1'"),
     ("--guidance x", "expected a number"),
     ("--strategy contrastive:4:nan", "the strategy is not usable"),
+    ("--strategy beam:3 --preset creative", "--preset creative has no effect on this strategy"),
+    ("--strategy contrastive --preset factual", "--preset factual has no effect on this strategy"),
+    (
+        "--strategy beam:3:1:full --early-stopping never",
+        "names the EARLY_STOPPING that --early-stopping gives",
+    ),
+    ("--min-tokens -3", "expected a whole number, 0 or more"),
+    ("--stop-tokens 4294967296", "the number is too large"),
+    ("--json --logprobs x", "expected a whole number, 0 or more"),
+    ("--reasoning-budget x", "expected a whole number, 0 or more"),
+    ("--schema person.schema.json --fuel 1.5", "expected a whole number, 0 or more"),
+    ("--threads 0", "expected a whole number from 1 to 1024"),
+    ("--stream --completions 2", "--stream writes one output"),
 ];
 
 #[test]
@@ -127,6 +140,8 @@ fn options_without_effect_or_meaning_are_refused() {
             .unwrap();
         assert_eq!(output.status.code(), Some(2), "{option}");
     }
+    let (code, stderr) = generate("--max-tokens 3");
+    assert!(code == Some(2) && stderr.contains("  <--prompt <TEXT>|--messages <FILE>>\n"), "{stderr}");
     // A conversation that is none.
     let (code, stderr) = generate("--messages ada.json");
     assert!(code == Some(2) && stderr.contains("cannot use the conversation `ada.json`"), "{stderr}");
@@ -263,6 +278,7 @@ fn errors_of_schemas_point_at_the_fault() {
         (r#"{"$id":"http://a/b","$ref":"c"}"#, "", 1, "names `c`, whose document is `http://a/c`"),
         (r##"{"$ref":"#/$defs/x"}"##, "", 1, "cause: #/$ref: `$ref` names `#/$defs/x`, which does not exist"),
         (r#"{"format":"foo"}"#, "--unknown-format refuse", 1, "the format `foo` is not known"),
+        (r#"{"format":"foo"}"#, "--unknown-format refuse --strictness lenient", 1, "`foo` is not known"),
         ("", "", 1, "the schema is not JSON: line 1, column 1"),
         ("false", "", 1, "no JSON value satisfies the schema"),
         ("{}", "--fuel 0", 1, "raise --fuel"),

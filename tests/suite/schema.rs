@@ -427,7 +427,9 @@ fn formats_and_encodings() {
     check_with(&SchemaOptions::default().format(FormatPolicy::Annotate), date, &[r#""x""#], &[]);
     check(r#"{"format":"of our own"}"#, &[r#""x""#], &[]);
     let refuse = SchemaOptions::default().unknown_format(UnknownFormat::Refuse);
-    assert!(compile(r#"{"format":"of our own"}"#, &refuse).is_err());
+    for options in [&refuse, &refuse.clone().strictness(Strictness::Lenient)] {
+        assert!(compile(r#"{"format":"of our own"}"#, options).is_err());
+    }
     check(
         r#"{"type":"string","format":"ipv4","maxLength":8,"not":{"pattern":"^1\\."}}"#,
         &[r#""10.0.0.1""#],

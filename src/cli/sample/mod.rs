@@ -20,6 +20,7 @@ use super::constraint::{ConstraintArgs, PolicyArgs};
 use super::effect;
 use super::input;
 use super::mask::{read_prefix, shown_token};
+use super::number::whole;
 use super::sampling::{Chosen, SamplingArgs, check_tokens};
 use hedgerow::engine::Constraint;
 use hedgerow::sampling::parameter_sets::ParameterSet;
@@ -53,13 +54,13 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     logits: PathBuf,
     /// The row to sample from, counted from 0, in a file of several
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>)]
     row: Option<usize>,
     /// Show the text of tokens: a tokenizer.json, tekken.json, SentencePiece model or GGUF file
     #[arg(long, value_name = "FILE")]
     vocab: Option<PathBuf>,
     /// Follow the N most probable tokens
-    #[arg(long, value_name = "N", default_value_t = 8)]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = whole::<usize>)]
     top: usize,
     /// Write one JSON object in place of the tables
     #[arg(long)]
@@ -68,16 +69,16 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<PathBuf>,
     /// Ids of the prompt's tokens, for penalties (commas between them)
-    #[arg(long, value_name = "IDS", value_delimiter = ',')]
+    #[arg(long, value_name = "IDS", value_delimiter = ',', value_parser = whole::<u32>)]
     prompt_ids: Vec<u32>,
     /// Ids of the tokens generated so far, for penalties and the position (commas between them)
-    #[arg(long, value_name = "IDS", value_delimiter = ',')]
+    #[arg(long, value_name = "IDS", value_delimiter = ',', value_parser = whole::<u32>)]
     output_ids: Vec<u32>,
     /// Smallest number of tokens of an output; end tokens are held back before
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole::<usize>)]
     min_tokens: usize,
     /// A token that ends the output, beside those of the vocabulary (repeat the option)
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = whole::<u32>)]
     stop_tokens: Vec<u32>,
     #[command(flatten)]
     constraint: ConstraintArgs,
@@ -92,6 +93,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let chosen = args.sampling.choose(None, Some(args.min_tokens), None, usize::MAX)?;
+    chosen.notes.iter().for_each(|note| say!("note: {note}"));
     check_effect(args, &chosen)?;
     if args.sampling.is_verbose() {
         // A row has no greatest length.

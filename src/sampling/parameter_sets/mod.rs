@@ -146,12 +146,52 @@ impl ParameterSet {
     /// # Ok::<(), hedgerow::sampling::SamplingError>(())
     /// ```
     pub fn from_text(api: Api, text: &str) -> Result<Self, SamplingError> {
-        let value: Json = serde_json::from_str(text).map_err(|e| SamplingError::ParameterSet {
+        Self::from_value(api, &Self::parse(api, text)?)
+    }
+
+    fn parse(api: Api, text: &str) -> Result<Json, SamplingError> {
+        serde_json::from_str(text).map_err(|e| SamplingError::ParameterSet {
             api: api.title(),
             pointer: "the document".to_owned(),
             reason: format!("not JSON: {e}"),
-        })?;
-        Self::from_value(api, &value)
+        })
+    }
+
+    /// Reads a JSON object like [`from_text`](Self::from_text), and leaves out the fields that
+    /// cannot be used. The second value has the error of each of them.
+    ///
+    /// A model's `generation_config.json` may have fields of other programs, which are no reason to
+    /// ignore the others.
+    ///
+    /// # Errors
+    /// [`SamplingError::ParameterSet`] if the text is not a JSON object, or if the API requires a
+    /// field that is missing.
+    ///
+    /// ```
+    /// use hedgerow::sampling::parameter_sets::{Api, ParameterSet};
+    /// let text = r#"{"do_sample": true, "temperature": 0.6, "chat_format": "chatml"}"#;
+    /// let (set, faults) = ParameterSet::usable_fields(Api::HuggingFace, text)?;
+    /// assert_eq!(set.sampling.temperature, 0.6);
+    /// assert!(faults[0].to_string().contains("/chat_format"));
+    /// # Ok::<(), hedgerow::sampling::SamplingError>(())
+    /// ```
+    pub fn usable_fields(api: Api, text: &str) -> Result<(Self, Vec<SamplingError>), SamplingError> {
+        let mut value = Self::parse(api, text)?;
+        let mut faults = Vec::new();
+        loop {
+            let error = match Self::from_value(api, &value) {
+                Ok(set) => return Ok((set, faults)),
+                Err(error) => error,
+            };
+            let SamplingError::ParameterSet { pointer, .. } = &error else { return Err(error) };
+            // The field of the object, also where the pointer leads into the field.
+            let name = pointer.trim_start_matches('/').split('/').next().unwrap_or_default();
+            let name = name.replace("~1", "/").replace("~0", "~");
+            if value.as_object_mut().and_then(|map| map.remove(&name)).is_none() {
+                return Err(error);
+            }
+            faults.push(error);
+        }
     }
 
     /// As [`from_text`](Self::from_text), for parsed JSON.

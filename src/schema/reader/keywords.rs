@@ -108,7 +108,8 @@ pub(super) fn format(reader: &mut Reader<'_>, member: Member, _: &mut DeferredKe
         }
         Some(format) => return Ok(Some(Keyword::Format(format))),
         None if reader.options.unknown_format == UnknownFormat::Refuse => {
-            reader.unsupported(member, &format!("the format `{name}` is not known"))?;
+            let reason = format!("names `{name}`, but the format `{name}` is not known");
+            return Err(reader.malformed(member, &reason));
         }
         None => reader.note(member, What::UnknownFormat),
     }
