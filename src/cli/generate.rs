@@ -81,8 +81,8 @@ pub(super) struct Args {
     /// the exit code is 1 [default: complete]
     #[arg(long, value_parser = policy(Budget::ALL, Budget::name))]
     budget: Option<Budget>,
-    /// Make N outputs [default: the number in --params or in the model's generation_config.json, or
-    /// else 1]
+    /// Make N outputs, 1 to 4096 [default: the number in --params or in the model's
+    /// generation_config.json, or else 1]
     #[arg(long, value_name = "N", value_parser = within(1..=MAX_COMPLETIONS as u64))]
     completions: Option<u64>,
     /// Append text at once where the constraint allows only one continuation, or ask the model for
@@ -99,7 +99,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", value_parser = whole::<usize>, requires = "json")]
     logprobs: Option<usize>,
     /// Write a page that shows every step: candidates before and after the mask, forced stretches,
-    /// guesses that came true
+    /// guesses that came true, tokens that the budget wrote
     #[arg(long, value_name = "FILE.html")]
     trace: Option<PathBuf>,
     /// Write no summary and no verdict to stderr
@@ -111,14 +111,15 @@ pub(super) struct Args {
     /// Number format to compute with: f32, bf16 or f16
     #[arg(long, default_value = "f32")]
     dtype: String,
-    /// Threads to compute with; the default is one for each core
+    /// Threads to compute with, 1 to 1024 [default: one for each core]
     #[arg(long, value_name = "N", value_parser = within(1..=1024_u64))]
     threads: Option<u64>,
     #[command(flatten)]
     strategy: StrategyArgs,
     #[command(flatten)]
     tools: ToolArgs,
-    /// At most N tokens of reasoning; then MESSAGE and the end of reasoning are appended
+    /// At most N tokens of reasoning; then MESSAGE and the end of reasoning are appended [default:
+    /// no limit]
     #[arg(long, value_name = "N[:MESSAGE]", value_parser = reasoning_budget, help_heading = "Tools")]
     reasoning_budget: Option<(usize, String)>,
     #[command(flatten)]

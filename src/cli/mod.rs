@@ -48,6 +48,7 @@ Exit codes:
   0  done; for `check`, the instance is accepted
   1  it failed, or the answer is no: the instance is refused, the output is cut off
   2  the command line makes no sense
+  130  Ctrl-C stopped `generate`
 
 Results go to stdout, everything else to stderr.
 
