@@ -1089,8 +1089,8 @@ enum hr_finish_reason
 #endif
 #if defined(HR_HAS_TORCH)
     /**
-     * max_tokens, or the end of the model's context, was reached. The output was cut, or its end
-     * was written without the model: see hr_generation_budget_ending().
+     * max_tokens, or the end of the model's context, was reached. The output was cut, or its
+     * end was written without the model: see hr_generation_budget_ending().
      */
     HR_FINISH_REASON_LENGTH = 1,
 #endif
@@ -2375,16 +2375,6 @@ hr_status hr_vocab_with_model_size(const struct hr_vocab *vocab,
                                    struct hr_error **error);
 
 /**
- * A second handle to the same vocabulary. It copies nothing; NULL for NULL.
- */
-HR_API struct hr_vocab *hr_vocab_clone(const struct hr_vocab *vocab);
-
-/**
- * Frees a vocabulary. NULL is allowed.
- */
-HR_API void hr_vocab_free(struct hr_vocab *vocab);
-
-/**
  * Number of token ids, the padding of the model's output included: the length of a row of logits.
  * 0 for NULL.
  */
@@ -2466,6 +2456,16 @@ hr_status hr_vocab_spell(const struct hr_vocab *vocab,
                          struct hr_error **error);
 
 /**
+ * A second handle to the same vocabulary. It copies nothing; NULL for NULL.
+ */
+HR_API struct hr_vocab *hr_vocab_clone(const struct hr_vocab *vocab);
+
+/**
+ * Frees a vocabulary. NULL is allowed.
+ */
+HR_API void hr_vocab_free(struct hr_vocab *vocab);
+
+/**
  * Makes an empty text. Each of the count texts of stop ends it, and so does each end token of the
  * vocabulary; empty texts are ignored.
  *
@@ -2480,19 +2480,6 @@ hr_status hr_detokenizer_new(const struct hr_vocab *vocab,
                              size_t count,
                              struct hr_detokenizer **out,
                              struct hr_error **error);
-
-/**
- * A second text at the same position. The two then grow independently.
- */
-HR_NODISCARD HR_API
-hr_status hr_detokenizer_clone(const struct hr_detokenizer *detokenizer,
-                               struct hr_detokenizer **out,
-                               struct hr_error **error);
-
-/**
- * Frees a text. NULL is allowed.
- */
-HR_API void hr_detokenizer_free(struct hr_detokenizer *detokenizer);
 
 /**
  * Reads tokens up to the end of the text. Special tokens, and ids that do not exist, have no text.
@@ -2537,6 +2524,19 @@ HR_API bool hr_detokenizer_stop_text(const struct hr_detokenizer *detokenizer, s
  */
 HR_API uint32_t hr_detokenizer_end_token(const struct hr_detokenizer *detokenizer);
 
+/**
+ * A second text at the same position. The two then grow independently.
+ */
+HR_NODISCARD HR_API
+hr_status hr_detokenizer_clone(const struct hr_detokenizer *detokenizer,
+                               struct hr_detokenizer **out,
+                               struct hr_error **error);
+
+/**
+ * Frees a text. NULL is allowed.
+ */
+HR_API void hr_detokenizer_free(struct hr_detokenizer *detokenizer);
+
 #if defined(HR_HAS_TOKENIZERS)
 /**
  * Reads a Hugging Face tokenizer.json.
@@ -2546,13 +2546,6 @@ hr_status hr_tokenizer_from_json(const char *json,
                                  size_t json_len,
                                  struct hr_tokenizer **out,
                                  struct hr_error **error);
-#endif
-
-#if defined(HR_HAS_TOKENIZERS)
-/**
- * Frees a tokenizer. NULL is allowed.
- */
-HR_API void hr_tokenizer_free(struct hr_tokenizer *tokenizer);
 #endif
 
 #if defined(HR_HAS_TOKENIZERS)
@@ -2568,6 +2561,13 @@ hr_status hr_tokenizer_encode(const struct hr_tokenizer *tokenizer,
                               size_t capacity,
                               size_t *len,
                               struct hr_error **error);
+#endif
+
+#if defined(HR_HAS_TOKENIZERS)
+/**
+ * Frees a tokenizer. NULL is allowed.
+ */
+HR_API void hr_tokenizer_free(struct hr_tokenizer *tokenizer);
 #endif
 
 /**
@@ -2830,16 +2830,6 @@ hr_status hr_constraint_new(const struct hr_grammar *grammar,
                             struct hr_error **error);
 
 /**
- * A second handle to the same constraint. It copies nothing; NULL for NULL.
- */
-HR_API struct hr_constraint *hr_constraint_clone(const struct hr_constraint *constraint);
-
-/**
- * Frees a constraint. NULL is allowed.
- */
-HR_API void hr_constraint_free(struct hr_constraint *constraint);
-
-/**
  * Writes the statistics of a constraint into a struct that hr_constraint_stats_init() initialised.
  */
 HR_NODISCARD HR_API
@@ -2853,6 +2843,16 @@ hr_status hr_constraint_get_stats(const struct hr_constraint *constraint,
 HR_API struct hr_vocab *hr_constraint_vocab(const struct hr_constraint *constraint);
 
 /**
+ * A second handle to the same constraint. It copies nothing; NULL for NULL.
+ */
+HR_API struct hr_constraint *hr_constraint_clone(const struct hr_constraint *constraint);
+
+/**
+ * Frees a constraint. NULL is allowed.
+ */
+HR_API void hr_constraint_free(struct hr_constraint *constraint);
+
+/**
  * Makes a matcher at the beginning of an output. Cheap.
  */
 HR_NODISCARD HR_API
@@ -2861,22 +2861,9 @@ hr_status hr_matcher_new(const struct hr_constraint *constraint,
                          struct hr_error **error);
 
 /**
- * A second matcher at the same position, with the same history. The two then move independently.
- */
-HR_NODISCARD HR_API
-hr_status hr_matcher_clone(const struct hr_matcher *matcher,
-                           struct hr_matcher **out,
-                           struct hr_error **error);
-
-/**
  * A handle to the matcher's vocabulary, to be freed by the caller; NULL for NULL.
  */
 HR_API struct hr_vocab *hr_matcher_vocab(const struct hr_matcher *matcher);
-
-/**
- * Frees a matcher. NULL is allowed.
- */
-HR_API void hr_matcher_free(struct hr_matcher *matcher);
 
 /**
  * Sets the conditions under which later calls on a matcher end early; NULL for none. They hold for
@@ -3114,6 +3101,20 @@ hr_status hr_matcher_forced_tokens(struct hr_matcher *matcher,
                                    struct hr_error **error);
 
 /**
+ * A second matcher at the same position, with the same history. The two then move
+ * independently.
+ */
+HR_NODISCARD HR_API
+hr_status hr_matcher_clone(const struct hr_matcher *matcher,
+                           struct hr_matcher **out,
+                           struct hr_error **error);
+
+/**
+ * Frees a matcher. NULL is allowed.
+ */
+HR_API void hr_matcher_free(struct hr_matcher *matcher);
+
+/**
  * Makes a reader at the beginning of an output. docs/tools.md says how a structural tag gives
  * parts of an output their roles; under other constraints all of it is text.
  */
@@ -3121,19 +3122,6 @@ HR_NODISCARD HR_API
 hr_status hr_events_new(const struct hr_constraint *constraint,
                         struct hr_events **out,
                         struct hr_error **error);
-
-/**
- * A second reader at the same position, with the same events.
- */
-HR_NODISCARD HR_API
-hr_status hr_events_clone(const struct hr_events *events,
-                          struct hr_events **out,
-                          struct hr_error **error);
-
-/**
- * Frees a reader. NULL is allowed.
- */
-HR_API void hr_events_free(struct hr_events *events);
 
 /**
  * Reads tokens, one step for each, up to the first that is not allowed. accepted becomes the
@@ -3203,6 +3191,19 @@ bool hr_events_get(const struct hr_events *events,
                    struct hr_text *id);
 
 /**
+ * A second reader at the same position, with the same events.
+ */
+HR_NODISCARD HR_API
+hr_status hr_events_clone(const struct hr_events *events,
+                          struct hr_events **out,
+                          struct hr_error **error);
+
+/**
+ * Frees a reader. NULL is allowed.
+ */
+HR_API void hr_events_free(struct hr_events *events);
+
+/**
  * Computes all states of a constraint, with equal ones merged. interrupt may be NULL.
  *
  * Fails with HR_ERROR_LIMIT if there are more than max_states before they are merged. A recursive
@@ -3239,11 +3240,6 @@ hr_status hr_token_fsm_to_bytes(const struct hr_token_fsm *fsm,
                                 size_t capacity,
                                 size_t *len,
                                 struct hr_error **error);
-
-/**
- * Frees a state machine. NULL is allowed.
- */
-HR_API void hr_token_fsm_free(struct hr_token_fsm *fsm);
 
 /**
  * Number of states. 0 for NULL.
@@ -3301,6 +3297,11 @@ HR_API bool hr_token_fsm_is_accepting(const struct hr_token_fsm *fsm, uint32_t s
  * NULL.
  */
 HR_API bool hr_token_fsm_is_stopped(const struct hr_token_fsm *fsm, uint32_t state);
+
+/**
+ * Frees a state machine. NULL is allowed.
+ */
+HR_API void hr_token_fsm_free(struct hr_token_fsm *fsm);
 
 /**
  * Forbids tokens in rows of 32-bit logits: every logit whose bit in the mask is 0 becomes
@@ -3371,19 +3372,6 @@ HR_NODISCARD HR_API
 hr_status hr_sampler_new(const struct hr_sampler_options *options,
                          struct hr_sampler **out,
                          struct hr_error **error);
-
-/**
- * A second sampler with the same parameters and history. The two then change independently.
- */
-HR_NODISCARD HR_API
-hr_status hr_sampler_clone(const struct hr_sampler *sampler,
-                           struct hr_sampler **out,
-                           struct hr_error **error);
-
-/**
- * Frees a sampler. NULL is allowed.
- */
-HR_API void hr_sampler_free(struct hr_sampler *sampler);
 
 /**
  * Starts again with a prompt, whose tokens count for repetition penalties, DRY, n-grams and
@@ -3542,6 +3530,19 @@ HR_NODISCARD HR_API hr_status hr_sampler_reset(struct hr_sampler *sampler, struc
 HR_API size_t hr_sampler_position(const struct hr_sampler *sampler);
 
 /**
+ * A second sampler with the same parameters and history. The two then change independently.
+ */
+HR_NODISCARD HR_API
+hr_status hr_sampler_clone(const struct hr_sampler *sampler,
+                           struct hr_sampler **out,
+                           struct hr_error **error);
+
+/**
+ * Frees a sampler. NULL is allowed.
+ */
+HR_API void hr_sampler_free(struct hr_sampler *sampler);
+
+/**
  * Draws a token for each of many samplers from its row of 32-bit logits, as
  * hr_sampler_sample_f32() does. No sampler may occur twice.
  *
@@ -3626,11 +3627,6 @@ hr_status hr_parameters_from_json(hr_parameter_api api,
                                   struct hr_error **error);
 
 /**
- * Frees parameters. NULL is allowed.
- */
-HR_API void hr_parameters_free(struct hr_parameters *parameters);
-
-/**
  * Writes the parameters into a struct that hr_sampler_options_init() initialised, whatever it
  * holds. Lists in it point into the parameters. The caller may change members before using it.
  */
@@ -3685,6 +3681,11 @@ bool hr_parameters_text(const struct hr_parameters *parameters,
  */
 HR_API bool hr_parameters_response_format(const struct hr_parameters *parameters, struct hr_text *json);
 
+/**
+ * Frees parameters. NULL is allowed.
+ */
+HR_API void hr_parameters_free(struct hr_parameters *parameters);
+
 #if defined(HR_HAS_TORCH)
 /**
  * Writes the defaults into a struct of struct_size bytes; NULL is ignored. hr_model_options_init()
@@ -3713,13 +3714,6 @@ hr_status hr_model_load(const char *path,
                         const struct hr_model_options *options,
                         struct hr_model **out,
                         struct hr_error **error);
-#endif
-
-#if defined(HR_HAS_TORCH)
-/**
- * Frees a model. NULL is allowed.
- */
-HR_API void hr_model_free(struct hr_model *model);
 #endif
 
 #if defined(HR_HAS_TORCH)
@@ -3755,6 +3749,13 @@ hr_status hr_draft_heads_load(const struct hr_model *model,
                               size_t path_len,
                               struct hr_draft_heads **out,
                               struct hr_error **error);
+#endif
+
+#if defined(HR_HAS_TORCH)
+/**
+ * Frees a model. NULL is allowed.
+ */
+HR_API void hr_model_free(struct hr_model *model);
 #endif
 
 #if defined(HR_HAS_TORCH)
@@ -3822,13 +3823,6 @@ hr_status hr_generate(const struct hr_model *model,
                       const struct hr_generation_options *options,
                       struct hr_generation **out,
                       struct hr_error **error);
-#endif
-
-#if defined(HR_HAS_TORCH)
-/**
- * Frees a generation. NULL is allowed.
- */
-HR_API void hr_generation_free(struct hr_generation *generation);
 #endif
 
 #if defined(HR_HAS_TORCH)
@@ -3908,6 +3902,13 @@ HR_NODISCARD HR_API
 hr_status hr_generation_get_stats(const struct hr_generation *generation,
                                   struct hr_generation_stats *stats,
                                   struct hr_error **error);
+#endif
+
+#if defined(HR_HAS_TORCH)
+/**
+ * Frees a generation. NULL is allowed.
+ */
+HR_API void hr_generation_free(struct hr_generation *generation);
 #endif
 
 #ifdef __cplusplus

@@ -63,6 +63,15 @@ template <typename Function, typename... Arguments> void call(Function function,
     }
 }
 
+// The object that a function of the C interface makes. Its place is the last parameter before that
+// of the error.
+template <typename Object, typename Function, typename... Arguments>
+Object *made(Function function, Arguments... arguments) {
+    Object *object = nullptr;
+    call(function, arguments..., &object);
+    return object;
+}
+
 // Asks for a length, then for that many elements. `fill` is given buffer, capacity and a place for
 // the length.
 template <typename Container, typename Fill> Container collect(Fill fill) {
@@ -173,35 +182,26 @@ public:
     using Special = std::vector<std::pair<std::string, std::uint32_t>>;
 
     static Vocabulary from_tokenizer_json(std::string_view json) {
-        hr_vocab *vocab = nullptr;
-        detail::call(hr_vocab_from_tokenizer_json, json.data(), json.size(), &vocab);
-        return Vocabulary(vocab);
+        return Vocabulary(detail::made<hr_vocab>(hr_vocab_from_tokenizer_json, json.data(), json.size()));
     }
 
     // Any kind of tokenizer file: see hr_vocab_from_tokenizer_file().
     static Vocabulary from_tokenizer_file(std::string_view bytes) {
-        hr_vocab *vocab = nullptr;
-        detail::call(hr_vocab_from_tokenizer_file, detail::bytes(bytes), bytes.size(), &vocab);
-        return Vocabulary(vocab);
+        return Vocabulary(detail::made<hr_vocab>(hr_vocab_from_tokenizer_file, detail::bytes(bytes), bytes.size()));
     }
 
     static Vocabulary from_gguf(std::string_view bytes) {
-        hr_vocab *vocab = nullptr;
-        detail::call(hr_vocab_from_gguf, detail::bytes(bytes), bytes.size(), &vocab);
-        return Vocabulary(vocab);
+        return Vocabulary(detail::made<hr_vocab>(hr_vocab_from_gguf, detail::bytes(bytes), bytes.size()));
     }
 
     static Vocabulary from_gguf_file(std::string_view path) {
-        hr_vocab *vocab = nullptr;
-        detail::call(hr_vocab_from_gguf_file, path.data(), path.size(), &vocab);
-        return Vocabulary(vocab);
+        return Vocabulary(detail::made<hr_vocab>(hr_vocab_from_gguf_file, path.data(), path.size()));
     }
 
     static Vocabulary from_tiktoken(std::string_view ranks, const Special &special) {
         const auto names = special_tokens(special);
-        hr_vocab *vocab = nullptr;
-        detail::call(hr_vocab_from_tiktoken, detail::bytes(ranks), ranks.size(), names.data(), names.size(), &vocab);
-        return Vocabulary(vocab);
+        return Vocabulary(detail::made<hr_vocab>(hr_vocab_from_tiktoken, detail::bytes(ranks), ranks.size(),
+                                                 names.data(), names.size()));
     }
 
     // Token i stands for tokens[i]; model_size is the number of logits where that is more, else 0.
@@ -213,31 +213,23 @@ public:
             views.push_back(hr_bytes{detail::bytes(token), token.size()});
         }
         const auto names = special_tokens(special);
-        hr_vocab *vocab = nullptr;
-        detail::call(hr_vocab_from_tokens, views.data(), views.size(), names.data(), names.size(), eos.data(),
-                     eos.size(), model_size, &vocab);
-        return Vocabulary(vocab);
+        return Vocabulary(detail::made<hr_vocab>(hr_vocab_from_tokens, views.data(), views.size(), names.data(),
+                                                 names.size(), eos.data(), eos.size(), model_size));
     }
 
     // Takes over a handle.
     explicit Vocabulary(hr_vocab *vocab) noexcept : handle_(vocab) {}
 
     Vocabulary with_eos(const std::vector<std::uint32_t> &eos) const {
-        hr_vocab *vocab = nullptr;
-        detail::call(hr_vocab_with_eos, get(), eos.data(), eos.size(), &vocab);
-        return Vocabulary(vocab);
+        return Vocabulary(detail::made<hr_vocab>(hr_vocab_with_eos, get(), eos.data(), eos.size()));
     }
 
     Vocabulary with_eos_from_config(std::string_view json) const {
-        hr_vocab *vocab = nullptr;
-        detail::call(hr_vocab_with_eos_from_config, get(), json.data(), json.size(), &vocab);
-        return Vocabulary(vocab);
+        return Vocabulary(detail::made<hr_vocab>(hr_vocab_with_eos_from_config, get(), json.data(), json.size()));
     }
 
     Vocabulary with_model_size(std::size_t size) const {
-        hr_vocab *vocab = nullptr;
-        detail::call(hr_vocab_with_model_size, get(), size, &vocab);
-        return Vocabulary(vocab);
+        return Vocabulary(detail::made<hr_vocab>(hr_vocab_with_model_size, get(), size));
     }
 
     std::size_t size() const noexcept { return hr_vocab_size(get()); }
@@ -307,23 +299,20 @@ public:
     static Grammar from_json_schema(std::string_view schema,
                                     const hr_schema_options &options = default_schema_options(),
                                     const hr_interrupt &interrupt = default_interrupt()) {
-        hr_grammar *grammar = nullptr;
-        detail::call(hr_grammar_from_json_schema, schema.data(), schema.size(), &options, &interrupt, &grammar);
-        return Grammar(grammar);
+        return Grammar(detail::made<hr_grammar>(hr_grammar_from_json_schema, schema.data(), schema.size(), &options,
+                                                &interrupt));
     }
 
     static Grammar from_regex(std::string_view pattern, hr_regex_dialect dialect = HR_REGEX_DIALECT_ECMA262,
                               const hr_interrupt &interrupt = default_interrupt()) {
-        hr_grammar *grammar = nullptr;
-        detail::call(hr_grammar_from_regex, pattern.data(), pattern.size(), dialect, &interrupt, &grammar);
-        return Grammar(grammar);
+        return Grammar(detail::made<hr_grammar>(hr_grammar_from_regex, pattern.data(), pattern.size(), dialect,
+                                                &interrupt));
     }
 
     static Grammar from_rules(std::string_view rules, hr_grammar_notation notation = HR_GRAMMAR_NOTATION_GBNF,
                               const hr_interrupt &interrupt = default_interrupt()) {
-        hr_grammar *grammar = nullptr;
-        detail::call(hr_grammar_from_rules, rules.data(), rules.size(), notation, &interrupt, &grammar);
-        return Grammar(grammar);
+        return Grammar(detail::made<hr_grammar>(hr_grammar_from_rules, rules.data(), rules.size(), notation,
+                                                &interrupt));
     }
 
     // In Lark's notation; modules are pairs of names and texts that it imports from.
@@ -335,10 +324,8 @@ public:
         for (const auto &module : modules) {
             given.push_back({detail::text(module.first), detail::text(module.second)});
         }
-        hr_grammar *grammar = nullptr;
-        detail::call(hr_grammar_from_lark, rules.data(), rules.size(), detail::text(start), given.data(), given.size(),
-                     &interrupt, &grammar);
-        return Grammar(grammar);
+        return Grammar(detail::made<hr_grammar>(hr_grammar_from_lark, rules.data(), rules.size(), detail::text(start),
+                                                given.data(), given.size(), &interrupt));
     }
 
     /// The replies that call tools, a list in JSON. format is the name of a format of calls, or one
@@ -346,24 +333,18 @@ public:
     static Grammar from_tools(std::string_view tools, std::string_view format,
                               const hr_tool_options &options = default_tool_options(),
                               const hr_interrupt &interrupt = default_interrupt()) {
-        hr_grammar *grammar = nullptr;
-        detail::call(hr_grammar_from_tools, tools.data(), tools.size(), detail::text(format), &options, &interrupt,
-                     &grammar);
-        return Grammar(grammar);
+        return Grammar(detail::made<hr_grammar>(hr_grammar_from_tools, tools.data(), tools.size(), detail::text(format),
+                                                &options, &interrupt));
     }
 
     static Grammar from_structural_tag(std::string_view tag, const hr_interrupt &interrupt = default_interrupt()) {
-        hr_grammar *grammar = nullptr;
-        detail::call(hr_grammar_from_structural_tag, tag.data(), tag.size(), &interrupt, &grammar);
-        return Grammar(grammar);
+        return Grammar(detail::made<hr_grammar>(hr_grammar_from_structural_tag, tag.data(), tag.size(), &interrupt));
     }
 
     static Grammar from_choices(const std::vector<std::string> &choices,
                                 const hr_interrupt &interrupt = default_interrupt()) {
         const auto texts = detail::texts(choices);
-        hr_grammar *grammar = nullptr;
-        detail::call(hr_grammar_from_choices, texts.data(), texts.size(), &interrupt, &grammar);
-        return Grammar(grammar);
+        return Grammar(detail::made<hr_grammar>(hr_grammar_from_choices, texts.data(), texts.size(), &interrupt));
     }
 
     // Warnings about the JSON Schema: keywords without effect, or with another effect than they
@@ -432,9 +413,7 @@ public:
 private:
     static hr_constraint *make(const Grammar &grammar, const Vocabulary &vocabulary, const hr_limits &limits,
                                const hr_interrupt &interrupt) {
-        hr_constraint *constraint = nullptr;
-        detail::call(hr_constraint_new, grammar.get(), vocabulary.get(), &limits, &interrupt, &constraint);
-        return constraint;
+        return detail::made<hr_constraint>(hr_constraint_new, grammar.get(), vocabulary.get(), &limits, &interrupt);
     }
 
     detail::Shared<hr_constraint, hr_constraint_clone, hr_constraint_free> handle_;
@@ -444,9 +423,7 @@ private:
 class Matcher {
 public:
     explicit Matcher(const Constraint &constraint) {
-        hr_matcher *matcher = nullptr;
-        detail::call(hr_matcher_new, constraint.get(), &matcher);
-        handle_.reset(matcher);
+        handle_.reset(detail::made<hr_matcher>(hr_matcher_new, constraint.get()));
     }
 
     // Takes over a handle.
@@ -454,9 +431,7 @@ public:
 
     // A second matcher at the same position.
     Matcher fork() const {
-        hr_matcher *matcher = nullptr;
-        detail::call(hr_matcher_clone, static_cast<const hr_matcher *>(handle_.get()), &matcher);
-        return Matcher(matcher);
+        return Matcher(detail::made<hr_matcher>(hr_matcher_clone, static_cast<const hr_matcher *>(handle_.get())));
     }
 
     // When calls end early, from now on and in forks; the default never.
@@ -582,9 +557,7 @@ struct Event {
 class Events {
 public:
     explicit Events(const Constraint &constraint) {
-        hr_events *events = nullptr;
-        detail::call(hr_events_new, constraint.get(), &events);
-        handle_.reset(events);
+        handle_.reset(detail::made<hr_events>(hr_events_new, constraint.get()));
     }
 
     // Takes over a handle.
@@ -592,9 +565,7 @@ public:
 
     // A second reader at the same position.
     Events fork() const {
-        hr_events *events = nullptr;
-        detail::call(hr_events_clone, static_cast<const hr_events *>(handle_.get()), &events);
-        return Events(events);
+        return Events(detail::made<hr_events>(hr_events_clone, static_cast<const hr_events *>(handle_.get())));
     }
 
     // The number of tokens read, up to the first that is not allowed; last() has their events.
@@ -673,16 +644,12 @@ public:
     // Throws if there are more than max_states.
     TokenFsm(const Constraint &constraint, std::size_t max_states,
              const hr_interrupt &interrupt = default_interrupt()) {
-        hr_token_fsm *fsm = nullptr;
-        detail::call(hr_token_fsm_new, constraint.get(), max_states, &interrupt, &fsm);
-        handle_.reset(fsm);
+        handle_.reset(detail::made<hr_token_fsm>(hr_token_fsm_new, constraint.get(), max_states, &interrupt));
     }
 
     // Reads what to_bytes() gave.
     static TokenFsm from_bytes(std::string_view bytes) {
-        hr_token_fsm *fsm = nullptr;
-        detail::call(hr_token_fsm_from_bytes, detail::bytes(bytes), bytes.size(), &fsm);
-        return TokenFsm(fsm);
+        return TokenFsm(detail::made<hr_token_fsm>(hr_token_fsm_from_bytes, detail::bytes(bytes), bytes.size()));
     }
 
     // Takes over a handle.
@@ -736,18 +703,15 @@ class Detokenizer {
 public:
     explicit Detokenizer(const Vocabulary &vocabulary, const std::vector<std::string> &stop = {}) {
         const auto texts = detail::texts(stop);
-        hr_detokenizer *detokenizer = nullptr;
-        detail::call(hr_detokenizer_new, vocabulary.get(), texts.data(), texts.size(), &detokenizer);
-        handle_.reset(detokenizer);
+        handle_.reset(detail::made<hr_detokenizer>(hr_detokenizer_new, vocabulary.get(), texts.data(), texts.size()));
     }
 
     // Takes over a handle.
     explicit Detokenizer(hr_detokenizer *detokenizer) noexcept : handle_(detokenizer) {}
 
     Detokenizer fork() const {
-        hr_detokenizer *detokenizer = nullptr;
-        detail::call(hr_detokenizer_clone, static_cast<const hr_detokenizer *>(handle_.get()), &detokenizer);
-        Detokenizer copy(detokenizer);
+        const hr_detokenizer *original = handle_.get();
+        Detokenizer copy(detail::made<hr_detokenizer>(hr_detokenizer_clone, original));
         copy.ended_ = ended_;
         return copy;
     }
@@ -795,9 +759,7 @@ private:
 class Tokenizer {
 public:
     explicit Tokenizer(std::string_view json) {
-        hr_tokenizer *tokenizer = nullptr;
-        detail::call(hr_tokenizer_from_json, json.data(), json.size(), &tokenizer);
-        handle_.reset(tokenizer);
+        handle_.reset(detail::made<hr_tokenizer>(hr_tokenizer_from_json, json.data(), json.size()));
     }
 
     std::vector<std::uint32_t> encode(std::string_view text) const {
@@ -825,9 +787,7 @@ struct Sampled {
 class Sampler {
 public:
     explicit Sampler(const hr_sampler_options &options = default_sampler_options()) {
-        hr_sampler *sampler = nullptr;
-        detail::call(hr_sampler_new, &options, &sampler);
-        handle_.reset(sampler);
+        handle_.reset(detail::made<hr_sampler>(hr_sampler_new, &options));
     }
 
     // Takes over a handle.
@@ -835,9 +795,7 @@ public:
 
     // A second sampler with the same history.
     Sampler fork() const {
-        hr_sampler *sampler = nullptr;
-        detail::call(hr_sampler_clone, static_cast<const hr_sampler *>(handle_.get()), &sampler);
-        return Sampler(sampler);
+        return Sampler(detail::made<hr_sampler>(hr_sampler_clone, static_cast<const hr_sampler *>(handle_.get())));
     }
 
     void set_prompt(const std::vector<std::uint32_t> &tokens) {
@@ -935,9 +893,7 @@ class Parameters {
 
 public:
     Parameters(hr_parameter_api api, std::string_view json) {
-        hr_parameters *parameters = nullptr;
-        detail::call(hr_parameters_from_json, api, json.data(), json.size(), &parameters);
-        handle_.reset(parameters);
+        handle_.reset(detail::made<hr_parameters>(hr_parameters_from_json, api, json.data(), json.size()));
     }
     // For a Sampler, after changes where wanted.
     hr_sampler_options sampler_options() const {
@@ -1008,15 +964,11 @@ public:
     using OnText = std::function<bool(std::string_view)>;
 
     explicit Model(std::string_view path, const hr_model_options &options = default_model_options()) {
-        hr_model *model = nullptr;
-        detail::call(hr_model_load, path.data(), path.size(), &options, &model);
-        handle_.reset(model);
+        handle_.reset(detail::made<hr_model>(hr_model_load, path.data(), path.size(), &options));
     }
 
     Vocabulary vocabulary() const {
-        hr_vocab *vocab = nullptr;
-        detail::call(hr_model_vocab, get(), &vocab);
-        return Vocabulary(vocab);
+        return Vocabulary(detail::made<hr_vocab>(hr_model_vocab, get()));
     }
 
     std::vector<std::uint32_t> encode(std::string_view text) const {
@@ -1045,10 +997,9 @@ public:
         Listener listener{on_text, nullptr};
         options.on_text = on_text ? Listener::call : nullptr;
         options.user_data = &listener;
-        hr_generation *made = nullptr;
-        detail::call(hr_generate, get(), prompt.data(), prompt.size(),
-                     static_cast<const hr_generation_options *>(&options), &made);
-        const detail::Owned<hr_generation, hr_generation_free> generation(made);
+        const hr_generation_options *given = &options;
+        const detail::Owned<hr_generation, hr_generation_free> generation(
+            detail::made<hr_generation>(hr_generate, get(), prompt.data(), prompt.size(), given));
         if (listener.thrown) {
             std::rethrow_exception(listener.thrown);
         }

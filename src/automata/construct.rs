@@ -287,18 +287,9 @@ impl ExprPool {
             [LangId::NEVER, b] => return *b,
             _ => {}
         }
-        let mut flat: Vec<LangId> = Vec::with_capacity(parts.len());
-        for &part in parts {
-            match self.expr(part) {
-                Expr::Never => {}
-                Expr::All => return LangId::ALL,
-                Expr::Union(inner) => flat.extend_from_slice(inner),
-                _ => flat.push(part),
-            }
-        }
-        self.work(flat.len());
-        flat.sort_unstable();
-        flat.dedup();
+        let Some(mut flat) = self.flat(parts, LangId::NEVER, LangId::ALL) else {
+            return LangId::ALL;
+        };
         self.merge_alternatives(&mut flat);
         self.drop_longer_runs(&mut flat);
         self.merge_rounds(&mut flat);
@@ -487,6 +478,27 @@ impl ExprPool {
         }
     }
 
+    /// The parts of a union, whose `neutral` language is [`LangId::NEVER`], or of an intersection,
+    /// whose `neutral` language is [`LangId::ALL`]: sorted, each once, without `neutral`, and with
+    /// the parts of an inner one in its place. `None` if one of them is `absorbing`.
+    fn flat(&mut self, parts: &[LangId], neutral: LangId, absorbing: LangId) -> Option<Vec<LangId>> {
+        if parts.contains(&absorbing) {
+            return None;
+        }
+        let mut flat: Vec<LangId> = Vec::with_capacity(parts.len());
+        for &part in parts.iter().filter(|part| **part != neutral) {
+            match self.expr(part) {
+                Expr::Union(inner) if neutral == LangId::NEVER => flat.extend_from_slice(inner),
+                Expr::Inter(inner) if neutral == LangId::ALL => flat.extend_from_slice(inner),
+                _ => flat.push(part),
+            }
+        }
+        self.work(flat.len());
+        flat.sort_unstable();
+        flat.dedup();
+        Some(flat)
+    }
+
     fn tail(&self, id: LangId) -> LangId {
         match *self.expr(id) {
             Expr::Concat(_, tail) => tail,
@@ -497,18 +509,9 @@ impl ExprPool {
     /// The intersection: the words that all of `parts` have. It may have no word without being
     /// [`LangId::NEVER`], and [`is_never`](Self::is_never) finds that out.
     pub fn inter(&mut self, parts: &[LangId]) -> LangId {
-        let mut flat: Vec<LangId> = Vec::with_capacity(parts.len());
-        for &part in parts {
-            match self.expr(part) {
-                Expr::Never => return LangId::NEVER,
-                Expr::All => {}
-                Expr::Inter(inner) => flat.extend_from_slice(inner),
-                _ => flat.push(part),
-            }
-        }
-        self.work(flat.len());
-        flat.sort_unstable();
-        flat.dedup();
+        let Some(mut flat) = self.flat(parts, LangId::ALL, LangId::NEVER) else {
+            return LangId::NEVER;
+        };
         self.merge_lengths(&mut flat);
         if flat.contains(&LangId::NEVER) {
             return LangId::NEVER;

@@ -9,7 +9,7 @@ use std::fmt;
 
 use super::device_rows::Rows;
 use super::logits::{Logits, ModelError};
-use super::model::{ForwardInput, LanguageModel, TreeInput, TreeOutput};
+use super::model::{ForwardInput, LanguageModel, TreeInput, TreeOutput, passed_on};
 
 /// The cache of a [`DynModel`].
 pub struct DynCache(Box<dyn Any + Send>);
@@ -51,46 +51,7 @@ impl fmt::Debug for DynModel {
 impl LanguageModel for DynModel {
     type Cache = DynCache;
 
-    fn vocab_size(&self) -> usize {
-        self.0.vocab_size()
-    }
-
-    fn context_length(&self) -> usize {
-        self.0.context_length()
-    }
-
-    fn new_cache(&self) -> Result<DynCache, ModelError> {
-        self.0.new_cache()
-    }
-
-    /// Number of tokens in the cache; 0 for a cache of another model.
-    fn cache_len(&self, cache: &DynCache) -> usize {
-        self.0.cache_len(cache)
-    }
-
-    fn truncate(&self, cache: &mut DynCache, len: usize) -> Result<(), ModelError> {
-        self.0.truncate(cache, len)
-    }
-
-    fn fork(&self, cache: &DynCache) -> Result<DynCache, ModelError> {
-        self.0.fork(cache)
-    }
-
-    fn forward(&self, batch: &mut [ForwardInput<'_, DynCache>]) -> Result<Logits, ModelError> {
-        self.0.forward(batch)
-    }
-
-    fn forward_rows(&self, batch: &mut [ForwardInput<'_, DynCache>]) -> Result<Rows, ModelError> {
-        self.0.forward_rows(batch)
-    }
-
-    fn forward_tree(&self, batch: &mut [TreeInput<'_, DynCache>]) -> Result<TreeOutput, ModelError> {
-        self.0.forward_tree(batch)
-    }
-
-    fn keep(&self, cache: &mut DynCache, start: usize, path: &[usize]) -> Result<(), ModelError> {
-        self.0.keep(cache, start, path)
-    }
+    passed_on!(self => self.0);
 }
 
 /// A model whose caches are boxed.

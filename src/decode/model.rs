@@ -141,48 +141,56 @@ pub trait LanguageModel {
     }
 }
 
+/// The methods of a [`LanguageModel`] that passes every call on to another one.
+macro_rules! passed_on {
+    ($self:ident => $model:expr) => {
+        fn vocab_size(&$self) -> usize {
+            $model.vocab_size()
+        }
+
+        fn context_length(&$self) -> usize {
+            $model.context_length()
+        }
+
+        fn new_cache(&$self) -> Result<Self::Cache, ModelError> {
+            $model.new_cache()
+        }
+
+        fn cache_len(&$self, cache: &Self::Cache) -> usize {
+            $model.cache_len(cache)
+        }
+
+        fn truncate(&$self, cache: &mut Self::Cache, len: usize) -> Result<(), ModelError> {
+            $model.truncate(cache, len)
+        }
+
+        fn fork(&$self, cache: &Self::Cache) -> Result<Self::Cache, ModelError> {
+            $model.fork(cache)
+        }
+
+        fn forward(&$self, batch: &mut [ForwardInput<'_, Self::Cache>]) -> Result<Logits, ModelError> {
+            $model.forward(batch)
+        }
+
+        fn forward_rows(&$self, batch: &mut [ForwardInput<'_, Self::Cache>]) -> Result<Rows, ModelError> {
+            $model.forward_rows(batch)
+        }
+
+        fn forward_tree(&$self, batch: &mut [TreeInput<'_, Self::Cache>]) -> Result<TreeOutput, ModelError> {
+            $model.forward_tree(batch)
+        }
+
+        fn keep(&$self, cache: &mut Self::Cache, start: usize, path: &[usize]) -> Result<(), ModelError> {
+            $model.keep(cache, start, path)
+        }
+    };
+}
+pub(super) use passed_on;
+
 impl<M: LanguageModel + ?Sized> LanguageModel for &M {
     type Cache = M::Cache;
 
-    fn vocab_size(&self) -> usize {
-        (**self).vocab_size()
-    }
-
-    fn context_length(&self) -> usize {
-        (**self).context_length()
-    }
-
-    fn new_cache(&self) -> Result<Self::Cache, ModelError> {
-        (**self).new_cache()
-    }
-
-    fn cache_len(&self, cache: &Self::Cache) -> usize {
-        (**self).cache_len(cache)
-    }
-
-    fn truncate(&self, cache: &mut Self::Cache, len: usize) -> Result<(), ModelError> {
-        (**self).truncate(cache, len)
-    }
-
-    fn fork(&self, cache: &Self::Cache) -> Result<Self::Cache, ModelError> {
-        (**self).fork(cache)
-    }
-
-    fn forward(&self, batch: &mut [ForwardInput<'_, Self::Cache>]) -> Result<Logits, ModelError> {
-        (**self).forward(batch)
-    }
-
-    fn forward_rows(&self, batch: &mut [ForwardInput<'_, Self::Cache>]) -> Result<Rows, ModelError> {
-        (**self).forward_rows(batch)
-    }
-
-    fn forward_tree(&self, batch: &mut [TreeInput<'_, Self::Cache>]) -> Result<TreeOutput, ModelError> {
-        (**self).forward_tree(batch)
-    }
-
-    fn keep(&self, cache: &mut Self::Cache, start: usize, path: &[usize]) -> Result<(), ModelError> {
-        (**self).keep(cache, start, path)
-    }
+    passed_on!(self => (**self));
 }
 
 /// The input of a forward pass for one sequence.

@@ -15,7 +15,6 @@ use super::published_states::PublishedStates;
 use super::recogniser::Recogniser;
 use super::recogniser::marks::Outcome;
 use super::recogniser::state::StateId;
-use crate::automata::interrupt;
 use crate::grammar::{Grammar, Mark, MarkId};
 use crate::vocab::{TokenId, Vocabulary};
 use hashbrown::HashMap;
@@ -80,11 +79,9 @@ impl EventGraph {
         &self.marks[mark.0 as usize]
     }
 
-    /// The lock, with the whole search budget.
+    /// The lock, to find something new: see [`Recogniser::lock_for_call`].
     fn lock_for_work(&self) -> Result<MutexGuard<'_, Core>, EngineError> {
-        let mut core = interrupt::lock(&self.core)?;
-        core.recogniser.begin_call();
-        Ok(core)
+        Recogniser::lock_for_call(&self.core, |core| &mut core.recogniser)
     }
 
     /// True if the output may end in a state.

@@ -91,14 +91,9 @@ impl Graph {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The lock, to find something new with the whole search budget.
-    ///
-    /// # Errors
-    /// The caller's interrupt, which may end the wait for the lock, too.
+    /// The lock, to find something new: see [`Recogniser::lock_for_call`].
     fn lock_for_work(&self) -> Result<MutexGuard<'_, Core>, EngineError> {
-        let mut core = interrupt::lock(&self.core)?;
-        core.recogniser.begin_call();
-        Ok(core)
+        Recogniser::lock_for_call(&self.core, |core| &mut core.recogniser)
     }
 
     /// True if the output may end in `state`.

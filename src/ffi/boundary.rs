@@ -412,7 +412,8 @@ impl<T> Guarded<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::error::{hr_error_free, hr_error_kind, hr_error_message};
+    use super::super::error::{hr_error_kind, hr_error_message};
+    use super::super::objects::hr_error_free;
     use super::*;
     use std::ffi::CStr;
     use std::ptr;

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 ///
 /// Any number of threads may use it at once, and one flag may serve any number of matchers. It may
 /// be freed at any time: matchers keep its state, which then does not change any more.
+#[derive(Clone)]
 pub struct hr_cancel_flag(pub(super) Arc<AtomicBool>);
 
 /// A flag that is not set.
@@ -49,16 +50,4 @@ unsafe fn store(flag: *const hr_cancel_flag, set: bool) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_cancel_flag_is_set(flag: *const hr_cancel_flag) -> bool {
     boundary::value(false, || unsafe { flag.as_ref() }.map(|flag| flag.0.load(Ordering::Relaxed)))
-}
-
-/// A second handle to the same flag; NULL for NULL.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn hr_cancel_flag_clone(flag: *const hr_cancel_flag) -> *mut hr_cancel_flag {
-    boundary::handle(|| Some(hr_cancel_flag(unsafe { flag.as_ref() }?.0.clone())))
-}
-
-/// Frees a flag. NULL is allowed.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn hr_cancel_flag_free(flag: *mut hr_cancel_flag) {
-    unsafe { boundary::free(flag) }
 }

@@ -22,6 +22,7 @@ use crate::grammar::GrammarError;
 /// Any number of threads may use it at once. It keeps the parts of grammar and vocabulary that it
 /// needs alive, and matchers keep it alive: they may be freed in any order. Keep a constraint for
 /// as long as more sequences may come, because it remembers the masks that earlier ones computed.
+#[derive(Clone)]
 pub struct hr_constraint(pub(super) Constraint);
 
 /// Bounds on the work and memory of one constraint. Initialise it with hr_limits_init().
@@ -192,18 +193,6 @@ pub unsafe extern "C" fn hr_constraint_new(
         Ok(hr_constraint(interrupt::read(interrupt)?.scope(tie)??))
     };
     unsafe { boundary::create(out, error, make) }
-}
-
-/// A second handle to the same constraint. It copies nothing; NULL for NULL.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn hr_constraint_clone(constraint: *const hr_constraint) -> *mut hr_constraint {
-    boundary::handle(|| Some(hr_constraint(unsafe { constraint.as_ref() }?.0.clone())))
-}
-
-/// Frees a constraint. NULL is allowed.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn hr_constraint_free(constraint: *mut hr_constraint) {
-    unsafe { boundary::free(constraint) }
 }
 
 /// Writes the statistics of a constraint into a struct that hr_constraint_stats_init() initialised.

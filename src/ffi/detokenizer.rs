@@ -3,7 +3,7 @@
 //! Unsafe code: entry points that take pointers; see [`boundary`].
 #![allow(unsafe_code)]
 
-use super::boundary::{self, CallError, Guarded, Stateful};
+use super::boundary::{self, CallError, Guarded};
 use super::error::hr_error;
 use super::status::hr_status;
 use super::vocab::{self, HR_NO_TOKEN, hr_text, hr_vocab};
@@ -14,21 +14,13 @@ use crate::vocab::{Detokenizer, TextEnd};
 ///
 /// One thread at a time may use it; it may move between threads. It keeps what it needs of its
 /// vocabulary alive.
-pub struct hr_detokenizer(Guarded<Reader>);
+pub struct hr_detokenizer(pub(super) Guarded<Reader>);
 
 #[derive(Clone)]
-struct Reader {
+pub(super) struct Reader {
     text: Detokenizer,
     /// The text that the last call released.
     released: String,
-}
-
-impl Stateful<Reader> for hr_detokenizer {
-    const NAME: &'static str = "detokenizer";
-
-    fn state(&mut self) -> &mut Guarded<Reader> {
-        &mut self.0
-    }
 }
 
 /// Makes an empty text. Each of the count texts of stop ends it, and so does each end token of the
@@ -54,26 +46,6 @@ pub unsafe extern "C" fn hr_detokenizer_new(
         Ok(hr_detokenizer(Guarded::new(Reader { text, released: String::new() })))
     };
     unsafe { boundary::create(out, error, make) }
-}
-
-/// A second text at the same position. The two then grow independently.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn hr_detokenizer_clone(
-    detokenizer: *const hr_detokenizer,
-    out: *mut *mut hr_detokenizer,
-    error: *mut *mut hr_error,
-) -> hr_status {
-    let make = || unsafe {
-        let reader = boundary::object(detokenizer, "detokenizer")?.0.get()?.clone();
-        Ok(hr_detokenizer(Guarded::new(reader)))
-    };
-    unsafe { boundary::create(out, error, make) }
-}
-
-/// Frees a text. NULL is allowed.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn hr_detokenizer_free(detokenizer: *mut hr_detokenizer) {
-    unsafe { boundary::free(detokenizer) }
 }
 
 /// Reads tokens up to the end of the text. Special tokens, and ids that do not exist, have no text.

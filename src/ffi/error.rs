@@ -103,9 +103,3 @@ pub unsafe extern "C" fn hr_error_location(
         Some(true)
     })
 }
-
-/// Frees an error. NULL is allowed.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn hr_error_free(error: *mut hr_error) {
-    unsafe { boundary::free(error) }
-}

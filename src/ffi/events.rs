@@ -3,7 +3,7 @@
 //! Unsafe code: entry points that take pointers; see [`boundary`].
 #![allow(unsafe_code)]
 
-use super::boundary::{self, CallError, Guarded, Stateful};
+use super::boundary::{self, CallError, Guarded};
 use super::constraint::hr_constraint;
 use super::enumeration::enumeration;
 use super::error::hr_error;
@@ -18,10 +18,10 @@ use crate::tags::Event;
 /// It is read beside a matcher, with the same tokens. The events of a call are kept until the next
 /// call that changes the reader. One thread at a time may use it; it may move between threads. It
 /// keeps what it needs of its constraint alive.
-pub struct hr_events(Guarded<Reader>);
+pub struct hr_events(pub(super) Guarded<Reader>);
 
 #[derive(Clone)]
-struct Reader {
+pub(super) struct Reader {
     reader: EventReader,
     events: Vec<Event>,
 }
@@ -31,14 +31,6 @@ impl hr_events {
     fn of(constraint: &hr_constraint) -> Result<Self, CallError> {
         let reader = Reader { reader: constraint.0.event_reader()?, events: Vec::new() };
         Ok(hr_events(Guarded::new(reader)))
-    }
-}
-
-impl Stateful<Reader> for hr_events {
-    const NAME: &'static str = "events";
-
-    fn state(&mut self) -> &mut Guarded<Reader> {
-        &mut self.0
     }
 }
 
@@ -78,24 +70,6 @@ pub unsafe extern "C" fn hr_events_new(
 ) -> hr_status {
     let make = || unsafe { hr_events::of(boundary::object(constraint, "constraint")?) };
     unsafe { boundary::create(out, error, make) }
-}
-
-/// A second reader at the same position, with the same events.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn hr_events_clone(
-    events: *const hr_events,
-    out: *mut *mut hr_events,
-    error: *mut *mut hr_error,
-) -> hr_status {
-    let make =
-        || unsafe { Ok(hr_events(Guarded::new(boundary::object(events, "events")?.0.get()?.clone()))) };
-    unsafe { boundary::create(out, error, make) }
-}
-
-/// Frees a reader. NULL is allowed.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn hr_events_free(events: *mut hr_events) {
-    unsafe { boundary::free(events) }
 }
 
 /// Reads tokens, one step for each, up to the first that is not allowed. accepted becomes the

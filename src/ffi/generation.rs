@@ -7,6 +7,7 @@
 #![allow(unsafe_code)]
 
 use super::boundary::{self, CallError};
+use super::enumeration::enumeration;
 use super::error::hr_error;
 use super::generation_options::{hr_drafter, hr_generation_options};
 use super::model::hr_model;
@@ -25,23 +26,23 @@ use std::ptr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// The reason for which an output ended.
-#[repr(u32)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum hr_finish_reason {
-    /// The model ended it, or a stop token did.
-    HR_FINISH_REASON_STOP = 0,
-    /// max_tokens, or the end of the model's context, was reached. The output was cut, or its end
-    /// was written without the model: see hr_generation_budget_ending().
-    HR_FINISH_REASON_LENGTH = 1,
-    /// A stop text appeared; it is not part of the output.
-    HR_FINISH_REASON_STOP_SEQUENCE = 2,
-    /// The callback ended it.
-    HR_FINISH_REASON_CANCELLED = 3,
-    /// The constraint's output is complete and no token can follow.
-    HR_FINISH_REASON_CONSTRAINT_COMPLETE = 4,
-    /// A reason that only a later version of the library knows.
-    HR_FINISH_REASON_OTHER = 5,
+enumeration! {
+    /// The reason for which an output ended.
+    hr_finish_reason {
+        /// The model ended it, or a stop token did.
+        HR_FINISH_REASON_STOP = 0,
+        /// max_tokens, or the end of the model's context, was reached. The output was cut, or its
+        /// end was written without the model: see hr_generation_budget_ending().
+        HR_FINISH_REASON_LENGTH = 1,
+        /// A stop text appeared; it is not part of the output.
+        HR_FINISH_REASON_STOP_SEQUENCE = 2,
+        /// The callback ended it.
+        HR_FINISH_REASON_CANCELLED = 3,
+        /// The constraint's output is complete and no token can follow.
+        HR_FINISH_REASON_CONSTRAINT_COMPLETE = 4,
+        /// A reason that only a later version of the library knows.
+        HR_FINISH_REASON_OTHER = 5,
+    }
 }
 
 /// Statistics of a generation. Times are in seconds. Initialise it with hr_generation_stats_init().
@@ -281,12 +282,6 @@ unsafe fn prompt_tokens(
     let now = SystemTime::now().duration_since(UNIX_EPOCH).ok();
     input.now = now.and_then(|now| i64::try_from(now.as_secs()).ok());
     Ok(model.prompt_tokens(&Prompt::Chat(input))?)
-}
-
-/// Frees a generation. NULL is allowed.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn hr_generation_free(generation: *mut hr_generation) {
-    unsafe { boundary::free(generation) }
 }
 
 /// Number of outputs: as many as requested, or fewer if a search found fewer. 0 for NULL.

@@ -23,6 +23,7 @@ use std::sync::Arc;
 ///
 /// It never changes: any number of threads may use it at once. It knows no tokens:
 /// hr_constraint_new() ties it to a vocabulary. It may be freed at any time.
+#[derive(Clone)]
 pub struct hr_grammar {
     pub(super) grammar: Grammar,
     warnings: Arc<[Warning]>,
@@ -262,19 +263,4 @@ pub unsafe extern "C" fn hr_grammar_warning(
         }
         Some(true)
     })
-}
-
-/// A second handle to the same grammar. It copies nothing; NULL for NULL.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn hr_grammar_clone(grammar: *const hr_grammar) -> *mut hr_grammar {
-    boundary::handle(|| {
-        let hr_grammar { grammar, warnings } = unsafe { grammar.as_ref() }?;
-        Some(hr_grammar { grammar: grammar.clone(), warnings: warnings.clone() })
-    })
-}
-
-/// Frees a grammar. NULL is allowed.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn hr_grammar_free(grammar: *mut hr_grammar) {
-    unsafe { boundary::free(grammar) }
 }

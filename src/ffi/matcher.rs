@@ -6,7 +6,7 @@
 //! Unsafe code: entry points that take pointers; see [`boundary`].
 #![allow(unsafe_code)]
 
-use super::boundary::{self, CallError, Guarded, Stateful};
+use super::boundary::{self, CallError, Guarded};
 use super::constraint::hr_constraint;
 use super::error::hr_error;
 use super::interrupt::{self, hr_interrupt};
@@ -21,15 +21,7 @@ use std::num::NonZeroUsize;
 ///
 /// One thread at a time may use it; it may move between threads. Different threads may use matchers
 /// of one constraint at once. It keeps its constraint alive.
-pub struct hr_matcher(Guarded<Matcher>);
-
-impl Stateful<Matcher> for hr_matcher {
-    const NAME: &'static str = "matcher";
-
-    fn state(&mut self) -> &mut Guarded<Matcher> {
-        &mut self.0
-    }
-}
+pub struct hr_matcher(pub(super) Guarded<Matcher>);
 
 /// Makes a matcher at the beginning of an output. Cheap.
 #[unsafe(no_mangle)]
@@ -43,28 +35,10 @@ pub unsafe extern "C" fn hr_matcher_new(
     unsafe { boundary::create(out, error, make) }
 }
 
-/// A second matcher at the same position, with the same history. The two then move independently.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn hr_matcher_clone(
-    matcher: *const hr_matcher,
-    out: *mut *mut hr_matcher,
-    error: *mut *mut hr_error,
-) -> hr_status {
-    let make =
-        || unsafe { Ok(hr_matcher(Guarded::new(boundary::object(matcher, "matcher")?.0.get()?.fork()))) };
-    unsafe { boundary::create(out, error, make) }
-}
-
 /// A handle to the matcher's vocabulary, to be freed by the caller; NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_matcher_vocab(matcher: *const hr_matcher) -> *mut hr_vocab {
     boundary::handle(|| Some(hr_vocab(unsafe { matcher.as_ref() }?.0.get().ok()?.vocabulary().clone())))
-}
-
-/// Frees a matcher. NULL is allowed.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn hr_matcher_free(matcher: *mut hr_matcher) {
-    unsafe { boundary::free(matcher) }
 }
 
 /// Sets the conditions under which later calls on a matcher end early; NULL for none. They hold for

@@ -6,6 +6,7 @@
 //!
 //! The rules that hold for every function are stated in one place each:
 //! - use of a caller's pointer, the state after a failure, and the stop for panics: [`boundary`];
+//! - how an object is cloned, shared and freed: [`objects`];
 //! - error objects: [`error`]; status codes: [`status`]; structs that grow over versions:
 //!   [`options`].
 //!
@@ -39,6 +40,7 @@ mod matcher;
 #[cfg(feature = "torch")]
 mod model;
 mod names;
+mod objects;
 mod options;
 mod parameters;
 mod sampler;

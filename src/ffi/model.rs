@@ -109,12 +109,6 @@ pub unsafe extern "C" fn hr_model_load(
     unsafe { boundary::create(out, error, make) }
 }
 
-/// Frees a model. NULL is allowed.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn hr_model_free(model: *mut hr_model) {
-    unsafe { boundary::free(model) }
-}
-
 /// The model's vocabulary, as an object of its own: free it with hr_vocab_free().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_model_vocab(
@@ -168,10 +162,4 @@ pub unsafe extern "C" fn hr_draft_heads_load(
         Ok(hr_draft_heads(Arc::new(MedusaHeads::load(path, model)?)))
     };
     unsafe { boundary::create(out, error, make) }
-}
-
-/// Frees draft heads. NULL is allowed.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn hr_draft_heads_free(heads: *mut hr_draft_heads) {
-    unsafe { boundary::free(heads) }
 }

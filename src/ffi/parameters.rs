@@ -106,12 +106,6 @@ pub unsafe extern "C" fn hr_parameters_from_json(
     unsafe { boundary::create(out, error, make) }
 }
 
-/// Frees parameters. NULL is allowed.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn hr_parameters_free(parameters: *mut hr_parameters) {
-    unsafe { boundary::free(parameters) }
-}
-
 /// Writes the parameters into a struct that hr_sampler_options_init() initialised, whatever it
 /// holds. Lists in it point into the parameters. The caller may change members before using it.
 #[unsafe(no_mangle)]

@@ -7,7 +7,7 @@
 //! Unsafe code: entry points that take pointers; see [`boundary`].
 #![allow(unsafe_code)]
 
-use super::boundary::{self, CallError, Guarded, Stateful};
+use super::boundary::{self, CallError, Guarded};
 use super::error::hr_error;
 use super::options;
 use super::sampler_options::hr_sampler_options;
@@ -21,14 +21,6 @@ use crate::vocab::TokenId;
 ///
 /// One thread at a time may use it; it may move between threads. It depends on no other object.
 pub struct hr_sampler(pub(super) Guarded<Sampler>);
-
-impl Stateful<Sampler> for hr_sampler {
-    const NAME: &'static str = "sampler";
-
-    fn state(&mut self) -> &mut Guarded<Sampler> {
-        &mut self.0
-    }
-}
 
 impl From<SamplingError> for CallError {
     fn from(error: SamplingError) -> Self {
@@ -55,24 +47,6 @@ pub unsafe extern "C" fn hr_sampler_new(
         Ok(hr_sampler(Guarded::new(Sampler::new(params)?)))
     };
     unsafe { boundary::create(out, error, make) }
-}
-
-/// A second sampler with the same parameters and history. The two then change independently.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn hr_sampler_clone(
-    sampler: *const hr_sampler,
-    out: *mut *mut hr_sampler,
-    error: *mut *mut hr_error,
-) -> hr_status {
-    let make =
-        || unsafe { Ok(hr_sampler(Guarded::new(boundary::object(sampler, "sampler")?.0.get()?.clone()))) };
-    unsafe { boundary::create(out, error, make) }
-}
-
-/// Frees a sampler. NULL is allowed.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn hr_sampler_free(sampler: *mut hr_sampler) {
-    unsafe { boundary::free(sampler) }
 }
 
 /// Starts again with a prompt, whose tokens count for repetition penalties, DRY, n-grams and

@@ -74,12 +74,6 @@ pub unsafe extern "C" fn hr_token_fsm_to_bytes(
     unsafe { boundary::list(buffer, capacity, len, error, list) }
 }
 
-/// Frees a state machine. NULL is allowed.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn hr_token_fsm_free(fsm: *mut hr_token_fsm) {
-    unsafe { boundary::free(fsm) }
-}
-
 /// Number of states. 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_token_fsm_state_count(fsm: *const hr_token_fsm) -> usize {

@@ -30,12 +30,6 @@ pub unsafe extern "C" fn hr_tokenizer_from_json(
     unsafe { boundary::create(out, error, make) }
 }
 
-/// Frees a tokenizer. NULL is allowed.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn hr_tokenizer_free(tokenizer: *mut hr_tokenizer) {
-    unsafe { boundary::free(tokenizer) }
-}
-
 /// The tokens of a text; special tokens are recognised by their names, and none are added. As many
 /// as fit are written to buffer (NULL with capacity 0 to ask), and len becomes the number of all.
 #[unsafe(no_mangle)]

@@ -23,6 +23,7 @@ pub const HR_NO_TOKEN: u32 = u32::MAX;
 ///
 /// It never changes: any number of threads may use it at once. Objects made from it keep the parts
 /// that they need alive, so it may be freed at any time.
+#[derive(Clone)]
 pub struct hr_vocab(pub(super) Vocabulary);
 
 /// Bytes in the caller's memory. data is ignored if len is 0.
@@ -306,18 +307,6 @@ pub unsafe extern "C" fn hr_vocab_with_model_size(
 ) -> hr_status {
     let make = || unsafe { Ok(hr_vocab(boundary::object(vocab, "vocab")?.0.with_model_size(model_size)?)) };
     unsafe { boundary::create(out, error, make) }
-}
-
-/// A second handle to the same vocabulary. It copies nothing; NULL for NULL.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn hr_vocab_clone(vocab: *const hr_vocab) -> *mut hr_vocab {
-    boundary::handle(|| Some(hr_vocab(unsafe { vocab.as_ref() }?.0.clone())))
-}
-
-/// Frees a vocabulary. NULL is allowed.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn hr_vocab_free(vocab: *mut hr_vocab) {
-    unsafe { boundary::free(vocab) }
 }
 
 /// Number of token ids, the padding of the model's output included: the length of a row of logits.

@@ -7,7 +7,7 @@
 
 use super::error::SamplingError;
 use super::value::{
-    ABOVE_ZERO, ANY, AT_LEAST_ONE, AT_LEAST_ZERO, Bounds, INSIDE, Range, UNIT, Value, numbers, spelled,
+    ABOVE_ZERO, ANY, AT_LEAST_ONE, AT_LEAST_ZERO, Bounds, DECAY, INSIDE, Range, UNIT, Value, numbers, spelled,
 };
 use crate::vocab::TokenId;
 use serde_json::Value as Json;
@@ -318,23 +318,6 @@ impl Value for Xtc {
     }
 }
 
-impl Value for Smoothing {
-    fn read(text: &str) -> Result<Self, String> {
-        let values = numbers(text, "FACTOR:CURVE", 1)?;
-        let standard = Smoothing::default();
-        Ok(Smoothing { factor: values[0], curve: values.get(1).copied().unwrap_or(standard.curve) })
-    }
-
-    fn show(&self) -> String {
-        format!("{}:{}", self.factor, self.curve)
-    }
-
-    fn check(&self, _: &'static str, _: &Range) -> Result<(), SamplingError> {
-        AT_LEAST_ZERO.check("smoothing.factor", self.factor)?;
-        AT_LEAST_ZERO.check("smoothing.curve", self.curve)
-    }
-}
-
 impl Value for Mirostat {
     fn read(text: &str) -> Result<Self, String> {
         let expected = || "expected VERSION[:TAU[:ETA]] with version 1 or 2".to_owned();
@@ -360,25 +343,30 @@ impl Value for Mirostat {
     }
 }
 
-impl Value for AdaptiveP {
-    fn read(text: &str) -> Result<Self, String> {
-        let values = numbers(text, "TARGET:DECAY", 1)?;
-        let standard = AdaptiveP::default();
-        Ok(AdaptiveP { target: values[0], decay: values.get(1).copied().unwrap_or(standard.decay) })
-    }
+/// Declares the text of two numbers with a colon between them, of which the second may be missing,
+/// and the ranges of both.
+macro_rules! two_numbers {
+    ($type:ident as $name:literal, $form:literal: $first:ident in $range:expr, $second:ident in $other:expr) => {
+        impl Value for $type {
+            fn read(text: &str) -> Result<Self, String> {
+                let values = numbers(text, $form, 1)?;
+                let standard = $type::default();
+                Ok($type { $first: values[0], $second: values.get(1).copied().unwrap_or(standard.$second) })
+            }
 
-    fn show(&self) -> String {
-        format!("{}:{}", self.target, self.decay)
-    }
+            fn show(&self) -> String {
+                format!("{}:{}", self.$first, self.$second)
+            }
 
-    fn check(&self, _: &'static str, _: &Range) -> Result<(), SamplingError> {
-        UNIT.check("adaptive_p.target", self.target)?;
-        match (0.0..=0.99).contains(&self.decay) {
-            true => Ok(()),
-            false => Err(SamplingError::parameter("adaptive_p.decay", self.decay, "a number in [0, 0.99]")),
+            fn check(&self, _: &'static str, _: &Range) -> Result<(), SamplingError> {
+                $range.check(concat!($name, ".", stringify!($first)), self.$first)?;
+                $other.check(concat!($name, ".", stringify!($second)), self.$second)
+            }
         }
-    }
+    };
 }
+two_numbers!(Smoothing as "smoothing", "FACTOR:CURVE": factor in AT_LEAST_ZERO, curve in AT_LEAST_ZERO);
+two_numbers!(AdaptiveP as "adaptive_p", "TARGET:DECAY": target in UNIT, decay in DECAY);
 
 /// `MULTIPLIER[:BASE[:LENGTH[:WINDOW]]]`, a window of 0 being all, and behind a `/` the breakers:
 /// `0.8:1.75:2:0/13,198`.

@@ -20,6 +20,8 @@ pub(super) const AT_LEAST_ZERO: Range = Range { holds: |x| x >= 0.0, expected: "
 pub(super) const ABOVE_ZERO: Range = Range { holds: |x| x > 0.0, expected: "a finite number > 0" };
 pub(super) const AT_LEAST_ONE: Range = Range { holds: |x| x >= 1.0, expected: "a finite number >= 1" };
 pub(super) const UNIT: Range = Range { holds: |x| (0.0..=1.0).contains(&x), expected: "a number in [0, 1]" };
+pub(super) const DECAY: Range =
+    Range { holds: |x| (0.0..=0.99).contains(&x), expected: "a number in [0, 0.99]" };
 pub(super) const BELOW_ONE: Range =
     Range { holds: |x| (0.0..1.0).contains(&x), expected: "a number in [0, 1)" };
 pub(super) const SHARE: Range = Range { holds: |x| x > 0.0 && x <= 1.0, expected: "a number in (0, 1]" };
@@ -89,14 +91,21 @@ pub(super) fn numbers<T: FromStr>(text: &str, form: &str, least: usize) -> Resul
     parts.into_iter().map(|part| part.parse().map_err(|_| expected())).collect()
 }
 
-impl Value for f32 {
-    fn read(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| "expected a number".to_owned())
-    }
+/// The text of a number, as Rust writes it.
+macro_rules! number_as_text {
+    ($expected:literal) => {
+        fn read(text: &str) -> Result<Self, String> {
+            text.parse().map_err(|_| $expected.to_owned())
+        }
 
-    fn show(&self) -> String {
-        self.to_string()
-    }
+        fn show(&self) -> String {
+            self.to_string()
+        }
+    };
+}
+
+impl Value for f32 {
+    number_as_text!("expected a number");
 
     fn from_json(json: &Json, bounds: Bounds) -> Result<Self, String> {
         let number = json.as_f64().filter(|&number| bounds.holds(number));
@@ -111,13 +120,7 @@ impl Value for f32 {
 macro_rules! whole_numbers {
     ($($type:ty),*) => {$(
         impl Value for $type {
-            fn read(text: &str) -> Result<Self, String> {
-                text.parse().map_err(|_| "expected a whole number".to_owned())
-            }
-
-            fn show(&self) -> String {
-                self.to_string()
-            }
+            number_as_text!("expected a whole number");
 
             fn from_json(json: &Json, bounds: Bounds) -> Result<Self, String> {
                 let number = json.as_u64().filter(|&number| bounds.holds(number as f64));
@@ -130,13 +133,7 @@ macro_rules! whole_numbers {
 whole_numbers!(usize, u32);
 
 impl Value for u64 {
-    fn read(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| "expected a whole number".to_owned())
-    }
-
-    fn show(&self) -> String {
-        self.to_string()
-    }
+    number_as_text!("expected a whole number");
 
     /// Any 64-bit integer; negative ones by their two's complement.
     fn from_json(json: &Json, _: Bounds) -> Result<Self, String> {

@@ -8,7 +8,7 @@ use super::drafts::{self, Drafts};
 use super::envelope::{self, Unwrapped};
 use super::error::{self, SchemaWarning};
 use super::format::Format;
-use super::json::{Json, Value};
+use super::json::{Json, Kind, Value};
 use super::reference::References;
 use crate::automata::LangId;
 use crate::grammar::CompileError;
@@ -201,6 +201,59 @@ impl Document {
             Keyword::AllOf(list) => self.json.items(list).iter().any(|&schema| below(schema)),
             Keyword::Ref(target) => below(target),
             _ => false,
+        }
+    }
+
+    /// Calls `f` with every schema that the keyword applies.
+    pub fn each_applied(&self, keyword: &Keyword, mut f: impl FnMut(Value)) {
+        let json = &self.json;
+        match *keyword {
+            Keyword::PrefixItems(list)
+            | Keyword::AllOf(list)
+            | Keyword::AnyOf(list)
+            | Keyword::OneOf(list) => {
+                json.items(list).iter().for_each(|&v| f(v));
+            }
+            Keyword::Properties(map) | Keyword::PatternProperties(map) => {
+                json.members(map).for_each(|(_, v)| f(v));
+            }
+            Keyword::Dependencies(map) => {
+                let schemas = json.members(map).map(|m| m.1);
+                schemas.filter(|&v| !matches!(json.kind(v), Kind::Array { .. })).for_each(f);
+            }
+            Keyword::Items(v)
+            | Keyword::Contains { schema: v, .. }
+            | Keyword::AdditionalProperties(v)
+            | Keyword::PropertyNames(v)
+            | Keyword::UnevaluatedItems(v)
+            | Keyword::UnevaluatedProperties(v)
+            | Keyword::Ref(v)
+            | Keyword::Not(v) => f(v),
+            Keyword::DynamicRef { initial, anchor } => {
+                f(initial);
+                self.references.anchored(anchor).into_iter().for_each(f);
+            }
+            Keyword::Condition { test, then, otherwise } => {
+                [Some(test), then, otherwise].into_iter().flatten().for_each(f);
+            }
+            Keyword::Never
+            | Keyword::Unknown
+            | Keyword::Types(_)
+            | Keyword::Enum(_)
+            | Keyword::Const(_)
+            | Keyword::Lower { .. }
+            | Keyword::Upper { .. }
+            | Keyword::MultipleOf(_)
+            | Keyword::MinLength(_)
+            | Keyword::MaxLength(_)
+            | Keyword::Pattern(_)
+            | Keyword::Format(_)
+            | Keyword::MinItems(_)
+            | Keyword::MaxItems(_)
+            | Keyword::UniqueItems
+            | Keyword::Required(_)
+            | Keyword::MinProperties(_)
+            | Keyword::MaxProperties(_) => {}
         }
     }
 

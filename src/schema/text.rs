@@ -280,14 +280,8 @@ impl Texts {
             Text::Not(inner) => match self.get(inner).clone() {
                 // By De Morgan's laws, so that two complements cancel out and a search knows what
                 // is left to be read.
-                Text::Or(parts) => {
-                    let parts: Vec<LangId> = parts.iter().map(|&p| self.language_without(p, pool)).collect();
-                    pool.inter(&parts)
-                }
-                Text::And(parts) => {
-                    let parts: Vec<LangId> = parts.iter().map(|&p| self.language_without(p, pool)).collect();
-                    pool.union(&parts)
-                }
+                Text::Or(parts) => self.joined(&parts, Self::language_without, ExprPool::inter, pool),
+                Text::And(parts) => self.joined(&parts, Self::language_without, ExprPool::union, pool),
                 _ => {
                     let inner = self.language(inner, pool);
                     let not = pool.not(inner);
@@ -295,15 +289,21 @@ impl Texts {
                     pool.inter(&[text, not])
                 }
             },
-            Text::And(parts) => {
-                let parts: Vec<LangId> = parts.iter().map(|&p| self.language(p, pool)).collect();
-                pool.inter(&parts)
-            }
-            Text::Or(parts) => {
-                let parts: Vec<LangId> = parts.iter().map(|&p| self.language(p, pool)).collect();
-                pool.union(&parts)
-            }
+            Text::And(parts) => self.joined(&parts, Self::language, ExprPool::inter, pool),
+            Text::Or(parts) => self.joined(&parts, Self::language, ExprPool::union, pool),
         }
+    }
+
+    /// The languages of sets, joined to one.
+    fn joined(
+        &mut self,
+        parts: &[TextId],
+        language: fn(&mut Self, TextId, &mut ExprPool) -> LangId,
+        join: fn(&mut ExprPool, &[LangId]) -> LangId,
+        pool: &mut ExprPool,
+    ) -> LangId {
+        let parts: Vec<LangId> = parts.iter().map(|&part| language(self, part, pool)).collect();
+        join(pool, &parts)
     }
 
     /// The texts that are not in the set.

@@ -2,7 +2,7 @@
 
 use super::diagnostic::{Problem, compile_error};
 use super::notation::Notation;
-use super::{ebnf, gbnf, lark};
+use super::{ebnf, gbnf, lark, rules};
 use crate::grammar::{CompileError, Grammar, GrammarBuilder, NodeId};
 
 impl Notation {
@@ -46,16 +46,19 @@ impl Notation {
         prefix: &str,
         text: &str,
     ) -> Result<NodeId, CompileError> {
-        match self {
-            Notation::Gbnf => gbnf::compile_into(builder, prefix, text),
-            Notation::Ebnf => ebnf::compile_into(builder, prefix, text),
+        let parsed = match self {
+            Notation::Gbnf => gbnf::parse(text),
+            Notation::Ebnf => ebnf::parse(text),
             Notation::Lark => {
                 let problem = Problem::unsupported(
                     "a Lark grammar cannot be a part of another grammar: its lexer reads all of the text",
                     "write the part as GBNF or EBNF",
                 );
-                Err(compile_error(self, text, (0..0, problem)))
+                Err((0..0, problem))
             }
-        }
+        };
+        let node =
+            parsed.and_then(|(rules, start)| rules::compile_into(builder, prefix, text, rules, &start));
+        node.map(|(node, _)| node).map_err(|failure| compile_error(self, text, failure))
     }
 }

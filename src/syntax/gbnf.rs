@@ -20,9 +20,9 @@ use super::diagnostic::{Problem, TextFault, compile_error};
 use super::expr::{Expr, Rule};
 use super::notation::Notation;
 use super::rules::{self, COUNT_LIMIT, LAST, normalised};
-use super::tokens::{Kind, Tokens, token_kinds};
+use super::tokens::{BEGINS_NOTHING, Kind, Tokens, Unreadable, token_kinds};
 use crate::automata::UNBOUNDED;
-use crate::grammar::{CompileError, Grammar, GrammarBuilder, NodeId};
+use crate::grammar::{CompileError, Grammar};
 use std::ops::{Deref, DerefMut, Range};
 
 /// The rule that outputs start from.
@@ -46,19 +46,8 @@ pub const START: &str = "root";
 /// The text is not GBNF, a rule is missing or defined twice, nothing matches, or a limit is
 /// exceeded; see [`CompileErrorKind`](crate::grammar::CompileErrorKind).
 pub fn compile(text: &str) -> Result<Grammar, CompileError> {
-    let grammar = parse(text).and_then(|rules| rules::compile(text, rules, START));
+    let grammar = parse(text).and_then(|(rules, start)| rules::compile(text, rules, &start));
     grammar.map_err(|failure| compile_error(Notation::Gbnf, text, failure))
-}
-
-/// The node of the texts of the grammar, as a part of another grammar. The names of its rules get
-/// `prefix` in front.
-pub(super) fn compile_into(
-    builder: &mut GrammarBuilder,
-    prefix: &str,
-    text: &str,
-) -> Result<NodeId, CompileError> {
-    let node = parse(text).and_then(|rules| rules::compile_into(builder, prefix, text, rules, START));
-    node.map(|(node, _)| node).map_err(|failure| compile_error(Notation::Gbnf, text, failure))
 }
 
 token_kinds! {
@@ -83,38 +72,29 @@ token_kinds! {
     }
 }
 
-fn parse(text: &str) -> Result<Vec<Rule>, TextFault> {
-    let mut parser = GbnfParser { tokens: Tokens::read(text, unreadable)? };
+/// The rules, and the name of the rule that outputs start from.
+pub(super) fn parse(text: &str) -> Result<(Vec<Rule>, String), TextFault> {
+    let mut parser = GbnfParser { tokens: Tokens::read(text, UNREADABLE)? };
     let mut rules = Vec::new();
     loop {
         parser.skip_line_ends();
         if parser.peek().is_none() {
-            return Ok(rules);
+            return Ok((rules, START.to_owned()));
         }
         rules.push(parser.rule()?);
     }
 }
 
-/// The reason why no token begins here.
-fn unreadable(_rest: &str, first: char) -> (String, &'static str) {
-    match first {
-        '"' => ("the literal has no end".to_owned(), "close it with `\"`; a quote inside is written `\\\"`"),
-        '[' => (
-            "the character class has no end".to_owned(),
-            "close it with `]`; a bracket inside is written `\\]`",
-        ),
-        '<' | '!' => (
-            "the token reference has no end".to_owned(),
-            "write `<name>` or `<[id]>`, with `!` before it at most",
-        ),
-        ':' | '=' => (format!("`{first}` begins nothing"), "a rule is written `name ::= …`"),
-        '\'' => ("`'` begins nothing".to_owned(), "literals are written in double quotes"),
-        '/' | ';' => {
-            (format!("`{first}` begins nothing"), "comments begin with `#`; rules end with their line")
-        }
-        _ => (format!("`{}` begins nothing", first.escape_debug()), "text stands in double quotes"),
-    }
-}
+/// The reasons why no token begins at a place.
+const UNREADABLE: &Unreadable = &[
+    (&["\""], "the literal has no end", "close it with `\"`; a quote inside is written `\\\"`"),
+    (&["["], "the character class has no end", "close it with `]`; a bracket inside is written `\\]`"),
+    (&["<", "!"], "the token reference has no end", "write `<name>` or `<[id]>`, with `!` before it at most"),
+    (&[":", "="], BEGINS_NOTHING, "a rule is written `name ::= …`"),
+    (&["'"], "`'` begins nothing", "literals are written in double quotes"),
+    (&["/", ";"], BEGINS_NOTHING, "comments begin with `#`; rules end with their line"),
+    (&[""], BEGINS_NOTHING, "text stands in double quotes"),
+];
 
 struct GbnfParser<'t> {
     tokens: Tokens<'t, Token>,

@@ -39,9 +39,13 @@ macro_rules! token_kinds {
 }
 pub(super) use token_kinds;
 
-/// The fault of a place where no token begins, and the remedy. The place is given by the rest of
-/// the text and its first character.
-pub(super) type Unreadable = fn(rest: &str, first: char) -> (String, &'static str);
+/// The faults of places where no token begins. A row has the texts that such a place may begin
+/// with, the fault and the remedy. The first row with such a text holds, and "" is in front of
+/// every place. In a fault, `{}` stands for the first character.
+pub(super) type Unreadable = [(&'static [&'static str], &'static str, &'static str)];
+
+/// The fault of a character that is none of the notation's.
+pub(super) const BEGINS_NOTHING: &str = "`{}` begins nothing";
 
 /// A walk over the tokens of a text.
 pub(super) struct Tokens<'t, T> {
@@ -54,7 +58,7 @@ pub(super) struct Tokens<'t, T> {
 
 impl<'t, T: Kind> Tokens<'t, T> {
     /// Reads the tokens of `text`.
-    pub fn read(text: &'t str, unreadable: Unreadable) -> Result<Self, TextFault>
+    pub fn read(text: &'t str, unreadable: &Unreadable) -> Result<Self, TextFault>
     where
         T: Logos<'t, Source = str, Error = (), Extras = ()>,
     {
@@ -66,7 +70,11 @@ impl<'t, T: Kind> Tokens<'t, T> {
             let Ok(token) = token else {
                 let rest = &text[span.start..];
                 let first = rest.chars().next().unwrap_or_default();
-                let (what, help) = unreadable(rest, first);
+                let fits =
+                    |(starts, ..): &&(&[&str], _, _)| starts.iter().any(|start| rest.starts_with(start));
+                let (_, what, help) =
+                    unreadable.iter().find(fits).copied().unwrap_or((&[""], BEGINS_NOTHING, ""));
+                let what = what.replace("{}", &first.escape_debug().to_string());
                 return Err((span.start..span.start + first.len_utf8(), Problem::syntax(what, help)));
             };
             tokens.push((token, span));

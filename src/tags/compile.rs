@@ -507,7 +507,7 @@ pub(super) fn shortest(markers: &[Marker]) -> Vec<Marker> {
     sorted
 }
 
-/// The triggers, of which one that begins with another trigger has become a marker of that one.
+/// The triggers, grouped: a trigger that begins with another one becomes a marker of that one.
 fn grouped(mut triggers: Vec<Trigger>) -> Vec<Trigger> {
     triggers.sort_by(|a, b| a.text.text().cmp(b.text.text()));
     let mut groups: Vec<Trigger> = Vec::with_capacity(triggers.len());

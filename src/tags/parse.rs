@@ -598,9 +598,10 @@ fn unmetered(fields: &mut Fields<'_>) -> Result<(), CompileError> {
 
 fn notation(fields: &mut Fields<'_>) -> Result<Option<Notation>, CompileError> {
     let Some(name) = fields.text("notation")? else { return Ok(None) };
-    match Notation::of_extension(name) {
-        Some(notation) => Ok(Some(notation)),
-        None => Err(fault(&fields.at("notation"), format!("there is no notation {name:?}"))
-            .help("notations are gbnf, ebnf, lark")),
-    }
+    let found = Notation::of_extension(name).ok_or_else(|| {
+        let known: Vec<&str> = Notation::ALL.iter().map(|notation| notation.name()).collect();
+        fault(&fields.at("notation"), format!("there is no notation {name:?}"))
+            .help(format!("notations are {}", known.join(", ")))
+    });
+    found.map(Some)
 }

@@ -371,24 +371,24 @@ fn read_calls(value: &Value, at: &str, in_text: bool) -> Result<CallMarkers, Com
     Ok(markers)
 }
 
+/// The value of the word that a field holds. The first word is the default.
+fn one_of<T: Copy>(
+    fields: &mut Fields<'_>,
+    name: &'static str,
+    values: [(&str, T); 2],
+) -> Result<T, CompileError> {
+    let [(default, _), (other, _)] = values;
+    let given = fields.text(name)?.unwrap_or(default);
+    values.into_iter().find(|(word, _)| *word == given).map(|(_, value)| value).ok_or_else(|| {
+        fault(&fields.at(name), format!("{name} are {default:?} or {other:?}, and not {given:?}"))
+    })
+}
+
 fn read_style(value: &Value, at: &str) -> Result<ArgumentStyle, CompileError> {
     let mut fields = Fields::of(value, at, "arguments")?;
-    let strings = match fields.text("strings")? {
-        None | Some("raw") => StringSpelling::Raw,
-        Some("json") => StringSpelling::Json,
-        Some(other) => {
-            let what = format!("strings are \"raw\" or \"json\", and not {other:?}");
-            return Err(fault(&fields.at("strings"), what));
-        }
-    };
-    let words = match fields.text("words")? {
-        None | Some("json") => Words::Json,
-        Some("python") => Words::Python,
-        Some(other) => {
-            let what = format!("words are \"json\" or \"python\", and not {other:?}");
-            return Err(fault(&fields.at("words"), what));
-        }
-    };
+    let strings =
+        one_of(&mut fields, "strings", [("raw", StringSpelling::Raw), ("json", StringSpelling::Json)])?;
+    let words = one_of(&mut fields, "words", [("json", Words::Json), ("python", Words::Python)])?;
     let mut style = ArgumentStyle { strings, words, ..ArgumentStyle::default() };
     style.open = optional(&mut fields, "open")?;
     style.close = optional(&mut fields, "close")?;

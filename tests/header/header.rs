@@ -36,7 +36,8 @@ const FILES: &[(&str, Feature)] = &[
 ];
 
 /// Files of `src/ffi/` that declare nothing.
-const INTERNAL: &[&str] = &["mod", "boundary", "enumeration", "names", "options", "sampler_params"];
+const INTERNAL: &[&str] =
+    &["mod", "boundary", "enumeration", "names", "objects", "options", "sampler_params"];
 
 #[derive(Clone, Copy, PartialEq)]
 enum Feature {
@@ -54,16 +55,21 @@ fn root() -> PathBuf {
 /// its types do not matter in C.
 fn combined_source() -> String {
     let mut source = String::new();
-    for (name, feature) in FILES {
+    let read = |name: &str| {
         let path = root().join(format!("src/ffi/{name}.rs"));
-        let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    };
+    let objects = read("objects");
+    for (name, feature) in FILES {
+        let text = read(name);
         let condition = match feature {
             Feature::None => "",
             Feature::Tokenizers => "#[cfg(feature = \"tokenizers\")]\n",
             Feature::Torch => "#[cfg(feature = \"torch\")]\n",
         };
+        let functions = functions_of_objects(&objects, &text);
         let text = expand_enumerations(&text);
-        writeln!(source, "{condition}mod {name} {{\n{text}\n}}").unwrap();
+        writeln!(source, "{condition}mod {name} {{\n{text}\n{functions}\n}}").unwrap();
     }
     source
 }
@@ -90,6 +96,42 @@ fn expand_enumerations(text: &str) -> String {
         }
     }
     expanded
+}
+
+/// The functions in the rows of `objects.rs` whose objects the text declares, as C sees them.
+fn functions_of_objects(objects: &str, text: &str) -> String {
+    let mut functions = String::new();
+    let (mut kind, mut comment) = ("", String::new());
+    for line in objects.lines() {
+        let row = line.trim();
+        if let Some(found) = line.strip_suffix("! {") {
+            kind = found;
+        } else if line == "}" {
+            kind = "";
+        } else if kind.is_empty() {
+            // The head of the file, and the macros themselves.
+        } else if row.starts_with("///") {
+            writeln!(comment, "{row}").unwrap();
+        } else if let Some((function, rest)) = row.strip_suffix(");").and_then(|row| row.split_once('(')) {
+            let comment = std::mem::take(&mut comment);
+            let (name, rest) = rest.split_once(": ").unwrap();
+            let object = rest.split(' ').next().unwrap();
+            if !["(", " {"].iter().any(|end| text.contains(&format!("pub struct {object}{end}"))) {
+                continue;
+            }
+            let signature = match kind {
+                "clone" => format!(
+                    "({name}: *const {object}, out: *mut *mut {object}, error: *mut *mut hr_error) -> hr_status"
+                ),
+                "share" => format!("({name}: *const {object}) -> *mut {object}"),
+                "free" => format!("({name}: *mut {object})"),
+                other => panic!("{function} is in a table of the unknown kind {other}"),
+            };
+            let head = "#[unsafe(no_mangle)]\npub unsafe extern \"C\" fn";
+            writeln!(functions, "{comment}{head} {function}{signature} {{}}").unwrap();
+        }
+    }
+    functions
 }
 
 /// The generated header. It is made once, because tests that run in parallel would write the same

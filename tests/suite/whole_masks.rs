@@ -65,6 +65,18 @@ fn run(kind: &str, hints: &[&str], usual: usize, make: Make) {
     assert!(failures.is_empty(), "{} of {cases} cases fail:\n{}", failures.len(), failures.join("\n"));
 }
 
+/// Compares the masks of a schema behind each prefix.
+fn compare_behind(tokens: &Tokens, schema: &str, prefixes: &[impl AsRef<str>]) {
+    let grammar = schema::compile(schema, &schema::SchemaOptions::default()).unwrap();
+    let constraint = Constraint::new(&grammar, &tokens.vocabulary).unwrap();
+    for prefix in prefixes.iter().map(AsRef::as_ref) {
+        let mut matcher = constraint.matcher();
+        assert!(matcher.advance_bytes(prefix.as_bytes()).unwrap(), "{schema} refuses {prefix}");
+        let compared = whole_masks::compare(tokens, &mut matcher, prefix.as_bytes());
+        compared.unwrap_or_else(|problem| panic!("{schema}: {problem}"));
+    }
+}
+
 /// Lengths above the longest token beside complements. The engine may leave the length out, but an
 /// allowed token must still lead to a text.
 #[test]
@@ -96,14 +108,7 @@ fn masks_of_far_lengths_beside_complements() {
     ];
     let tokens = Tokens::shared();
     for (schema, prefixes) in table {
-        let grammar = schema::compile(schema, &schema::SchemaOptions::default()).unwrap();
-        let constraint = Constraint::new(&grammar, &tokens.vocabulary).unwrap();
-        for prefix in *prefixes {
-            let mut matcher = constraint.matcher();
-            assert!(matcher.advance_bytes(prefix.as_bytes()).unwrap(), "{schema} refuses {prefix}");
-            let compared = whole_masks::compare(tokens, &mut matcher, prefix.as_bytes());
-            compared.unwrap_or_else(|problem| panic!("{schema}: {problem}"));
-        }
+        compare_behind(tokens, schema, prefixes);
     }
 }
 
@@ -148,14 +153,7 @@ fn masks_where_keys_run_out() {
     ];
     let tokens = Tokens::small();
     for (schema, prefixes) in table {
-        let grammar = schema::compile(schema, &schema::SchemaOptions::default()).unwrap();
-        let constraint = Constraint::new(&grammar, &tokens.vocabulary).unwrap();
-        for prefix in prefixes {
-            let mut matcher = constraint.matcher();
-            assert!(matcher.advance_bytes(prefix.as_bytes()).unwrap(), "{schema} refuses {prefix}");
-            let compared = whole_masks::compare(tokens, &mut matcher, prefix.as_bytes());
-            compared.unwrap_or_else(|problem| panic!("{schema}: {problem}"));
-        }
+        compare_behind(tokens, schema, prefixes);
     }
 }
 

@@ -186,8 +186,7 @@ impl Grammar {
         options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
         let text = py.import("hedgerow._schema")?.getattr("to_text")?.call1((schema,))?.extract()?;
-        let arguments = Box::new(SchemaArguments::read(options)?);
-        arguments.options().map_err(|failure| failure.raise(py))?;
+        let arguments = checked(py, options)?;
         Ok(Self::of_source(GrammarSource::JsonSchema { text, arguments }))
     }
 
@@ -202,8 +201,7 @@ impl Grammar {
         options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
         let text = py.import("hedgerow._schema")?.getattr("tag_to_text")?.call1((tag,))?.extract()?;
-        let arguments = Box::new(SchemaArguments::read(options)?);
-        arguments.options().map_err(|failure| failure.raise(py))?;
+        let arguments = checked(py, options)?;
         Ok(Self::of_source(GrammarSource::StructuralTag { text, arguments }))
     }
 
@@ -449,6 +447,13 @@ impl Grammar {
         let parts = (grammar.kind(), value, grammar.options(py)?);
         Ok((restore, parts.into_pyobject(py)?.into_any()))
     }
+}
+
+/// The options of schemas, read and found to have a meaning.
+fn checked(py: Python<'_>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Box<SchemaArguments>> {
+    let arguments = Box::new(SchemaArguments::read(options)?);
+    arguments.options().map_err(|failure| failure.raise(py))?;
+    Ok(arguments)
 }
 
 /// The beginning of a text.

@@ -14,6 +14,7 @@
 
 use super::captures::{CaptureId, CaptureKind, ItemKnowledge};
 use super::continuation::{ArrayId, ContId, Frame, NOT_RECORDED, OUTERMOST, ObjectId};
+use super::interner::ValueInterner;
 use super::machine::Machine;
 use super::state::StateId;
 use crate::automata::{LangId, UNLABELLED, interrupt};
@@ -72,13 +73,10 @@ type Texts = Arc<[Box<[u8]>]>;
 
 /// The objects and arrays of a graph, interned, with what was found out about them.
 pub(in crate::engine) struct Containers {
-    objects: Vec<ObjectState>,
-    object_ids: HashMap<ObjectState, ObjectId>,
-    arrays: Vec<ArrayState>,
-    array_ids: HashMap<ArrayState, ArrayId>,
+    objects: ValueInterner<ObjectState>,
+    arrays: ValueInterner<ArrayState>,
     /// Lists of used texts. List 0 is empty.
-    used: Vec<Texts>,
-    used_ids: HashMap<Texts, u32>,
+    used: ValueInterner<Texts>,
     offers: HashMap<ObjectId, Arc<KeyOffer>>,
     /// Answers of [`Expand::distinct_items`](crate::grammar::Expand::distinct_items), by its key,
     /// the item's position and the list of used items.
@@ -89,14 +87,12 @@ pub(in crate::engine) struct Containers {
 
 impl Containers {
     pub fn new() -> Self {
-        let empty: Texts = Arc::new([]);
+        let mut used: ValueInterner<Texts> = ValueInterner::new();
+        used.intern(Arc::new([]));
         Containers {
-            objects: Vec::new(),
-            object_ids: HashMap::new(),
-            arrays: Vec::new(),
-            array_ids: HashMap::new(),
-            used: vec![empty.clone()],
-            used_ids: HashMap::from_iter([(empty, 0)]),
+            objects: ValueInterner::new(),
+            arrays: ValueInterner::new(),
+            used,
             offers: HashMap::new(),
             distinct_choices: HashMap::new(),
             least_values: HashMap::new(),
@@ -121,24 +117,12 @@ impl Containers {
 
     /// The number of an object's state.
     pub fn object(&mut self, state: ObjectState) -> ObjectId {
-        if let Some(&id) = self.object_ids.get(&state) {
-            return id;
-        }
-        let id = ObjectId(self.objects.len() as u32);
-        self.objects.push(state.clone());
-        self.object_ids.insert(state, id);
-        id
+        ObjectId(self.objects.intern(state))
     }
 
     /// The number of an array's state.
     pub fn array(&mut self, state: ArrayState) -> ArrayId {
-        if let Some(&id) = self.array_ids.get(&state) {
-            return id;
-        }
-        let id = ArrayId(self.arrays.len() as u32);
-        self.arrays.push(state.clone());
-        self.array_ids.insert(state, id);
-        id
+        ArrayId(self.arrays.intern(state))
     }
 
     /// The list of used texts with one text more.
@@ -148,14 +132,7 @@ impl Containers {
         if let Err(at) = list.binary_search(&text) {
             list.insert(at, text);
         }
-        let list: Texts = list.into();
-        if let Some(&id) = self.used_ids.get(&list) {
-            return id;
-        }
-        let id = self.used.len() as u32;
-        self.used.push(list.clone());
-        self.used_ids.insert(list, id);
-        id
+        self.used.intern(list.into())
     }
 
     /// The state of an object and the specification of its node.
@@ -237,14 +214,10 @@ impl Containers {
     ) -> Result<(), EngineError> {
         let object = self.continued_object(machine, object)?;
         let Some((state, spec)) = self.object_spec(machine, object) else { return Ok(()) };
-        if spec.may_close(&state.progress) {
-            machine.add_thread(spec.close, below, capture)?;
-        }
-        if !self.key_offer(machine, object, &spec).is_empty() {
-            let cont = machine.conts.push(Frame::ObjectComma(object), below);
-            machine.add_thread(spec.comma, cont, capture)?;
-        }
-        Ok(())
+        let close = spec.may_close(&state.progress).then_some(spec.close);
+        let goes_on = !self.key_offer(machine, object, &spec).is_empty();
+        let comma = goes_on.then_some((spec.comma, Frame::ObjectComma(object)));
+        close_or_go_on(machine, close, comma, below, capture)
     }
 
     /// Adds the values of an undeclared key. If the key was recorded, it counts as used from now
@@ -310,15 +283,10 @@ impl Containers {
                 after = machine.captures.root(machine.captures.kind(capture), knowledge);
             }
         }
-        if spec.may_close(&state.progress) {
-            machine.add_thread(spec.close, below, after)?;
-        }
-        if self.has_items(machine, &state, &spec)? {
-            let array = self.array(state);
-            let cont = machine.conts.push(Frame::ArrayComma(array), below);
-            machine.add_thread(spec.comma, cont, after)?;
-        }
-        Ok(())
+        let close = spec.may_close(&state.progress).then_some(spec.close);
+        let goes_on = self.has_items(machine, &state, &spec)?;
+        let comma = goes_on.then(|| (spec.comma, Frame::ArrayComma(self.array(state))));
+        close_or_go_on(machine, close, comma, below, after)
     }
 
     /// Adds a colon and a value, after which the object is in the state `after`.
@@ -603,6 +571,25 @@ pub(in crate::engine) fn depends_on_items(machine: &Machine, state: StateId) -> 
         ItemKnowledge::NextBegun => captures.last(thread.capture).is_some_and(|byte| !is_json_space(byte)),
         ItemKnowledge::Decisive => true,
     })
+}
+
+/// Adds what may follow a value in its container: the end of the container, and a comma with the
+/// frame behind it, each if it may come.
+fn close_or_go_on(
+    machine: &mut Machine,
+    close: Option<LangId>,
+    comma: Option<(LangId, Frame)>,
+    below: ContId,
+    capture: CaptureId,
+) -> Result<(), EngineError> {
+    if let Some(close) = close {
+        machine.add_thread(close, below, capture)?;
+    }
+    if let Some((comma, frame)) = comma {
+        let cont = machine.conts.push(frame, below);
+        machine.add_thread(comma, cont, capture)?;
+    }
+    Ok(())
 }
 
 /// True for the four bytes of JSON's whitespace.

@@ -1,14 +1,16 @@
-//! An interner of slices: equal slices get equal numbers.
+//! Interners of slices and of values: equal ones get equal numbers.
 //!
 //! Continuations, states and lists of threads are all slices of small values that are looked up
-//! many times a byte. The interner stores them one after the other in one vector and finds them
-//! by content, so that a lookup allocates nothing.
+//! many times a byte. The [`SliceInterner`] stores them one after the other in one vector and finds
+//! them by content, so that a lookup allocates nothing. Objects and arrays are larger and rarer,
+//! and a [`ValueInterner`] serves them.
 //!
-//! Price: slices are never removed. The graph that owns the interner is dropped as a whole when
-//! it grows past its budget.
+//! Price: nothing is ever removed. The graph that owns the interner is dropped as a whole when it
+//! grows past its budget.
 
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use std::hash::{BuildHasher, Hash};
+use std::ops::Deref;
 
 /// Slices numbered from 0 in the order in which they were first seen.
 pub(in crate::engine) struct SliceInterner<T> {
@@ -73,5 +75,34 @@ impl<T: Copy + Eq + Hash> SliceInterner<T> {
         self.items.capacity() * std::mem::size_of::<T>()
             + self.starts.capacity() * 4
             + self.table.capacity() * 9
+    }
+}
+
+/// Values numbered from 0 in the order in which they were first seen.
+pub(in crate::engine) struct ValueInterner<T> {
+    values: Vec<T>,
+    numbers: HashMap<T, u32>,
+}
+
+impl<T: Clone + Eq + Hash> ValueInterner<T> {
+    pub fn new() -> Self {
+        ValueInterner { values: Vec::new(), numbers: HashMap::new() }
+    }
+
+    /// The number of `value`. A value that was not seen before gets the next number.
+    pub fn intern(&mut self, value: T) -> u32 {
+        let ValueInterner { values, numbers } = self;
+        *numbers.entry(value).or_insert_with_key(|value| {
+            values.push(value.clone());
+            values.len() as u32 - 1
+        })
+    }
+}
+
+impl<T> Deref for ValueInterner<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.values
     }
 }

@@ -44,7 +44,7 @@ mod truncate;
 use super::error::EngineError;
 use super::limits::Limits;
 use super::special_tokens::special_token;
-use crate::automata::{ByteSet, LangId};
+use crate::automata::{ByteSet, LangId, interrupt};
 use crate::grammar::{Grammar, GrammarError, MARK, Node, NodeId, SpecialId};
 use crate::vocab::{TokenId, Vocabulary};
 use canonical::CanonicalForms;
@@ -54,6 +54,7 @@ use continuation::{ContId, Frame, one_less};
 use lexed::LexedReader;
 use machine::Machine;
 use state::{Awaits, Entry, StateId, Thread};
+use std::sync::{Mutex, MutexGuard};
 use truncate::Truncations;
 
 /// The largest number of nodes that may be entered for each thread that a state may have.
@@ -288,10 +289,19 @@ impl Recogniser {
         self.machine.intern_built()
     }
 
-    /// Begins a call, which has the whole search budget.
-    pub fn begin_call(&mut self) {
-        self.machine.pool.languages.refill();
-        self.machine.begin_call();
+    /// Locks what holds a recogniser and begins a call, which has the whole search budget.
+    ///
+    /// # Errors
+    /// The caller's interrupt, which may end the wait for the lock, too.
+    pub fn lock_for_call<C>(
+        holder: &Mutex<C>,
+        recogniser: impl FnOnce(&mut C) -> &mut Recogniser,
+    ) -> Result<MutexGuard<'_, C>, EngineError> {
+        let mut guard = interrupt::lock(holder)?;
+        let Recogniser { machine, .. } = recogniser(&mut guard);
+        machine.pool.languages.refill();
+        machine.begin_call();
+        Ok(guard)
     }
 
     /// Bytes held, approximately.

@@ -7,7 +7,7 @@
 //! `patternProperties`. `oneOf` is weakened to `anyOf`.
 
 use super::super::document::{Keyword, What};
-use super::super::json::{Kind, Value};
+use super::super::json::Value;
 use super::state::Reader;
 use crate::automata::UNBOUNDED;
 use hashbrown::{HashMap, HashSet};
@@ -33,7 +33,7 @@ impl Reader<'_> {
         for (at, _) in self.doc.records.iter().enumerate().filter(|(_, record)| record.read) {
             let schema = Value(at as u32);
             for keyword in self.doc.keywords(schema) {
-                self.each_applied(keyword, |applied| applied_by.entry(applied).or_default().push(schema));
+                self.doc.each_applied(keyword, |applied| applied_by.entry(applied).or_default().push(schema));
             }
         }
         let mut wide: HashSet<Value> = self.dropped.iter().copied().collect();
@@ -74,58 +74,5 @@ impl Reader<'_> {
         let first = record.first as usize;
         record.len = kept.len() as u32;
         self.doc.keywords[first..first + kept.len()].copy_from_slice(&kept);
-    }
-
-    /// Calls `f` with every schema that the keyword applies.
-    fn each_applied(&self, keyword: &Keyword, mut f: impl FnMut(Value)) {
-        let json = &self.doc.json;
-        match *keyword {
-            Keyword::PrefixItems(list)
-            | Keyword::AllOf(list)
-            | Keyword::AnyOf(list)
-            | Keyword::OneOf(list) => {
-                json.items(list).iter().for_each(|&v| f(v));
-            }
-            Keyword::Properties(map) | Keyword::PatternProperties(map) => {
-                json.members(map).for_each(|(_, v)| f(v));
-            }
-            Keyword::Dependencies(map) => {
-                let schemas = json.members(map).map(|m| m.1);
-                schemas.filter(|&v| !matches!(json.kind(v), Kind::Array { .. })).for_each(f);
-            }
-            Keyword::Items(v)
-            | Keyword::Contains { schema: v, .. }
-            | Keyword::AdditionalProperties(v)
-            | Keyword::PropertyNames(v)
-            | Keyword::UnevaluatedItems(v)
-            | Keyword::UnevaluatedProperties(v)
-            | Keyword::Ref(v)
-            | Keyword::Not(v) => f(v),
-            Keyword::DynamicRef { initial, anchor } => {
-                f(initial);
-                self.doc.references.anchored(anchor).into_iter().for_each(f);
-            }
-            Keyword::Condition { test, then, otherwise } => {
-                [Some(test), then, otherwise].into_iter().flatten().for_each(f);
-            }
-            Keyword::Never
-            | Keyword::Unknown
-            | Keyword::Types(_)
-            | Keyword::Enum(_)
-            | Keyword::Const(_)
-            | Keyword::Lower { .. }
-            | Keyword::Upper { .. }
-            | Keyword::MultipleOf(_)
-            | Keyword::MinLength(_)
-            | Keyword::MaxLength(_)
-            | Keyword::Pattern(_)
-            | Keyword::Format(_)
-            | Keyword::MinItems(_)
-            | Keyword::MaxItems(_)
-            | Keyword::UniqueItems
-            | Keyword::Required(_)
-            | Keyword::MinProperties(_)
-            | Keyword::MaxProperties(_) => {}
-        }
     }
 }

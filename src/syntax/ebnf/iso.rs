@@ -13,12 +13,12 @@
 //!
 //! Source: ISO/IEC 14977:1996.
 
-use super::unquoted;
+use super::{LITERAL_WITHOUT_END, TEXT_STANDS_IN_QUOTES, unquoted};
 use crate::automata::UNBOUNDED;
 use crate::syntax::diagnostic::{Problem, TextFault};
 use crate::syntax::expr::{Expr, Rule};
 use crate::syntax::rules::COUNT_LIMIT;
-use crate::syntax::tokens::{Tokens, token_kinds};
+use crate::syntax::tokens::{BEGINS_NOTHING, Tokens, Unreadable, token_kinds};
 use hashbrown::HashSet;
 use logos::{Lexer, Skip};
 use std::ops::Range;
@@ -68,24 +68,18 @@ fn comment(lexer: &mut Lexer<'_, Token>) -> Result<Skip, ()> {
     Ok(Skip)
 }
 
-fn unreadable(_rest: &str, first: char) -> (String, &'static str) {
-    match first {
-        '"' | '\'' => ("the literal has no end".to_owned(), "close it with the quote it begins with"),
-        '?' => (
-            "the special sequence has no end".to_owned(),
-            "there are none here; `[ … ]` makes something optional",
-        ),
-        '(' => ("the comment has no end".to_owned(), "close it with `*)`"),
-        '+' => ("`+` begins nothing".to_owned(), "one or more is written `x, { x }` or `{ x }-`"),
-        ':' => {
-            ("`:` begins nothing".to_owned(), "a rule is written `name = … ;`, or `name ::= …` throughout")
-        }
-        _ => (format!("`{}` begins nothing", first.escape_debug()), "text stands in quotes"),
-    }
-}
+/// The reasons why no token begins at a place.
+const UNREADABLE: &Unreadable = &[
+    LITERAL_WITHOUT_END,
+    (&["?"], "the special sequence has no end", "there are none here; `[ … ]` makes something optional"),
+    (&["("], "the comment has no end", "close it with `*)`"),
+    (&["+"], BEGINS_NOTHING, "one or more is written `x, { x }` or `{ x }-`"),
+    (&[":"], BEGINS_NOTHING, "a rule is written `name = … ;`, or `name ::= …` throughout"),
+    TEXT_STANDS_IN_QUOTES,
+];
 
 pub(super) fn parse(text: &str) -> Result<Vec<Rule>, TextFault> {
-    let mut parser = IsoParser { tokens: Tokens::read(text, unreadable)?, names: HashSet::new() };
+    let mut parser = IsoParser { tokens: Tokens::read(text, UNREADABLE)?, names: HashSet::new() };
     parser.find_names();
     std::iter::from_fn(|| parser.tokens.peek().map(|_| parser.rule())).collect()
 }

@@ -12,7 +12,8 @@ use super::diagnostic::{Problem, TextFault, compile_error};
 use super::expr::Rule;
 use super::notation::Notation;
 use super::rules;
-use crate::grammar::{CompileError, Grammar, GrammarBuilder, NodeId};
+use super::tokens::BEGINS_NOTHING;
+use crate::grammar::{CompileError, Grammar};
 
 /// The grammar that an EBNF text describes.
 ///
@@ -36,25 +37,17 @@ pub fn compile(text: &str) -> Result<Grammar, CompileError> {
     grammar.map_err(|failure| compile_error(Notation::Ebnf, text, failure))
 }
 
-/// The node of the texts of the grammar, as a part of another grammar. The names of its rules get
-/// `prefix` in front.
-pub(super) fn compile_into(
-    builder: &mut GrammarBuilder,
-    prefix: &str,
-    text: &str,
-) -> Result<NodeId, CompileError> {
-    let compile = |(rules, start): (Vec<Rule>, String)| {
-        rules::compile_into(builder, prefix, text, rules, &start).map(|(node, _)| node)
-    };
-    parse(text).and_then(compile).map_err(|failure| compile_error(Notation::Ebnf, text, failure))
-}
-
 /// The rules, and the name of the first.
-fn parse(text: &str) -> Result<(Vec<Rule>, String), TextFault> {
+pub(super) fn parse(text: &str) -> Result<(Vec<Rule>, String), TextFault> {
     let rules = if is_iso(text) { iso::parse(text) } else { w3c::parse(text) }?;
     let start = start(&rules)?.to_owned();
     Ok((rules, start))
 }
+
+/// The rows of [`Unreadable`](super::tokens::Unreadable) that both styles have.
+const LITERAL_WITHOUT_END: (&[&str], &str, &str) =
+    (&["\"", "'"], "the literal has no end", "close it with the quote it begins with");
+const TEXT_STANDS_IN_QUOTES: (&[&str], &str, &str) = (&[""], BEGINS_NOTHING, "text stands in quotes");
 
 fn start(rules: &[Rule]) -> Result<&str, TextFault> {
     let no_rule = Problem::syntax("there is no rule", "write `name ::= …` or `name = … ;`");

@@ -7,12 +7,12 @@
 //!
 //! Source: *Extensible Markup Language (XML) 1.0*, fifth edition, section 6.
 
-use super::unquoted;
+use super::{LITERAL_WITHOUT_END, TEXT_STANDS_IN_QUOTES, unquoted};
 use crate::automata::UNBOUNDED;
 use crate::syntax::diagnostic::{Problem, TextFault};
 use crate::syntax::expr::{Expr, Rule};
 use crate::syntax::rules::{LAST, normalised};
-use crate::syntax::tokens::{Tokens, token_kinds};
+use crate::syntax::tokens::{BEGINS_NOTHING, Tokens, Unreadable, token_kinds};
 use std::ops::Range;
 
 token_kinds! {
@@ -35,28 +35,19 @@ token_kinds! {
     }
 }
 
-fn unreadable(rest: &str, first: char) -> (String, &'static str) {
-    match first {
-        '"' | '\'' => ("the literal has no end".to_owned(), "close it with the quote it begins with"),
-        '[' => (
-            "the character class has no end".to_owned(),
-            "close it with `]`; a bracket inside is written `#x5D`",
-        ),
-        '/' if rest.starts_with("/*") => ("the comment has no end".to_owned(), "close it with `*/`"),
-        '#' => (
-            "`#` begins nothing".to_owned(),
-            "characters are written `#xN`, with the code point in hexadecimal",
-        ),
-        ':' | '=' => (format!("`{first}` begins nothing"), "a rule is written `name ::= …`"),
-        ';' | ',' => {
-            (format!("`{first}` begins nothing"), "that is ISO's style, where a rule is written `name = … ;`")
-        }
-        _ => (format!("`{}` begins nothing", first.escape_debug()), "text stands in quotes"),
-    }
-}
+/// The reasons why no token begins at a place.
+const UNREADABLE: &Unreadable = &[
+    LITERAL_WITHOUT_END,
+    (&["["], "the character class has no end", "close it with `]`; a bracket inside is written `#x5D`"),
+    (&["/*"], "the comment has no end", "close it with `*/`"),
+    (&["#"], BEGINS_NOTHING, "characters are written `#xN`, with the code point in hexadecimal"),
+    (&[":", "="], BEGINS_NOTHING, "a rule is written `name ::= …`"),
+    (&[";", ","], BEGINS_NOTHING, "that is ISO's style, where a rule is written `name = … ;`"),
+    TEXT_STANDS_IN_QUOTES,
+];
 
 pub(super) fn parse(text: &str) -> Result<Vec<Rule>, TextFault> {
-    let mut parser = W3cParser { tokens: Tokens::read(text, unreadable)? };
+    let mut parser = W3cParser { tokens: Tokens::read(text, UNREADABLE)? };
     std::iter::from_fn(|| parser.tokens.peek().map(|_| parser.rule())).collect()
 }
 

@@ -4,8 +4,9 @@ use super::common_terminals::Common;
 use crate::automata::UNBOUNDED;
 use crate::syntax::diagnostic::{Problem, TextFault};
 use crate::syntax::rules::COUNT_LIMIT;
-use crate::syntax::tokens::{Tokens, token_kinds};
+use crate::syntax::tokens::{BEGINS_NOTHING, Tokens, Unreadable, token_kinds};
 use std::ops::Range;
+use std::str::Chars;
 
 /// The expression that a rule or terminal stands for.
 #[derive(Clone, Debug)]
@@ -156,26 +157,25 @@ token_kinds! {
     }
 }
 
-fn unreadable(_rest: &str, first: char) -> (String, &'static str) {
-    match first {
-        '"' => ("the string has no end".to_owned(), "close it with `\"` on the same line"),
-        '/' => (
-            "the regular expression has no end".to_owned(),
-            "close it with `/` on the same line; a slash inside is written `\\/`",
-        ),
-        '\'' => ("`'` begins nothing".to_owned(), "strings are written in double quotes"),
-        '=' | ';' => {
-            (format!("`{first}` begins nothing"), "a rule is written `name: …` and ends with its line")
-        }
-        _ => (
-            format!("`{}` begins nothing", first.escape_debug()),
-            "rules have lower-case names, terminals upper-case ones; text stands in double quotes",
-        ),
-    }
-}
+/// The reasons why no token begins at a place.
+const UNREADABLE: &Unreadable = &[
+    (&["\""], "the string has no end", "close it with `\"` on the same line"),
+    (
+        &["/"],
+        "the regular expression has no end",
+        "close it with `/` on the same line; a slash inside is written `\\/`",
+    ),
+    (&["'"], "`'` begins nothing", "strings are written in double quotes"),
+    (&["=", ";"], BEGINS_NOTHING, "a rule is written `name: …` and ends with its line"),
+    (
+        &[""],
+        BEGINS_NOTHING,
+        "rules have lower-case names, terminals upper-case ones; text stands in double quotes",
+    ),
+];
 
 pub(super) fn parse(text: &str) -> Result<Vec<Statement>, TextFault> {
-    let mut parser = LarkParser { tokens: Tokens::read(text, unreadable)? };
+    let mut parser = LarkParser { tokens: Tokens::read(text, UNREADABLE)? };
     let mut statements = Vec::new();
     loop {
         parser.skip_line_ends();
@@ -514,18 +514,28 @@ pub(super) fn escape_digits(escape: char) -> usize {
     }
 }
 
+/// A text in which `read` replaces each escape. It gets the character behind the backslash and the
+/// characters that follow, takes those of the escape, and appends the text that they stand for.
+pub(super) fn replace_escapes(
+    text: &str,
+    mut read: impl FnMut(char, &mut Chars<'_>, &mut String) -> Result<(), TextFault>,
+) -> Result<String, TextFault> {
+    let mut replaced = String::with_capacity(text.len());
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => read(characters.next().unwrap_or('\\'), &mut characters, &mut replaced)?,
+            other => replaced.push(other),
+        }
+    }
+    Ok(replaced)
+}
+
 /// The text of a string in its quotes, flag included.
 fn text(slice: &str, span: Range<usize>) -> Result<String, TextFault> {
     let inner = slice.trim_end_matches('i');
     let inner = &inner[1..inner.len() - 1];
-    let mut text = String::with_capacity(inner.len());
-    let mut characters = inner.chars();
-    while let Some(character) = characters.next() {
-        if character != '\\' {
-            text.push(character);
-            continue;
-        }
-        let escape = characters.next().unwrap_or('\\');
+    replace_escapes(inner, |escape, characters, text| {
         let digits = escape_digits(escape);
         let read = match escape {
             'v' => Some('\u{b}'),
@@ -548,11 +558,11 @@ fn text(slice: &str, span: Range<usize>) -> Result<String, TextFault> {
         let Some(read) = read else {
             let what = format!("`\\{}` is no escape here", escape.escape_debug());
             return Err((
-                span,
+                span.clone(),
                 Problem::syntax(what, r#"there are \n \r \t \f \v \\ \" \xNN \uNNNN \UNNNNNNNN"#),
             ));
         };
         text.push(read);
-    }
-    Ok(text)
+        Ok(())
+    })
 }

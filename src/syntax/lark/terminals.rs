@@ -7,7 +7,7 @@
 //! and the order are the same here.
 
 use super::common_terminals::Common;
-use super::parse::{Expr, control_character, escape_digits, is_terminal};
+use super::parse::{Expr, control_character, escape_digits, is_terminal, replace_escapes};
 use super::pattern::Re;
 use crate::syntax::diagnostic::{Problem, TextFault, similar};
 use crate::syntax::rules::NEST_LIMIT;
@@ -84,18 +84,11 @@ fn escaped(text: &str) -> String {
 
 /// The regular expression after Lark has resolved its escapes and before Python reads it.
 fn resolved(pattern: &str, span: &Range<usize>) -> Result<String, TextFault> {
-    let mut text = String::with_capacity(pattern.len());
-    let mut characters = pattern.chars();
-    while let Some(c) = characters.next() {
-        if c != '\\' {
-            text.push(c);
-            continue;
-        }
-        let escape = characters.next().unwrap_or('\\');
+    replace_escapes(pattern, |escape, characters, text| {
         let count = escape_digits(escape);
         if let Some(control) = control_character(escape) {
             text.push(control);
-            continue;
+            return Ok(());
         }
         match escape {
             '"' => text.push('"'),
@@ -113,8 +106,8 @@ fn resolved(pattern: &str, span: &Range<usize>) -> Result<String, TextFault> {
             }
             other => text.extend(['\\', other]),
         }
-    }
-    Ok(text)
+        Ok(())
+    })
 }
 
 /// All terminals with a name, and those of their patterns that are known.
