@@ -72,12 +72,12 @@ void test_matchers(void) {
     OK(hr_matcher_rollback(fork, 2, &error));
     CHECK(!hr_matcher_is_stopped(fork) && hr_matcher_output_len(fork) == 1);
 
-    OK(hr_matcher_advance_text(fork, (const uint8_t *)"<end>", 5, &yes, &error));
-    CHECK(yes && hr_matcher_is_stopped(fork) && hr_matcher_output_len(fork) == 2);
+    OK(hr_matcher_advance_text(fork, (const uint8_t *)"111<end>", 8, &yes, &error));
+    CHECK(yes && hr_matcher_is_stopped(fork) && hr_matcher_output_len(fork) == 3);
     OK(hr_matcher_advance_text(fork, (const uint8_t *)"1", 1, &yes, &error));
     CHECK(!yes);
     FAILS(hr_matcher_advance_text(fork, NULL, 5, &yes, &error), HR_ERROR_INVALID_ARGUMENT, "text is NULL");
-    OK(hr_matcher_rollback(fork, 1, &error));
+    OK(hr_matcher_rollback(fork, 2, &error));
 
     /* A fork at the same position has the same mask. */
     OK(hr_matcher_fill_mask(matcher, before, 2, &error));
