@@ -270,7 +270,7 @@ impl CostFinder<'_> {
 
     fn frame_cost(&mut self, frame: Frame, label: Option<u32>) -> u32 {
         match frame {
-            Frame::End => 0,
+            Frame::End | Frame::Cut(_) => 0,
             Frame::Then(node) => self.cost(node),
             Frame::Parser(state) => {
                 self.recogniser.machine.pool.lexed().map_or(ESTIMATE, |lexed| lexed.parser.state(state).least)

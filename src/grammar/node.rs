@@ -3,7 +3,7 @@
 use super::array::ArraySpec;
 use super::choice::Choice;
 use super::error::GrammarError;
-use super::lexed::Lexed;
+use super::lexed::{Lexed, Lexing};
 use super::mark::{Mark, MarkId, Role};
 use super::marker::Marker;
 use super::node_id::{LazyKey, NodeId, RuleId, SpecialId, TokenNames};
@@ -227,6 +227,8 @@ pub struct NodePool {
     pub(super) specials: Vec<Arc<str>>,
     token_sets: HashMap<SpecialId, TokenNames>,
     lexed: Option<Arc<Lexed>>,
+    /// The answers about `lexed` that were found while the grammar was made.
+    lexing: Option<Box<Lexing>>,
     marks: Vec<Mark>,
     mark_index: HashMap<Mark, MarkId>,
     /// True if marks count as text, so that no mark is skipped.
@@ -247,6 +249,7 @@ impl Default for NodePool {
             specials: Vec::new(),
             token_sets: HashMap::new(),
             lexed: None,
+            lexing: None,
             marks: Vec::new(),
             mark_index: HashMap::new(),
             stops_at_marks: false,
@@ -359,15 +362,22 @@ impl NodePool {
     }
 
     /// Adds the node for a text that a lexer and its parser read. Their languages are those of this
-    /// pool.
-    pub fn lexed_node(&mut self, lexed: Lexed) -> NodeId {
+    /// pool, and so are those of the answers that were found about them.
+    pub fn lexed_node(&mut self, lexed: Lexed, lexing: Lexing) -> NodeId {
         self.lexed = Some(Arc::new(lexed));
+        self.lexing = Some(Box::new(lexing));
         self.intern(Node::Lexed)
     }
 
     /// The lexer and parser of the grammar, if it has them.
     pub fn lexed(&self) -> Option<&Arc<Lexed>> {
         self.lexed.as_ref()
+    }
+
+    /// Takes out the answers that were found about the lexer and parser, for searches of up to
+    /// `limit` states.
+    pub fn take_lexing(&mut self, limit: u64) -> Lexing {
+        self.lexing.take().map_or_else(|| Lexing::new(limit), |lexing| lexing.with_limit(limit))
     }
 
     /// True if a lexer and a parser read the text.

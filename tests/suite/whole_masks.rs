@@ -157,6 +157,58 @@ fn masks_where_keys_run_out() {
     }
 }
 
+/// Texts that nest, read one after the other by one constraint. Their stacks are new, but results
+/// for the tops of their stacks are known from the texts before. In the second grammar the end of a
+/// list takes the whole stack. The third is ambiguous.
+#[test]
+fn masks_of_nested_lark_texts() {
+    let lists = "start: \"(\" list \")\"\nlist: item \",\" list | item\nitem: NAME | start\nNAME: /[a-z]+/\n%ignore \" \"";
+    let sums =
+        "start: sum\nsum: sum \"+\" sum | \"(\" sum \")\" | NAME\nNAME: /[a-z]+/\n%ignore /#[^\\n]*\\n/";
+    let long = format!("({}", "a,".repeat(50));
+    let table: &[(&str, &[&str])] = &[
+        (
+            include_str!("../../benches/peers/grammars/code.lark"),
+            &[
+                "",
+                "a",
+                "f(",
+                "f(a",
+                "f(a, [b",
+                "f(a, [b], c",
+                "f((((a",
+                "f((((a)",
+                "f(a)\n",
+                "if a {",
+                "if a {\n  b",
+                "if a { if b { c = [(d",
+                "if a { if b { c\n} ",
+                "x = [1, {\"a\": (b",
+                "def f(a) { return (a",
+                "a #",
+                "a # b\n",
+                "f(a #",
+            ],
+        ),
+        (lists, &["", "(", "(a", "(a,b", "((a", "((a),b", "(a,(b,(c", &long[..9], &long]),
+        (sums, &["", "a", "a+b", "(a", "((a+b", "((a+b)", "((a+b)+c", "(a+(b+(c+d", "a#", "(a#b\n"]),
+    ];
+    let tokens = Tokens::shared();
+    for (text, prefixes) in table {
+        let constraint = Constraint::new(&Notation::Lark.compile(text).unwrap(), &tokens.vocabulary).unwrap();
+        for prefix in *prefixes {
+            let mut matcher = constraint.matcher();
+            if !matcher.advance_bytes(prefix.as_bytes()).unwrap() {
+                // A comment up to the end of a line leads to no end within brackets.
+                assert_eq!(*prefix, "f(a #", "{text}");
+                continue;
+            }
+            let compared = whole_masks::compare(tokens, &mut matcher, prefix.as_bytes());
+            compared.unwrap_or_else(|problem| panic!("{prefix}: {problem}"));
+        }
+    }
+}
+
 /// At most nine items, among which is an end of each edge of a graph: a vertex cover. Either the
 /// masks are right, or a limit says that the search was given up.
 #[test]

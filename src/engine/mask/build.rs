@@ -101,7 +101,7 @@ struct CanonicalMask {
 /// Findings about one graph's masks. Used under the graph's lock.
 pub(in crate::engine) struct MaskMemo {
     summaries: HashMap<LangId, Arc<TerminalSummary>>,
-    unions: UnionCache,
+    pub(super) unions: UnionCache,
     /// Masks of canonical states, of which some tokens have to be tried again in each state.
     canonical_masks: HashMap<StateId, CanonicalMask>,
     pub(super) rows: DenseRows,

@@ -141,6 +141,18 @@ impl PartialMask {
         self.large.push((set, Arc::new([])));
     }
 
+    /// Adds the tokens of a mask.
+    pub fn add(&mut self, mask: &MaskData) {
+        match mask {
+            MaskData::Sparse(ids) => self.extra.extend_from_slice(ids),
+            MaskData::Dense(set) => self.add_set(set.clone()),
+            MaskData::Delta { base, extra, removed } => {
+                self.extra.extend_from_slice(extra);
+                self.large.push((base.clone(), removed.as_ref().into()));
+            }
+        }
+    }
+
     /// The union of all parts over a vocabulary of `size` tokens, and true if a new large set was
     /// made for it.
     pub fn into_mask(self, size: usize, unions: &mut UnionCache) -> (MaskData, bool) {

@@ -1,16 +1,20 @@
 //! Summaries of the lexemes of a lexed grammar: the suffixes of tokens that they read, and those
 //! with which tokens leave them. [`lexemes`](super::lexemes) finds and explains them.
 
+use super::data::MaskData;
 use super::summary::Inside;
 use crate::automata::{ByteSet, LangId};
 use crate::engine::recogniser::continuation::ContId;
+use crate::engine::recogniser::cut::{ByTop, Successes};
+use crate::engine::recogniser::interner::SliceInterner;
+use crate::engine::recogniser::state::Thread;
 use crate::grammar::lexed::Beginnings;
 use crate::vocab::{TokenId, TokenSet, TokenTrie};
 use hashbrown::HashMap;
 use std::sync::Arc;
 
 /// The largest size of what is kept about positions.
-const MAX_POSITION_BYTES: usize = 4 << 20;
+const MAX_POSITION_BYTES: usize = 16 << 20;
 
 /// A set of suffixes of tokens, by number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,16 +45,25 @@ impl LexemeSummary {
 
 /// The summaries found for one graph.
 pub(in crate::engine) struct LexemeSummaries {
-    /// The nodes of the vocabulary's trie with which the suffixes of each set begin, and the bytes
-    /// of these nodes.
+    /// The nodes of the vocabulary's trie with which the suffixes of each set begin, sorted by
+    /// their bytes, and these bytes.
     pub(super) suffixes: Vec<(Arc<[u32]>, ByteSet)>,
     pub(super) numbers: HashMap<Arc<[u32]>, SuffixesId>,
     pub(super) summaries: HashMap<(LangId, SuffixesId), Arc<LexemeSummary>>,
     /// The lexemes that read some of the suffixes, by the lexer's state, the obligation and the set
     /// of suffixes.
     pub(super) readers: HashMap<(u32, LangId, SuffixesId), Beginnings>,
-    /// The tokens read from each position; `None` if there is none.
+    /// The lexemes with all tokens before them that threads on cut stacks read.
+    pub(super) threads: SliceInterner<Thread>,
+    /// The tokens that these threads read.
+    pub(super) by_threads: Vec<ByTop<Arc<ReadTokens>>>,
+    /// The tokens read from each position by its own lexemes; `None` if they depend on the stack
+    /// below a cut.
     pub(super) positions: HashMap<Position, Option<Arc<PositionTokens>>>,
+    /// All tokens read from each position on a cut stack.
+    pub(super) by_position: HashMap<Position, ByTop<Arc<ReadTokens>>>,
+    pub(super) thread_successes: Successes,
+    pub(super) position_successes: Successes,
     pub(super) bytes: usize,
     /// Bytes of `positions`.
     pub(super) position_bytes: usize,
@@ -69,6 +82,13 @@ pub(super) struct PositionTokens {
     pub behind: Box<[Position]>,
 }
 
+/// All tokens that are read from some threads or positions on cut stacks.
+pub(super) struct ReadTokens {
+    pub tokens: MaskData,
+    /// The positions whose tokens depend on the stacks below the cuts.
+    pub left: Box<[Position]>,
+}
+
 impl LexemeSummaries {
     pub fn new() -> Self {
         LexemeSummaries {
@@ -76,7 +96,12 @@ impl LexemeSummaries {
             numbers: HashMap::new(),
             summaries: HashMap::new(),
             readers: HashMap::new(),
+            threads: SliceInterner::new(),
+            by_threads: Vec::new(),
             positions: HashMap::new(),
+            by_position: HashMap::new(),
+            thread_successes: Successes::default(),
+            position_successes: Successes::default(),
             bytes: 0,
             position_bytes: 0,
         }
@@ -84,7 +109,7 @@ impl LexemeSummaries {
 
     /// Bytes held, approximately.
     pub fn memory(&self) -> usize {
-        self.bytes + self.position_bytes
+        self.bytes + self.position_bytes + self.threads.memory()
     }
 
     /// Forgets the tokens read from positions, if they take much memory. There is no end to the
@@ -92,12 +117,16 @@ impl LexemeSummaries {
     pub fn forget_positions(&mut self) {
         if self.position_bytes > MAX_POSITION_BYTES {
             self.positions.clear();
+            self.by_position.clear();
+            self.threads = SliceInterner::new();
+            self.by_threads.clear();
             self.position_bytes = 0;
         }
     }
 
-    /// The number of a set of suffixes. The nodes are sorted.
-    pub fn number(&mut self, trie: &TokenTrie, roots: Vec<u32>) -> SuffixesId {
+    /// The number of a set of suffixes, by the nodes with which they begin.
+    pub fn number(&mut self, trie: &TokenTrie, mut roots: Vec<u32>) -> SuffixesId {
+        roots.sort_unstable_by_key(|&root| (trie.byte(root), root));
         let roots: Arc<[u32]> = roots.into();
         if let Some(&known) = self.numbers.get(&roots) {
             return known;

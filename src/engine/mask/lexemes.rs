@@ -15,8 +15,15 @@
 //! begins with the set of all tokens. Every thread reads this set, the lexemes behind its exits
 //! read the suffixes of the exits, and so on until no suffix is left that a lexeme can read. A new
 //! stack of the parser uses known summaries: the lexemes that can follow a name are the same in
-//! most places of a grammar. The tokens read from a [`Position`] are kept, too, since exits lead
-//! back to the stacks below.
+//! most places of a grammar.
+//!
+//! # By the tops of stacks
+//!
+//! The tokens read from threads, and from a [`Position`] behind them, are kept by the [tops of the
+//! stacks](cut). For example, after a name in brackets the tokens with one `)` are the same
+//! whatever is outside the brackets. Only `))` reads what is outside. So a result holds the tokens
+//! that its tops decide, and names the positions that are *left*, such as the one behind the first
+//! `)`. These are read from the whole stack, again by the tops that decide them.
 //!
 //! # Why it is exact
 //!
@@ -27,27 +34,31 @@
 //!   states that the thread leads to.
 //! - *Exits.* A suffix is kept if its first byte can begin a text that meets the obligation. No
 //!   lexeme that begins under the obligation could read another suffix.
+//! - *Tops.* A result that came to a cut is dropped. A position that came to a cut is left, and
+//!   then read on its own. [`cut`] argues for the others.
 //! - *Skipped subtrees.* Where the language reads all characters of a subtree in any order, all its
 //!   tokens are inside. Exits on the way would lead to tokens of this subtree again.
 //!
 //! # The price
 //!
-//! A summary costs a walk over its suffixes, once for a graph. A mask costs a lookup for each
-//! lexeme that may follow an exit.
+//! A summary costs a walk over its suffixes, once for a graph. New tops cost a lookup for each
+//! lexeme that may follow an exit. A new stack with known tops costs a few lookups.
 //!
+//! [`cut`]: crate::engine::recogniser::cut
 //! [`lexed`]: crate::engine::recogniser::lexed
 
 use super::build::MaskBuilder;
 use super::data::PartialMask;
 use super::dense_rows::RowId;
-use super::lexeme_summary::{LexemeSummary, Position, PositionTokens, SuffixesId};
+use super::lexeme_summary::{LexemeSummary, Position, PositionTokens, ReadTokens, SuffixesId};
 use super::summary::Inside;
 use super::vocabulary_index::MAX_SLICED_LEN;
 use crate::automata::{LangId, interrupt};
 use crate::engine::ablation::{Optimisation, enabled};
 use crate::engine::error::EngineError;
-use crate::engine::recogniser::continuation::ContId;
-use crate::engine::recogniser::state::{Awaits, StateId};
+use crate::engine::recogniser::continuation::{ContId, Continuations};
+use crate::engine::recogniser::cut::{Below, ByTop, DEPTHS};
+use crate::engine::recogniser::state::{Awaits, StateId, Thread};
 use crate::grammar::MARK;
 use crate::grammar::lexed::Beginnings;
 use crate::vocab::{TokenId, TokenSet};
@@ -57,13 +68,17 @@ use std::sync::Arc;
 /// Nodes visited between two looks at the caller's interrupt.
 const NODES_PER_CHECK: usize = 64;
 
+/// Positions, each behind the one before it, whose tokens are kept. Tokens of more lexemes are
+/// rare.
+const MAX_NESTED: u32 = 16;
+
+/// The smallest number of bytes that may come next for which it pays to look for a slice. A keyword
+/// has few of them.
+const WORTH_SLICING: usize = 10;
+
 /// The smallest number of nodes for which it pays to ask if a whole subtree can be skipped. A
 /// smaller subtree is walked.
 const WORTH_SKIPPING: u32 = 8;
-
-/// The tokens that the lexemes of a position read, the positions behind these lexemes, and the
-/// number of lexemes that were read.
-type OwnReading = (PartialMask, Vec<Position>, usize);
 
 /// A lexeme being read: the rest of its language, its number, the stack below it, and the suffixes
 /// of tokens that it has still to read.
@@ -78,6 +93,28 @@ struct LexemeWalk {
     visited: usize,
 }
 
+impl PositionTokens {
+    fn add_to(&self, parts: &mut PartialMask) {
+        parts.extra.extend_from_slice(&self.tokens);
+        self.sets.iter().for_each(|set| parts.add_set(set.clone()));
+    }
+}
+
+/// Adds the tokens found on cut stacks, and to `left` the positions that are left, on the stacks
+/// that were cut.
+fn add_read(
+    found: &ReadTokens,
+    below: &Below,
+    conts: &mut Continuations,
+    parts: &mut PartialMask,
+    left: &mut Vec<Position>,
+) {
+    parts.add(&found.tokens);
+    let planted =
+        |&(stack, obligation, suffixes): &Position| (below.plant(conts, stack), obligation, suffixes);
+    left.extend(found.left.iter().map(planted));
+}
+
 impl MaskBuilder<'_> {
     /// Adds the tokens with text that a state of a lexed grammar allows.
     pub(super) fn add_lexemes(&mut self, state: StateId, parts: &mut PartialMask) -> Result<(), EngineError> {
@@ -86,24 +123,150 @@ impl MaskBuilder<'_> {
             self.memo.lexemes.number(trie, trie.children(0).collect());
         }
         self.memo.lexemes.forget_positions();
-        let mut behind: Vec<Position> = Vec::new();
-        for thread in self.recogniser.threads(state).to_vec() {
-            if let Awaits::Language(language) = thread.awaits() {
-                let reading = (language, thread.capture.0, thread.cont, SuffixesId::WHOLE);
-                self.read_lexeme(reading, parts, &mut behind)?;
-            }
-        }
+        let threads = self.recogniser.threads(state).to_vec();
+        let mut left: Vec<Position> = Vec::new();
+        self.add_threads_by_top(&threads, parts, &mut left)?;
         let mut seen: HashSet<Position> = HashSet::new();
-        while let Some(position) = behind.pop() {
-            if seen.insert(position)
-                && let Some(found) = self.read_position(position)?
-            {
-                parts.extra.extend_from_slice(&found.tokens);
-                found.sets.iter().for_each(|set| parts.add_set(set.clone()));
-                behind.extend_from_slice(&found.behind);
+        while let Some(position) = left.pop() {
+            if seen.insert(position) {
+                self.add_position_by_top(position, 0, parts, &mut left)?;
             }
         }
         Ok(())
+    }
+
+    /// Adds the tokens that threads read, by the tops of their stacks, and to `left` the positions
+    /// behind them from which more tokens may be read.
+    fn add_threads_by_top(
+        &mut self,
+        threads: &[Thread],
+        parts: &mut PartialMask,
+        left: &mut Vec<Position>,
+    ) -> Result<(), EngineError> {
+        let mut top: Vec<Thread> = Vec::with_capacity(threads.len());
+        'depths: for (at, depth) in DEPTHS.into_iter().enumerate() {
+            let mut below = Below::default();
+            top.clear();
+            for &thread in threads {
+                let conts = &mut self.recogniser.machine.conts;
+                let Some(cut) = below.cut(conts, thread.cont, depth) else { break 'depths };
+                top.push(thread.with_cont(cut));
+            }
+            let lexemes = &mut self.memo.lexemes;
+            let number = lexemes.threads.intern(&top) as usize;
+            if number == lexemes.by_threads.len() {
+                lexemes.by_threads.push(ByTop::Unknown);
+            }
+            if let ByTop::Unknown = lexemes.by_threads[number]
+                && lexemes.thread_successes.is_worth_trying(at)
+            {
+                let (mut read, mut behind) = (PartialMask::default(), Vec::new());
+                let found = self.read_threads(&top, &mut read, &mut behind);
+                let found = match self.recogniser.machine.unless_cut(found)? {
+                    None => ByTop::Deeper,
+                    Some(()) => ByTop::Found(self.read_all(behind, 0, read)?),
+                };
+                let lexemes = &mut self.memo.lexemes;
+                lexemes.thread_successes.count(at, matches!(found, ByTop::Found(_)));
+                lexemes.by_threads[number] = found;
+            }
+            if let ByTop::Found(found) = &self.memo.lexemes.by_threads[number] {
+                add_read(&found.clone(), &below, &mut self.recogniser.machine.conts, parts, left);
+                return Ok(());
+            }
+        }
+        self.read_threads(threads, parts, left)
+    }
+
+    fn read_threads(
+        &mut self,
+        threads: &[Thread],
+        parts: &mut PartialMask,
+        behind: &mut Vec<Position>,
+    ) -> Result<(), EngineError> {
+        for thread in threads {
+            if let Awaits::Language(language) = thread.awaits() {
+                let reading = (language, thread.capture.0, thread.cont, SuffixesId::WHOLE);
+                self.read_lexeme(reading, parts, behind)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the tokens that are read from a position, by the top of its stack, and to `left` the
+    /// positions behind it from which more tokens may be read. False if they depend on the stack
+    /// below a cut.
+    fn add_position_by_top(
+        &mut self,
+        position: Position,
+        nested: u32,
+        parts: &mut PartialMask,
+        left: &mut Vec<Position>,
+    ) -> Result<bool, EngineError> {
+        let (stack, obligation, suffixes) = position;
+        for (at, depth) in DEPTHS.into_iter().enumerate() {
+            let mut below = Below::default();
+            let conts = &mut self.recogniser.machine.conts;
+            let Some(cut) = below.cut(conts, stack, depth) else { break };
+            let top = (cut, obligation, suffixes);
+            let mut known = self.memo.lexemes.by_position.get(&top).cloned().unwrap_or_default();
+            if let ByTop::Unknown = known
+                && self.memo.lexemes.position_successes.is_worth_trying(at)
+            {
+                known = match self.read_position(top)? {
+                    None => ByTop::Deeper,
+                    Some(found) if nested < MAX_NESTED => {
+                        let mut parts = PartialMask::default();
+                        found.add_to(&mut parts);
+                        ByTop::Found(self.read_all(found.behind.to_vec(), nested + 1, parts)?)
+                    }
+                    Some(found) => {
+                        found.add_to(parts);
+                        left.extend(found.behind.iter().map(|&(stack, obligation, suffixes)| {
+                            (below.plant(&mut self.recogniser.machine.conts, stack), obligation, suffixes)
+                        }));
+                        return Ok(true);
+                    }
+                };
+                let lexemes = &mut self.memo.lexemes;
+                lexemes.position_successes.count(at, matches!(known, ByTop::Found(_)));
+                lexemes.by_position.insert(top, known.clone());
+            }
+            if let ByTop::Found(found) = known {
+                add_read(&found, &below, &mut self.recogniser.machine.conts, parts, left);
+                return Ok(true);
+            }
+        }
+        let found = self.read_position(position)?;
+        if let Some(found) = &found {
+            found.add_to(parts);
+            left.extend_from_slice(&found.behind);
+        }
+        Ok(found.is_some())
+    }
+
+    /// The tokens of `parts` and those that are read from positions on cut stacks, without those
+    /// that depend on what is below the cuts. `nested` is the number of such calls around this one.
+    fn read_all(
+        &mut self,
+        mut positions: Vec<Position>,
+        nested: u32,
+        mut parts: PartialMask,
+    ) -> Result<Arc<ReadTokens>, EngineError> {
+        let mut seen: HashSet<Position> = HashSet::new();
+        let mut left: Vec<Position> = Vec::new();
+        while let Some(position) = positions.pop() {
+            if seen.insert(position)
+                && !self.add_position_by_top(position, nested, &mut parts, &mut positions)?
+            {
+                left.push(position);
+            }
+        }
+        let size = self.vocabulary.size();
+        let (tokens, is_new_set) = parts.into_mask(size, &mut self.memo.unions);
+        let set = if is_new_set { size / 8 } else { 0 };
+        self.memo.lexemes.position_bytes += 128 + tokens.memory() + set + left.len() * 12;
+        Ok(Arc::new(ReadTokens { tokens, left: left.into() }))
     }
 
     /// Adds the tokens that one lexeme reads inside, and to `behind` the positions behind its
@@ -134,57 +297,45 @@ impl MaskBuilder<'_> {
         Ok(())
     }
 
-    /// The reading of tokens from a position between two lexemes, if any are read. The suffixes get
-    /// shorter from position to position, so no position leads back to itself.
+    /// The reading of tokens from a position between two lexemes by the lexemes that begin there.
+    /// `None` if it depends on the stack below a cut. The suffixes get shorter from position to
+    /// position, so no position leads back to itself.
     fn read_position(&mut self, position: Position) -> Result<Option<Arc<PositionTokens>>, EngineError> {
         if let Some(known) = self.memo.lexemes.positions.get(&position) {
             return Ok(known.clone());
         }
-        // The positions on the way to the current one, each with what its lexemes read.
-        let mut path: Vec<(Position, Option<OwnReading>)> = vec![(position, None)];
-        while let Some((position, read)) = path.last_mut() {
-            let position = *position;
-            if self.memo.lexemes.positions.contains_key(&position) {
-                path.pop();
-                continue;
-            }
-            let Some((parts, behind, done)) = read.as_mut() else {
-                let (stack, obligation, suffixes) = position;
-                let (mut parts, mut behind) = (PartialMask::default(), Vec::new());
-                for (stack, state) in self.recogniser.lexed.links(&mut self.recogniser.machine, stack) {
-                    for &(lexeme, language) in self.readers(state, obligation, suffixes)?.iter() {
-                        if self.is_live(language, lexeme, stack)? {
-                            self.read_lexeme((language, lexeme, stack, suffixes), &mut parts, &mut behind)?;
-                        }
-                    }
-                }
-                behind.sort_unstable();
-                behind.dedup();
-                *read = Some((parts, behind, 0));
-                continue;
-            };
-            if let Some(&next) = behind.get(*done) {
-                *done += 1;
-                path.push((next, None));
-                continue;
-            }
-            let positions = &self.memo.lexemes.positions;
-            behind.retain(|next| positions[next].is_some());
-            let (mut tokens, behind) = (std::mem::take(&mut parts.extra), std::mem::take(behind));
+        let (mut parts, mut behind) = (PartialMask::default(), Vec::new());
+        let found = self.read_beginnings(position, &mut parts, &mut behind);
+        let found = self.recogniser.machine.unless_cut(found)?.map(|()| {
+            behind.sort_unstable();
+            behind.dedup();
+            let mut tokens = parts.extra;
             tokens.sort_unstable();
             tokens.dedup();
-            let sets: Vec<Arc<TokenSet>> = parts.large.drain(..).map(|part| part.0).collect();
-            self.recogniser.machine.check_answers()?;
-            self.memo.lexemes.position_bytes += 48;
-            let found = (!tokens.is_empty() || !sets.is_empty() || !behind.is_empty()).then(|| {
-                self.memo.lexemes.position_bytes +=
-                    64 + tokens.len() * 4 + sets.len() * 8 + behind.len() * 12;
-                Arc::new(PositionTokens { tokens: tokens.into(), sets: sets.into(), behind: behind.into() })
-            });
-            self.memo.lexemes.positions.insert(position, found);
-            path.pop();
+            let sets: Vec<Arc<TokenSet>> = parts.large.into_iter().map(|part| part.0).collect();
+            self.memo.lexemes.position_bytes += 64 + tokens.len() * 4 + sets.len() * 8 + behind.len() * 12;
+            Arc::new(PositionTokens { tokens: tokens.into(), sets: sets.into(), behind: behind.into() })
+        });
+        self.recogniser.machine.check_answers()?;
+        self.memo.lexemes.position_bytes += 48;
+        self.memo.lexemes.positions.insert(position, found.clone());
+        Ok(found)
+    }
+
+    fn read_beginnings(
+        &mut self,
+        (stack, obligation, suffixes): Position,
+        parts: &mut PartialMask,
+        behind: &mut Vec<Position>,
+    ) -> Result<(), EngineError> {
+        for (stack, state) in self.recogniser.lexed.links(&mut self.recogniser.machine, stack)? {
+            for &(lexeme, language) in self.readers(state, obligation, suffixes)?.iter() {
+                if self.is_live(language, lexeme, stack)? {
+                    self.read_lexeme((language, lexeme, stack, suffixes), parts, behind)?;
+                }
+            }
         }
-        Ok(self.memo.lexemes.positions[&position].clone())
+        Ok(())
     }
 
     /// The lexemes that the lexer looks for in `state` under an obligation and that read some byte
@@ -238,8 +389,16 @@ impl MaskBuilder<'_> {
         let groups = if suffixes == SuffixesId::WHOLE { self.read_groups(language) } else { 0 };
         self.memo.rows.begin_walk(0);
         let start = self.memo.rows.row(&self.recogniser.machine.pool.languages, language);
-        for &root in self.memo.lexemes.suffixes[suffixes.0 as usize].0.clone().iter() {
-            self.walk_lexeme(root, (start, groups), &mut walk);
+        let (trie, roots) =
+            (self.vocabulary.trie(), self.memo.lexemes.suffixes[suffixes.0 as usize].0.clone());
+        let first = self.recogniser.machine.pool.languages.first_bytes(language);
+        let mut rest = &roots[..];
+        while let Some(byte) = rest.first().map(|&root| trie.byte(root)) {
+            let (same, others) = rest.split_at(rest.partition_point(|&root| trie.byte(root) <= byte));
+            if first.contains(byte) {
+                same.iter().for_each(|&root| self.walk_lexeme(root, (start, groups), &mut walk));
+            }
+            rest = others;
         }
         interrupt::ended()?;
         self.recogniser.machine.check_answers()?;
@@ -263,6 +422,9 @@ impl MaskBuilder<'_> {
             return 0;
         }
         let languages = &mut self.recogniser.machine.pool.languages;
+        if languages.first_bytes(language).len() < WORTH_SLICING {
+            return 0;
+        }
         let clamped = languages.clamped(language, MAX_SLICED_LEN.into());
         languages.read_groups(clamped)
     }
@@ -338,7 +500,6 @@ impl MaskBuilder<'_> {
                 roots.extend(trie.children(node).filter(|&child| bytes.contains(trie.byte(child))));
             }
             if !roots.is_empty() {
-                roots.sort_unstable();
                 exits.push((obligation, self.memo.lexemes.number(trie, roots)));
             }
         }

@@ -200,7 +200,12 @@ impl Containers {
                 self.enter_items(machine, &state, &spec, below, capture)
             }
             Frame::ArrayItem { array, start } => self.after_item(machine, (array, start), below, capture),
-            Frame::End | Frame::Then(_) | Frame::Loop { .. } | Frame::Switch(_) | Frame::Parser(_) => Ok(()),
+            Frame::End
+            | Frame::Then(_)
+            | Frame::Loop { .. }
+            | Frame::Switch(_)
+            | Frame::Parser(_)
+            | Frame::Cut(_) => Ok(()),
         }
     }
 

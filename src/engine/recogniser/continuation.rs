@@ -92,6 +92,8 @@ pub(in crate::engine) enum Frame {
     ArrayComma(ArrayId),
     /// A state of a lexed grammar's parser.
     Parser(u32),
+    /// The end of a stack that was [cut](super::cut), by the number of what is below.
+    Cut(u32),
 }
 
 /// The `start` of a capture that ends with its frame: no other capture encloses it.

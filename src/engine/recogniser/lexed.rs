@@ -12,24 +12,29 @@
 //! A stack is a set of links `(state, stack below)`. It has more than one link only where the
 //! grammar is not LALR(1).
 //!
+//! The parser looks at the top of its stack alone, so the state after a byte is built once for all
+//! stacks with the same tops ([`cut`](super::cut)).
+//!
 //! # Only live threads
 //!
 //! A thread is kept only if it leads to an end after which the parser can go on to the end of the
 //! text. If ignored text discharges obligations, as whitespace mostly does, the lexeme alone
-//! decides this. Otherwise a search goes down the stack to its end. For each state it uses the
-//! positions to which the state's items lead, which do not depend on the stack below
-//! ([`Lexing::leave`]). Answers are remembered.
+//! decides this. Otherwise the next few lexemes are looked at. A comment up to the end of a line is
+//! kept where the parser shifts a line end or the text may end. If they do not decide it, a search
+//! goes down the stack to its end. For each state it uses the positions to which the state's items
+//! lead, which do not depend on the stack below ([`Lexing::leave`]). Answers are remembered.
 //!
 //! # The price
 //!
-//! A new stack costs reductions for each lexeme that may follow. Masks are made of a summary for
-//! each lexeme's language ([`lexemes`]). Only for a lexeme after which the parser might be stuck,
-//! the trie is walked beside states.
+//! A new top of a stack costs reductions for each lexeme that may follow. Masks are made of a
+//! summary for each lexeme's language ([`lexemes`]). Only for a lexeme after which the parser might
+//! be stuck, the trie is walked beside states.
 //!
 //! [`lexemes`]: crate::engine::mask
 
 use super::captures::CaptureId;
 use super::continuation::{ContId, Frame, Link};
+use super::cut::{Below, ByTop, DEPTHS, Successes};
 use super::interner::SliceInterner;
 use super::machine::Machine;
 use super::state::{Awaits, StateId, Thread};
@@ -38,11 +43,16 @@ use crate::engine::error::EngineError;
 use crate::grammar::lexed::{Beginnings, Exhausted, Lexing};
 use crate::grammar::{GrammarError, Lexed, MARK};
 use hashbrown::{HashMap, HashSet};
+use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Small steps of the search through parser and lexemes that count as one state searched.
 const TASKS_PER_STATE: u64 = 20;
+
+/// Positions between two lexemes from which the search for the end looks at the next lexemes,
+/// before it looks at the parser's items.
+const MAX_LOOKAHEAD: usize = 16;
 
 /// A position between two lexemes: the obligation, the state in which the lexer continues, and the
 /// parser's stack.
@@ -59,10 +69,20 @@ pub(in crate::engine) struct LexedReader {
     lists: SliceInterner<(Thread, LangId)>,
     /// The state of each list, if it was found.
     states: Vec<Option<StateId>>,
+    /// The same lists with cut stacks.
+    cut_lists: SliceInterner<(Thread, LangId)>,
+    /// The threads of the state that each list with cut stacks leads to, and true if the text may
+    /// end there.
+    built: Vec<ByTop<(Box<[Thread]>, bool)>>,
+    /// Bytes of the threads in `built`.
+    built_bytes: usize,
+    successes: Successes,
     /// The stack after a lexeme, if the parser shifts it.
     shifted: HashMap<(ContId, u32), Option<ContId>>,
     /// True for stacks under which the text may end.
     ends: HashMap<ContId, bool>,
+    /// The answers that the next few lexemes give for positions.
+    looks_live: HashMap<(ContId, LangId), Option<bool>>,
     /// True for positions from which the parser reaches the end of the text.
     live: HashMap<BetweenLexemes, bool>,
     /// True for lexemes from which the parser reaches the end of the text.
@@ -82,13 +102,18 @@ impl From<Exhausted> for EngineError {
 }
 
 impl LexedReader {
-    pub fn new(search_states: u64) -> Self {
+    pub fn new(machine: &mut Machine, search_states: u64) -> Self {
         LexedReader {
-            lexing: Lexing::new(search_states.saturating_mul(TASKS_PER_STATE)),
+            lexing: machine.pool.take_lexing(search_states.saturating_mul(TASKS_PER_STATE)),
             lists: SliceInterner::new(),
             states: Vec::new(),
+            cut_lists: SliceInterner::new(),
+            built: Vec::new(),
+            built_bytes: 0,
+            successes: Successes::default(),
             shifted: HashMap::new(),
             ends: HashMap::new(),
+            looks_live: HashMap::new(),
             live: HashMap::new(),
             live_lexemes: HashMap::new(),
             complete: HashMap::new(),
@@ -99,8 +124,11 @@ impl LexedReader {
     pub fn memory(&self) -> usize {
         self.lexing.memory()
             + self.lists.memory()
+            + self.cut_lists.memory()
+            + self.built.capacity() * std::mem::size_of::<ByTop<(Box<[Thread]>, bool)>>()
+            + self.built_bytes
             + self.states.capacity() * std::mem::size_of::<Option<StateId>>()
-            + (self.shifted.len() + self.live.len() + self.live_lexemes.len()) * 24
+            + (self.shifted.len() + self.looks_live.len() + self.live.len() + self.live_lexemes.len()) * 24
             + (self.ends.len() + self.complete.len()) * 8
     }
 
@@ -135,7 +163,74 @@ impl LexedReader {
         if let Some(known) = self.states[list] {
             return Ok(known);
         }
-        for (thread, next) in threads {
+        self.build_by_top(machine, &threads)?;
+        let state = machine.intern_built()?;
+        self.states[list] = Some(state);
+        Ok(state)
+    }
+
+    /// Builds the state after a byte that these threads survive, by the tops of their stacks.
+    fn build_by_top(
+        &mut self,
+        machine: &mut Machine,
+        threads: &[(Thread, LangId)],
+    ) -> Result<(), EngineError> {
+        let mut top: Vec<(Thread, LangId)> = Vec::with_capacity(threads.len());
+        for (at, depth) in DEPTHS.into_iter().enumerate() {
+            let mut below = Below::default();
+            top.clear();
+            for &(thread, next) in threads {
+                let Some(cut) = below.cut(&mut machine.conts, thread.cont, depth) else {
+                    return self.build_after(machine, threads);
+                };
+                top.push((thread.with_cont(cut), next));
+            }
+            let list = self.cut_lists.intern(&top) as usize;
+            if list == self.built.len() {
+                self.built.push(ByTop::Unknown);
+            }
+            if let ByTop::Unknown = self.built[list]
+                && self.successes.is_worth_trying(at)
+            {
+                let found = self.build_after(machine, &top);
+                self.built[list] = match machine.unless_cut(found)? {
+                    None => ByTop::Deeper,
+                    Some(()) => {
+                        let threads: Box<[Thread]> = machine.builder.threads.as_slice().into();
+                        self.built_bytes += threads.len() * std::mem::size_of::<Thread>();
+                        ByTop::Found((threads, machine.builder.accepting))
+                    }
+                };
+                self.successes.count(at, matches!(self.built[list], ByTop::Found(_)));
+                machine.builder.clear();
+            }
+            if let ByTop::Found((threads, accepting)) = &self.built[list] {
+                machine.builder.accepting = *accepting;
+                let mut planted: SmallVec<[(ContId, ContId); 4]> = SmallVec::new();
+                for thread in threads {
+                    let stack = match planted.iter().find(|known| known.0 == thread.cont) {
+                        Some(&(_, stack)) => stack,
+                        None => {
+                            let stack = below.plant(&mut machine.conts, thread.cont);
+                            planted.push((thread.cont, stack));
+                            stack
+                        }
+                    };
+                    machine.builder.threads.push(thread.with_cont(stack));
+                }
+                return Ok(());
+            }
+        }
+        self.build_after(machine, threads)
+    }
+
+    /// Builds the state after a byte that these threads survive, each with the language after it.
+    fn build_after(
+        &mut self,
+        machine: &mut Machine,
+        threads: &[(Thread, LangId)],
+    ) -> Result<(), EngineError> {
+        for &(thread, next) in threads {
             let lexeme = thread.capture.0;
             let obligation = self.lexing.end(&mut machine.pool.languages, next);
             if obligation != LangId::NEVER
@@ -147,9 +242,7 @@ impl LexedReader {
                 self.add_lexeme(machine, next, thread.cont, lexeme)?;
             }
         }
-        let state = machine.intern_built()?;
-        self.states[list] = Some(state);
-        Ok(state)
+        Ok(())
     }
 
     /// The groups of characters that `state` reads in any order, within tokens of at most `longest`
@@ -177,8 +270,8 @@ impl LexedReader {
         self.lexing.end(&mut machine.pool.languages, language)
     }
 
-    /// True if the parser can surely go on to the end of the text from every end of a lexeme with
-    /// the rest `language`. If false, it may still be able to.
+    /// True if the parser can go on to the end of the text from every end of a lexeme with the rest
+    /// `language`. If false, it may still be able to.
     pub fn has_good_ends_only(
         &mut self,
         machine: &mut Machine,
@@ -193,21 +286,38 @@ impl LexedReader {
             _ => None,
         };
         let languages = &mut machine.pool.languages;
-        Ok(matches!(self.lexing.has_good_ends_only(&lexed, languages, language, state), Ok(true)))
+        if matches!(self.lexing.has_good_ends_only(&lexed, languages, language, state), Ok(true)) {
+            return Ok(true);
+        }
+        let Ok(ends) = self.lexing.ends(languages, language) else { return Ok(false) };
+        for &obligation in ends.iter() {
+            if !self.is_live(machine, &lexed, after, obligation)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// A stack as a list of stacks with one link each, with the parser state on top of each of
     /// them.
-    pub fn links(&self, machine: &mut Machine, stack: ContId) -> Vec<(ContId, u32)> {
+    ///
+    /// # Errors
+    /// The cut of a stack was reached.
+    pub fn links(
+        &self,
+        machine: &mut Machine,
+        stack: ContId,
+    ) -> Result<SmallVec<[(ContId, u32); 1]>, EngineError> {
         if let [(Frame::Parser(state), _)] = *machine.conts.links(stack) {
-            return vec![(stack, state)];
+            return Ok(SmallVec::from_elem((stack, state), 1));
         }
-        let links = machine.conts.links(stack).to_vec();
-        let states = links.into_iter().filter_map(|link| match link.0 {
-            Frame::Parser(state) => Some((machine.conts.of(&mut vec![link]), state)),
-            _ => None,
-        });
-        states.collect()
+        let mut stacks = SmallVec::new();
+        for link in machine.conts.links(stack).to_vec() {
+            if let Some(state) = parser_state(machine, link)? {
+                stacks.push((machine.conts.of(&mut vec![link]), state));
+            }
+        }
+        Ok(stacks)
     }
 
     /// The lexemes that the lexer looks for in a parser state, under an obligation. Some of them
@@ -241,7 +351,7 @@ impl LexedReader {
         obligation: LangId,
     ) -> Result<(), EngineError> {
         let lexed = lexed(machine)?;
-        for (stack, state) in self.links(machine, stack) {
+        for (stack, state) in self.links(machine, stack)? {
             if machine.pool.languages.is_nullable(obligation) && self.ends_text(machine, &lexed, stack)? {
                 machine.builder.accepting = true;
             }
@@ -379,10 +489,13 @@ impl LexedReader {
         if self.lexing.is_free(lexed, &mut machine.pool.languages, obligation)? {
             return Ok(true);
         }
+        if let Some(known) = self.looks_live(machine, lexed, stack, obligation)? {
+            return Ok(known);
+        }
         let mut found: Vec<(BetweenLexemes, usize)> = Vec::new();
         let mut seen: HashSet<BetweenLexemes> = HashSet::new();
         for link in machine.conts.links(stack).to_vec() {
-            if let Frame::Parser(state) = link.0 {
+            if let Some(state) = parser_state(machine, link)? {
                 if self.lexing.is_safe(state, obligation) {
                     return Ok(true);
                 }
@@ -422,6 +535,58 @@ impl LexedReader {
         Ok(false)
     }
 
+    /// The answer of [`is_live`](Self::is_live), if the next few lexemes decide it.
+    ///
+    /// The search reads lexemes from stack to stack. It finds a text that leads to the end, or it
+    /// finds that no lexeme can be shifted from any position that is reached. An example is a
+    /// comment up to the end of a line. It is live exactly if the parser shifts a line end there.
+    fn looks_live(
+        &mut self,
+        machine: &mut Machine,
+        lexed: &Lexed,
+        stack: ContId,
+        obligation: LangId,
+    ) -> Result<Option<bool>, EngineError> {
+        let start = (stack, obligation);
+        if let Some(&known) = self.looks_live.get(&start) {
+            return Ok(known);
+        }
+        let mut found = vec![start];
+        let mut at = 0;
+        let mut answer = Some(false);
+        'positions: while at < found.len() {
+            if at == MAX_LOOKAHEAD {
+                answer = None;
+                break;
+            }
+            machine.meter(1)?;
+            let (stack, obligation) = found[at];
+            at += 1;
+            for (stack, state) in self.links(machine, stack)? {
+                let is_end = machine.pool.languages.is_nullable(obligation);
+                if is_end && self.ends_text(machine, lexed, stack)? {
+                    answer = Some(true);
+                    break 'positions;
+                }
+                for &(lexeme, language) in self.beginnings(machine, obligation, state)?.iter() {
+                    let Some(after) = self.shift(machine, stack, lexeme)? else { continue };
+                    let languages = &mut machine.pool.languages;
+                    if self.lexing.has_free_end(lexed, languages, language)? {
+                        answer = Some(true);
+                        break 'positions;
+                    }
+                    for &end in self.lexing.ends(languages, language)?.iter() {
+                        if !found.contains(&(after, end)) {
+                            found.push((after, end));
+                        }
+                    }
+                }
+            }
+        }
+        self.looks_live.insert(start, answer);
+        Ok(answer)
+    }
+
     /// True if the text may end at a position. Otherwise adds the positions to which its parser
     /// items lead.
     fn expand_position(
@@ -432,7 +597,7 @@ impl LexedReader {
         successors: &mut Vec<BetweenLexemes>,
     ) -> Result<bool, EngineError> {
         let (obligation, lexer_state, stack) = position;
-        let Some(&(Frame::Parser(state), _)) = machine.conts.links(stack).first() else { return Ok(false) };
+        let Some(state) = top_state(machine, stack)? else { return Ok(false) };
         let languages = &mut machine.pool.languages;
         let control = (obligation, lexer_state);
         if self.lexing.is_free(lexed, languages, obligation)? {
@@ -452,7 +617,7 @@ impl LexedReader {
         let left = self.lexing.leave(lexed, languages, state, control)?;
         for way in left.iter() {
             for link in pop(machine, stack, way.states as usize)? {
-                let Frame::Parser(below) = link.0 else { continue };
+                let Some(below) = parser_state(machine, link)? else { continue };
                 let Some(next) = lexed.parser.goto(below, way.rule) else { continue };
                 let below = machine.conts.of(&mut vec![link]);
                 let stack = machine.conts.push(Frame::Parser(next), below);
@@ -460,6 +625,26 @@ impl LexedReader {
             }
         }
         Ok(false)
+    }
+}
+
+/// The parser's state in a link of a stack; `None` for the end below the bottom.
+///
+/// # Errors
+/// The link is the cut of a stack.
+fn parser_state(machine: &mut Machine, link: Link) -> Result<Option<u32>, EngineError> {
+    match link.0 {
+        Frame::Parser(state) => Ok(Some(state)),
+        Frame::Cut(_) => Err(machine.reach_cut()),
+        _ => Ok(None),
+    }
+}
+
+/// The parser's state on top of a stack, as [`parser_state`] gives it.
+fn top_state(machine: &mut Machine, stack: ContId) -> Result<Option<u32>, EngineError> {
+    match machine.conts.links(stack).first() {
+        Some(&link) => parser_state(machine, link),
+        None => Ok(None),
     }
 }
 
@@ -490,25 +675,37 @@ fn reduce(
     stack: ContId,
     lexeme: Option<u32>,
 ) -> Result<Vec<(u32, ContId)>, EngineError> {
-    if lexed.parser.has_conflicts {
-        return reduce_all(machine, lexed, stack, lexeme);
-    }
-    // There is at most one action. Rules may be empty, so a reduction may put a state on top of the
-    // state of an earlier reduction.
+    // Where there is one action, one stack is enough. Rules may be empty, so a reduction may put a
+    // state on top of the state of an earlier reduction.
     let mut stack = stack;
     loop {
         machine.meter(1)?;
-        let Some(&(Frame::Parser(state), _)) = machine.conts.links(stack).first() else {
-            return Ok(Vec::new());
-        };
-        let Some((rule, length)) = lexed.parser.reductions(state, lexeme).next() else {
-            return Ok(vec![(state, stack)]);
-        };
+        let [link] = *machine.conts.links(stack) else { return reduce_all(machine, lexed, stack, lexeme) };
+        let Some(state) = parser_state(machine, link)? else { return Ok(Vec::new()) };
+        let mut reductions = lexed.parser.reductions(state, lexeme);
+        let Some((rule, length)) = reductions.next() else { return Ok(vec![(state, stack)]) };
+        let is_sole = reductions.next().is_none() && !goes_on(lexed, state, lexeme);
+        if lexed.parser.has_conflicts && !is_sole {
+            return reduce_all(machine, lexed, stack, lexeme);
+        }
         let mut below = pop(machine, stack, length)?;
-        let Some(&(Frame::Parser(below_state), _)) = below.first() else { return Ok(Vec::new()) };
+        let link = match below[..] {
+            [] => return Ok(Vec::new()),
+            [link] => link,
+            _ => return reduce_all(machine, lexed, stack, lexeme),
+        };
+        let Some(below_state) = parser_state(machine, link)? else { return Ok(Vec::new()) };
         let Some(next) = lexed.parser.goto(below_state, rule) else { return Ok(Vec::new()) };
         let below = machine.conts.of(&mut below);
         stack = machine.conts.push(Frame::Parser(next), below);
+    }
+}
+
+/// True if the parser shifts `lexeme` in `state`, or accepts the end of the text for `None`.
+fn goes_on(lexed: &Lexed, state: u32, lexeme: Option<u32>) -> bool {
+    match lexeme {
+        Some(lexeme) => lexed.parser.shift(state, lexeme).is_some(),
+        None => lexed.parser.accepts(state),
     }
 }
 
@@ -529,8 +726,8 @@ fn reduce_all(
     let mut links: Vec<(u32, Link)> = Vec::new();
     let mut begun: HashSet<Pop> = HashSet::new();
     let mut pops: Vec<Pop> = Vec::new();
-    for &(frame, below) in machine.conts.links(stack) {
-        let Frame::Parser(state) = frame else { continue };
+    for (frame, below) in machine.conts.links(stack).to_vec() {
+        let Some(state) = parser_state(machine, (frame, below))? else { continue };
         let below = machine.conts.links(below);
         found.entry(state).or_default().extend(below);
         links.extend(below.iter().map(|&link| (state, link)));
@@ -550,7 +747,7 @@ fn reduce_all(
             break;
         }
         for (rule, states, link) in complete {
-            let Frame::Parser(top) = link.0 else { continue };
+            let Some(top) = parser_state(machine, link)? else { continue };
             if states > 0 {
                 let pop = Pop { rule, states: states - 1, stack: link.1 };
                 if begun.insert(pop) {
@@ -565,11 +762,7 @@ fn reduce_all(
     }
     let mut stacks = Vec::new();
     for (state, below) in found {
-        let goes_on = match lexeme {
-            Some(lexeme) => lexed.parser.shift(state, lexeme).is_some(),
-            None => lexed.parser.accepts(state),
-        };
-        if goes_on {
+        if goes_on(lexed, state, lexeme) {
             let below = machine.conts.of(&mut below.into_iter().collect());
             stacks.push((state, machine.conts.push(Frame::Parser(state), below)));
         }
@@ -589,6 +782,9 @@ struct Pop {
 fn pop(machine: &mut Machine, stack: ContId, states: usize) -> Result<Vec<Link>, EngineError> {
     let mut links: Vec<Link> = machine.conts.links(stack).to_vec();
     for _ in 0..states {
+        for &link in &links {
+            parser_state(machine, link)?;
+        }
         links = links_below(machine, &links);
         if links.len() > 1 {
             machine.meter(links.len())?;

@@ -52,6 +52,8 @@ pub(in crate::engine) struct Machine {
     work_left: u64,
     /// The bytes up to which the present call may grow the tables.
     most_bytes: usize,
+    /// True if the computation on [cut stacks](super::cut) came to a cut.
+    reached_cut: bool,
 }
 
 /// Threads and nodes that one call may come to, for each of the threads that a state may have.
@@ -81,6 +83,7 @@ impl Machine {
             limits: limits.clone(),
             work_left: u64::MAX,
             most_bytes: usize::MAX,
+            reached_cut: false,
         }
     }
 
@@ -116,6 +119,18 @@ impl Machine {
             return Err(EngineError::Limit { what, limit, field: "graph_bytes" });
         }
         Ok(())
+    }
+
+    /// The error that ends a computation which comes to the cut of a stack. It is never seen
+    /// outside of the search for a top that is enough.
+    pub fn reach_cut(&mut self) -> EngineError {
+        self.reached_cut = true;
+        EngineError::Limit { what: "states on top of a parser's stack", limit: 0, field: "state_threads" }
+    }
+
+    /// The result of a computation on cut stacks, or `None` if it came to a cut.
+    pub fn unless_cut<T>(&mut self, result: Result<T, EngineError>) -> Result<Option<T>, EngineError> {
+        if std::mem::take(&mut self.reached_cut) { Ok(None) } else { result.map(Some) }
     }
 
     /// True if the present call has done all the work that it may do.

@@ -25,7 +25,7 @@
 //! - [`markers`]: texts in which special tokens are named.
 //! - [`marks`]: the parts of an output, for readers of events.
 //! - [`containers`]: objects and arrays. [`lexed`]: grammars with a lexer and a parser.
-//! - [`canonical`], [`truncate`]: coarser states, over which masks are shared.
+//! - [`canonical`], [`truncate`], [`cut`]: coarser states and stacks that share results.
 //!
 //! Everything here runs under the graph's lock.
 
@@ -33,7 +33,8 @@ mod canonical;
 pub(super) mod captures;
 pub(super) mod containers;
 pub(super) mod continuation;
-mod interner;
+pub(super) mod cut;
+pub(super) mod interner;
 pub(super) mod lexed;
 pub(super) mod machine;
 mod markers;
@@ -71,10 +72,12 @@ pub(super) struct Recogniser {
 
 impl Recogniser {
     pub fn new(grammar: &Grammar, limits: &Limits) -> Self {
+        let mut machine = Machine::new(grammar, limits);
+        let lexed = LexedReader::new(&mut machine, limits.search_states);
         Recogniser {
-            machine: Machine::new(grammar, limits),
+            machine,
             containers: Containers::new(),
-            lexed: LexedReader::new(limits.search_states),
+            lexed,
             canonical_forms: CanonicalForms::default(),
             truncations: Truncations::default(),
         }

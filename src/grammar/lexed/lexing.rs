@@ -26,6 +26,7 @@ const OBLIGATION_STATES: usize = 600;
 pub(super) type Positions = HashSet<(u32, LangId)>;
 
 /// The answers found so far about one lexed grammar.
+#[derive(Clone)]
 pub struct Lexing {
     /// The number of states that may be searched.
     pub(super) limit: u64,
@@ -98,6 +99,11 @@ impl Lexing {
             safe: Positions::new(),
             returns: Default::default(),
         }
+    }
+
+    /// The same answers, for searches of up to `limit` states more.
+    pub fn with_limit(self, limit: u64) -> Self {
+        Lexing { limit, left: limit, ..self }
     }
 
     /// The number of bytes that it holds, roughly.

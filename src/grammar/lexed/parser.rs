@@ -241,15 +241,21 @@ impl ParserTables {
         }
         spread(&mut sets, &reads);
         spread(&mut sets, &includes);
-        for (state, production, transition) in lookback {
-            let set = &sets[transition];
-            let lexemes = (0..=self.lexemes).filter(|&l| set[l as usize / 64] >> (l % 64) & 1 == 1);
-            self.states[state as usize].reduces.extend(lexemes.map(|l| (l, production)));
+        lookback.sort_unstable();
+        for same in lookback.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+            let (state, production, _) = same[0];
+            let reduces = &mut self.states[state as usize].reduces;
+            for word in 0..words {
+                let mut bits = same.iter().fold(0, |bits, &(_, _, transition)| bits | sets[transition][word]);
+                while bits != 0 {
+                    reduces.push((word as u32 * 64 + bits.trailing_zeros(), production));
+                    bits &= bits - 1;
+                }
+            }
         }
         let lexemes = self.lexemes;
         for state in &mut self.states {
             state.reduces.sort_unstable();
-            state.reduces.dedup();
             let twice = state.reduces.windows(2).any(|w| w[0].0 == w[1].0);
             let shifted = state.reduces.iter().any(|r| find(&state.shifts, r.0).is_some());
             self.has_conflicts |= twice || shifted;

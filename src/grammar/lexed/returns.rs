@@ -24,7 +24,7 @@ pub(super) struct Task {
     pub control: Control,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Answer {
     pub controls: Vec<Control>,
     /// The tasks that wait for the answer.
@@ -32,7 +32,7 @@ pub(super) struct Answer {
 }
 
 /// The questions asked so far, and their answers.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Returns {
     pub questions: HashMap<Question, u32>,
     pub answers: Vec<Answer>,

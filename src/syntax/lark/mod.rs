@@ -148,6 +148,6 @@ fn grammar(text: &str, options: &Options) -> Result<Grammar, TextFault> {
     if pool.exhausted() {
         return Err(exhausted(crate::automata::ExprPool::DEFAULT_SEARCH_BUDGET));
     }
-    let root = builder.nodes.lexed_node(lexed);
+    let root = builder.nodes.lexed_node(lexed, lexing);
     builder.build(root, None).map_err(|error| (start.span.clone(), failed(error)))
 }

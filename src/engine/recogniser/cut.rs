@@ -1,0 +1,132 @@
+//! Cut stacks: the top of a parser's stack, without the stack below.
+//!
+//! Outputs that nest differently have different stacks, so a lexed grammar meets new stacks all the
+//! time. But to read a lexeme, the parser looks only at a few states on top of its stack, and these
+//! tops repeat. For example, after a name in brackets a `+` may follow, whatever is outside the
+//! brackets.
+//!
+//! # The idea
+//!
+//! A stack is *cut* below some states: a frame [`Frame::Cut`] takes the place of all that is below
+//! them. A result is computed with cut stacks first. If the computation comes to a cut, it fails
+//! ([`Machine::reach_cut`]), and is repeated with more states. A result is kept by the cut
+//! stacks, and serves all stacks that have these tops. Stacks in the result that end in a cut are
+//! [planted](Below::plant) on the stacks that were cut off.
+//!
+//! # Why it is exact
+//!
+//! A computation sees a stack only through the links of its continuations. If it never looks at the
+//! links of a cut, it would have made the same steps on every stack with this top. Cuts of
+//! different stacks have different numbers, and cuts of equal stacks have the same one, so equal
+//! stacks stay equal. Different stacks may become equal only by being planted; threads on them are
+//! merged when the state is interned.
+//!
+//! Only stacks with one link at each of the top levels are cut. Others, which only grammars that
+//! are not LALR(1) have, are used as they are.
+//!
+//! # The price
+//!
+//! A stack is cut below at most 32 states ([`DEPTHS`]), so a new state costs at most ten lookups,
+//! and a call of [`plant`](Below::plant) recurses over a few states more than that. Numbers of
+//! states that seldom give a result are not tried any more ([`Successes`]).
+
+use super::continuation::{ContId, Continuations, Frame, Link};
+use smallvec::SmallVec;
+
+/// The numbers of states above a cut that are tried. A result that needs more of them is computed
+/// with the whole stacks.
+pub(in crate::engine) const DEPTHS: [u32; 10] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32];
+
+/// Tries after which a number of states is judged by its success.
+const ENOUGH_TRIES: u32 = 64;
+
+/// A number of states is tried as long as one in so many tries gives a result.
+const RARE: u32 = 16;
+
+/// The successes so far of each of the [`DEPTHS`]. Where the parser mostly looks at the whole
+/// stack, as in a grammar whose lists are recursive on the right, cutting it brings nothing.
+#[derive(Default)]
+pub(in crate::engine) struct Successes {
+    tried: [u32; DEPTHS.len()],
+    found: [u32; DEPTHS.len()],
+}
+
+impl Successes {
+    /// True if a result may well be found with the number of states at this index.
+    pub fn is_worth_trying(&self, at: usize) -> bool {
+        self.tried[at] < ENOUGH_TRIES || self.found[at] >= self.tried[at] / RARE
+    }
+
+    /// Counts a try with the number of states at this index.
+    pub fn count(&mut self, at: usize, found: bool) {
+        self.tried[at] += 1;
+        self.found[at] += u32::from(found);
+    }
+}
+
+/// The stacks that were cut off, by the number of the cut.
+#[derive(Default)]
+pub(in crate::engine) struct Below(SmallVec<[ContId; 4]>);
+
+impl Below {
+    /// The top `depth` states of `stack`, above a cut. A stack that is not as deep is returned as
+    /// it is. `None` if the stack has several links, or was cut before.
+    pub fn cut(&mut self, conts: &mut Continuations, stack: ContId, depth: u32) -> Option<ContId> {
+        let mut top: SmallVec<[Frame; 8]> = SmallVec::new();
+        let mut below = stack;
+        while below != ContId::END && (top.len() as u32) < depth {
+            let [(frame @ Frame::Parser(_), lower)] = *conts.links(below) else { return None };
+            top.push(frame);
+            below = lower;
+        }
+        if below == ContId::END {
+            return Some(stack);
+        }
+        let number = self.0.iter().position(|&known| known == below).unwrap_or_else(|| {
+            self.0.push(below);
+            self.0.len() - 1
+        });
+        let mut cut = conts.push(Frame::Cut(number as u32), ContId::END);
+        for frame in top.into_iter().rev() {
+            cut = conts.push(frame, cut);
+        }
+        Some(cut)
+    }
+
+    /// The stack of which `cut` is the top.
+    pub fn plant(&self, conts: &mut Continuations, cut: ContId) -> ContId {
+        match *conts.links(cut) {
+            [(Frame::Cut(number), _)] => self.0[number as usize],
+            [(frame @ Frame::Parser(_), lower)] => {
+                let planted = self.plant(conts, lower);
+                if planted == lower { cut } else { conts.push(frame, planted) }
+            }
+            // The end below a whole stack.
+            [_] => cut,
+            // A parser with conflicts has put several states on top of a stack.
+            _ => {
+                let mut links: Vec<Link> = Vec::new();
+                for (frame, lower) in conts.links(cut).to_vec() {
+                    match frame {
+                        Frame::Cut(number) => links.extend_from_slice(conts.links(self.0[number as usize])),
+                        Frame::Parser(_) => links.push((frame, self.plant(conts, lower))),
+                        _ => links.push((frame, lower)),
+                    }
+                }
+                conts.of(&mut links)
+            }
+        }
+    }
+}
+
+/// A result that is kept by cut stacks.
+#[derive(Clone, Default)]
+pub(in crate::engine) enum ByTop<T> {
+    /// It was not looked for.
+    #[default]
+    Unknown,
+    /// It depends on the stacks below the cuts.
+    Deeper,
+    /// It holds for all stacks with these tops.
+    Found(T),
+}
