@@ -83,7 +83,7 @@ impl Layer {
         Ok(Self {
             reach: if local == Some(&true) { Reach::Local } else { Reach::Global },
             attention_norm: norm(loader, Part::AttentionNorm, width)?,
-            query_key_value: query_key_value(architecture, config, format, index, loader)?,
+            query_key_value: query_key_value(config, architecture.row_order(format), index, loader)?,
             query_norm: head_norm(loader, Part::QueryNorm)?,
             key_norm: head_norm(loader, Part::KeyNorm)?,
             attention_output: stacked(
@@ -223,11 +223,10 @@ fn stack(parts: Vec<Tensor>) -> Result<Tensor, TorchError> {
 }
 
 /// The stacked projections of queries, keys and values of one layer, with the rows of queries and
-/// keys in the order that `rope` expects.
+/// keys in the order that `rope` expects. `order` is the order of the rows in the file.
 fn query_key_value(
-    architecture: &Architecture,
     config: &DecoderConfig,
-    format: Format,
+    order: RowOrder,
     index: usize,
     loader: &mut Loader<'_>,
 ) -> Result<Linear, TorchError> {
@@ -236,7 +235,6 @@ fn query_key_value(
         let rows = ((config.heads + 2 * config.kv_heads) * config.head_dim) as i64;
         return stacked(loader, &[(together, rows)], config.width as i64, config.biases.inputs);
     }
-    let order = architecture.row_order(format);
     let parts = [(Part::Query, config.heads), (Part::Key, config.kv_heads), (Part::Value, config.kv_heads)];
     let biased = match config.biases.inputs {
         Presence::Absent => false,

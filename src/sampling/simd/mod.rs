@@ -132,15 +132,16 @@ pub(crate) fn collect_at_least(x: &[f32], threshold: f32, base: u32, kept: (&mut
     dispatch!(collect_at_least(x, threshold, base, kept))
 }
 
+/// The values and the weights of a row's entries.
+pub(crate) type WeightedRow<'a> = (&'a [f32], &'a [f32]);
+
+/// The lists to which the ids, values and weights of entries are appended.
+pub(crate) type Kept<'a> = (&'a mut Vec<u32>, &'a mut Vec<f32>, &'a mut Vec<f32>);
+
 /// Appends the indices (plus `base`), values and weights of the entries whose key is ≥ `threshold`,
 /// in order.
-pub(crate) fn collect_by_key(
-    keys: &[f32],
-    threshold: f32,
-    base: u32,
-    (x, weights): (&[f32], &[f32]),
-    (ids, values, kept_weights): (&mut Vec<u32>, &mut Vec<f32>, &mut Vec<f32>),
-) {
+pub(crate) fn collect_by_key(keys: &[f32], threshold: f32, base: u32, row: WeightedRow<'_>, kept: Kept<'_>) {
+    let ((x, weights), (ids, values, kept_weights)) = (row, kept);
     assert!(keys.len() == x.len() && keys.len() == weights.len());
     assert!(ids.len() == values.len() && ids.len() == kept_weights.len());
     dispatch!(collect_by_key(keys, threshold, base, (x, weights), (ids, values, kept_weights)))
@@ -149,8 +150,7 @@ pub(crate) fn collect_by_key(
 /// The ids, the values and, if given, the weights of entries.
 pub(crate) type Entries<'a> = (&'a mut [u32], &'a mut [f32], Option<&'a mut [f32]>);
 
-/// Moves the entries whose key is ≥ `threshold` to the
-/// front, in order; gives their number.
+/// Moves the entries whose key is ≥ `threshold` to the front, in order; gives their number.
 pub(crate) fn keep_at_least(keys: &[f32], threshold: f32, entries: Entries<'_>) -> usize {
     let (ids, values, weights) = &entries;
     assert!(keys.len() == ids.len() && keys.len() == values.len());

@@ -1,6 +1,6 @@
 //! The inner loops in plain Rust: eight lanes, added in the order of the vector code.
 
-use super::{BLOCK, Entries, RUN, bound_lane, distance_lane, exp_lane, f16_to_f32};
+use super::{BLOCK, Entries, Kept, RUN, WeightedRow, bound_lane, distance_lane, exp_lane, f16_to_f32};
 use std::ops::Range;
 
 pub(super) fn block_maxima(x: &[f32], out: &mut [f32]) {
@@ -67,13 +67,8 @@ pub(super) fn collect_at_least(x: &[f32], threshold: f32, base: u32, kept: (&mut
     }
 }
 
-pub(super) fn collect_by_key(
-    keys: &[f32],
-    threshold: f32,
-    base: u32,
-    (x, weights): (&[f32], &[f32]),
-    (ids, values, kept_weights): (&mut Vec<u32>, &mut Vec<f32>, &mut Vec<f32>),
-) {
+pub(super) fn collect_by_key(keys: &[f32], threshold: f32, base: u32, row: WeightedRow<'_>, kept: Kept<'_>) {
+    let ((x, weights), (ids, values, kept_weights)) = (row, kept);
     for (i, &key) in keys.iter().enumerate() {
         if key >= threshold {
             ids.push(base + i as u32);

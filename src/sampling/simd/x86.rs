@@ -300,9 +300,10 @@ pub(super) unsafe fn collect_by_key(
     keys: &[f32],
     threshold: f32,
     base: u32,
-    (x, weights): (&[f32], &[f32]),
-    (ids, values, kept_weights): (&mut Vec<u32>, &mut Vec<f32>, &mut Vec<f32>),
+    row: WeightedRow<'_>,
+    kept: Kept<'_>,
 ) {
+    let ((x, weights), (ids, values, kept_weights)) = (row, kept);
     let t = _mm256_set1_ps(threshold);
     let whole = keys.len() / 8 * 8;
     // Room for what is kept, and for the eight lanes that every store writes.

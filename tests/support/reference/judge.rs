@@ -333,10 +333,8 @@ fn check_validate(
     }
     let validated = matcher.validate(&asked).map_err(text)?;
     if validated != expected {
-        return Err(format!(
-            "validate takes {validated} of [{}], the reference {expected}",
-            tokens(vocabulary, &asked)
-        ));
+        let asked = tokens(vocabulary, &asked);
+        return Err(format!("validate takes {validated} of [{asked}], the reference {expected}"));
     }
     Ok(())
 }
@@ -384,10 +382,8 @@ fn check_draft_tree(
     }
     let alive: Vec<bool> = forks.iter().map(Option::is_some).collect();
     if (found, rows) != (alive, expected) || matcher.state_id() != before {
-        return Err(format!(
-            "another tree of guesses: [{}] behind {parents:?}",
-            tokens(vocabulary, &guesses)
-        ));
+        let guesses = tokens(vocabulary, &guesses);
+        return Err(format!("another tree of guesses: [{guesses}] behind {parents:?}"));
     }
     Ok(())
 }
