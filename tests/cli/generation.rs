@@ -697,7 +697,14 @@ fn threads_sleep_by_default() {
         {
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
-        let environment = std::fs::read(folder.join("environ")).unwrap();
+        // A program that has just been started has no environment yet.
+        let environment = loop {
+            let environment = std::fs::read(folder.join("environ")).unwrap();
+            if !environment.is_empty() {
+                break environment;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        };
         let found = environment.split(|byte| *byte == 0).any(|entry| entry == expected.as_bytes());
         drop(process.stdin.take());
         process.wait().unwrap();
