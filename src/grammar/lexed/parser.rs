@@ -245,8 +245,11 @@ impl ParserTables {
         for same in lookback.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
             let (state, production, _) = same[0];
             let reduces = &mut self.states[state as usize].reduces;
-            for word in 0..words {
-                let mut bits = same.iter().fold(0, |bits, &(_, _, transition)| bits | sets[transition][word]);
+            let mut lookaheads = vec![0u64; words];
+            for &(_, _, transition) in same {
+                lookaheads.iter_mut().zip(&sets[transition]).for_each(|(all, bits)| *all |= bits);
+            }
+            for (word, mut bits) in lookaheads.into_iter().enumerate() {
                 while bits != 0 {
                     reduces.push((word as u32 * 64 + bits.trailing_zeros(), production));
                     bits &= bits - 1;
