@@ -258,6 +258,9 @@ fn names_of_special_tokens() {
     assert_eq!(shown(&joined(found)), r#"[x] call0 a( {"b": "<|call|>"} )0 [y<|e|>]"#);
 }
 
+/// A text, the number of its bytes that can be read, and true if the output may then end.
+type Reading = (&'static str, usize, bool);
+
 /// The name of a special token in a text stands for the token or for plain text, whichever lets the
 /// text be read, and then whichever lets the output end.
 #[test]
@@ -267,8 +270,7 @@ fn names_are_read_in_both_ways() {
     let tag = |format: &str| {
         Constraint::structural_tag(&format!(r#"{{"format": {format}}}"#), &vocabulary).unwrap()
     };
-    // Each text with the number of its bytes that can be read, and whether the output may then end.
-    let table: Vec<(Constraint, Vec<(&str, usize, bool)>)> = vec![
+    let table: Vec<(Constraint, Vec<Reading>)> = vec![
         (
             gbnf(r#"root ::= <|call|> "x" | "<|call|>y""#),
             vec![
