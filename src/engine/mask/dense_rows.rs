@@ -7,7 +7,7 @@
 //! Price: 1 KB a state, for at most [`MAX_STATES`] states between two walks.
 
 use super::vocabulary_index::MAX_SLICED_LEN;
-use crate::automata::{ExprPool, LangId, interrupt};
+use crate::automata::{ExprPool, LangId};
 use hashbrown::HashMap;
 
 /// A terminal state, by the number of its row.
@@ -112,7 +112,7 @@ impl DenseRows {
             UNKNOWN => {
                 let next = languages.step(self.states[from.0 as usize].language, byte);
                 let next = self.row(languages, next);
-                if !interrupt::is_over() {
+                if languages.is_sound() {
                     self.entries[at] = next.0;
                 }
                 next
@@ -137,7 +137,9 @@ impl DenseRows {
         }
         let clamped = languages.clamped(language, height);
         let clamped = self.row(languages, clamped);
-        self.clamped.insert((row.0, height), clamped);
+        if languages.is_sound() {
+            self.clamped.insert((row.0, height), clamped);
+        }
         clamped
     }
 
@@ -170,7 +172,7 @@ impl DenseRows {
                 self.searches -= 1;
                 let clamped = languages.clamped(state.language, MAX_SLICED_LEN.into());
                 let groups = languages.self_loop_classes(clamped);
-                state.self_loop_classes = (!interrupt::is_over()).then_some(groups);
+                state.self_loop_classes = languages.is_sound().then_some(groups);
                 groups
             }
         }

@@ -109,13 +109,14 @@ impl LexemeSummaries {
 
     /// Bytes held, approximately.
     pub fn memory(&self) -> usize {
-        self.bytes + self.position_bytes + self.threads.memory()
+        let by_threads = self.by_threads.capacity() * std::mem::size_of::<ByTop<Arc<ReadTokens>>>();
+        self.bytes + self.position_bytes + self.threads.memory() + by_threads
     }
 
     /// Forgets the tokens read from positions, if they take much memory. There is no end to the
     /// parser's stacks, and one of long ago seldom comes again.
     pub fn forget_positions(&mut self) {
-        if self.position_bytes > MAX_POSITION_BYTES {
+        if self.position_bytes + self.threads.memory() > MAX_POSITION_BYTES {
             self.positions.clear();
             self.by_position.clear();
             self.threads = SliceInterner::new();

@@ -49,7 +49,7 @@
 
 use super::build::MaskBuilder;
 use super::data::PartialMask;
-use super::dense_rows::RowId;
+use super::dense_rows::{DenseRows, RowId};
 use super::lexeme_summary::{LexemeSummary, Position, PositionTokens, ReadTokens, SuffixesId};
 use super::summary::Inside;
 use super::vocabulary_index::MAX_SLICED_LEN;
@@ -104,7 +104,7 @@ impl PositionTokens {
 /// that were cut.
 fn add_read(
     found: &ReadTokens,
-    below: &Below,
+    below: &mut Below,
     conts: &mut Continuations,
     parts: &mut PartialMask,
     left: &mut Vec<Position>,
@@ -145,6 +145,9 @@ impl MaskBuilder<'_> {
     ) -> Result<(), EngineError> {
         let mut top: Vec<Thread> = Vec::with_capacity(threads.len());
         'depths: for (at, depth) in DEPTHS.into_iter().enumerate() {
+            if !self.memo.lexemes.thread_successes.is_worth_trying(at) {
+                continue;
+            }
             let mut below = Below::default();
             top.clear();
             for &thread in threads {
@@ -157,21 +160,20 @@ impl MaskBuilder<'_> {
             if number == lexemes.by_threads.len() {
                 lexemes.by_threads.push(ByTop::Unknown);
             }
-            if let ByTop::Unknown = lexemes.by_threads[number]
-                && lexemes.thread_successes.is_worth_trying(at)
-            {
+            if let ByTop::Unknown = lexemes.by_threads[number] {
                 let (mut read, mut behind) = (PartialMask::default(), Vec::new());
                 let found = self.read_threads(&top, &mut read, &mut behind);
                 let found = match self.recogniser.machine.unless_cut(found)? {
                     None => ByTop::Deeper,
                     Some(()) => ByTop::Found(self.read_all(behind, 0, read)?),
                 };
+                self.recogniser.machine.check_sound()?;
                 let lexemes = &mut self.memo.lexemes;
                 lexemes.thread_successes.count(at, matches!(found, ByTop::Found(_)));
                 lexemes.by_threads[number] = found;
             }
             if let ByTop::Found(found) = &self.memo.lexemes.by_threads[number] {
-                add_read(&found.clone(), &below, &mut self.recogniser.machine.conts, parts, left);
+                add_read(&found.clone(), &mut below, &mut self.recogniser.machine.conts, parts, left);
                 return Ok(());
             }
         }
@@ -205,14 +207,15 @@ impl MaskBuilder<'_> {
     ) -> Result<bool, EngineError> {
         let (stack, obligation, suffixes) = position;
         for (at, depth) in DEPTHS.into_iter().enumerate() {
+            if !self.memo.lexemes.position_successes.is_worth_trying(at) {
+                continue;
+            }
             let mut below = Below::default();
             let conts = &mut self.recogniser.machine.conts;
             let Some(cut) = below.cut(conts, stack, depth) else { break };
             let top = (cut, obligation, suffixes);
             let mut known = self.memo.lexemes.by_position.get(&top).cloned().unwrap_or_default();
-            if let ByTop::Unknown = known
-                && self.memo.lexemes.position_successes.is_worth_trying(at)
-            {
+            if let ByTop::Unknown = known {
                 known = match self.read_position(top)? {
                     None => ByTop::Deeper,
                     Some(found) if nested < MAX_NESTED => {
@@ -228,12 +231,14 @@ impl MaskBuilder<'_> {
                         return Ok(true);
                     }
                 };
+                self.recogniser.machine.check_sound()?;
                 let lexemes = &mut self.memo.lexemes;
                 lexemes.position_successes.count(at, matches!(known, ByTop::Found(_)));
+                lexemes.position_bytes += 48;
                 lexemes.by_position.insert(top, known.clone());
             }
             if let ByTop::Found(found) = known {
-                add_read(&found, &below, &mut self.recogniser.machine.conts, parts, left);
+                add_read(&found, &mut below, &mut self.recogniser.machine.conts, parts, left);
                 return Ok(true);
             }
         }
@@ -316,7 +321,7 @@ impl MaskBuilder<'_> {
             self.memo.lexemes.position_bytes += 64 + tokens.len() * 4 + sets.len() * 8 + behind.len() * 12;
             Arc::new(PositionTokens { tokens: tokens.into(), sets: sets.into(), behind: behind.into() })
         });
-        self.recogniser.machine.check_answers()?;
+        self.recogniser.machine.check_sound()?;
         self.memo.lexemes.position_bytes += 48;
         self.memo.lexemes.positions.insert(position, found.clone());
         Ok(found)
@@ -363,8 +368,7 @@ impl MaskBuilder<'_> {
                 readers.push((lexeme, language));
             }
         }
-        interrupt::ended()?;
-        self.recogniser.machine.check_answers()?;
+        self.recogniser.machine.check_sound()?;
         let readers: Beginnings = readers.into();
         self.memo.lexemes.bytes += 64 + readers.len() * 8;
         self.memo.lexemes.readers.insert((state, obligation, suffixes), readers.clone());
@@ -400,8 +404,6 @@ impl MaskBuilder<'_> {
             }
             rest = others;
         }
-        interrupt::ended()?;
-        self.recogniser.machine.check_answers()?;
         let exits = self.exits(walk.ends);
         let slice = (groups != 0).then(|| self.shared.index.plain.slice(self.vocabulary, groups));
         let inside = Inside::of(walk.inside, self.vocabulary.size());
@@ -411,6 +413,11 @@ impl MaskBuilder<'_> {
                 Inside::Sparse(ids) => ids.len() * 4,
                 Inside::Dense(set) => set.words().len() * 4,
             };
+        if let Err(error) = self.recogniser.machine.check_sound() {
+            // Rows that were made since the work was over may tell wrong facts of their states.
+            self.memo.rows = DenseRows::new();
+            return Err(error);
+        }
         let summary = Arc::new(LexemeSummary { slice, inside, exits });
         self.memo.lexemes.summaries.insert((language, suffixes), summary.clone());
         Ok(summary)

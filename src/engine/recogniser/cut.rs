@@ -26,11 +26,12 @@
 //!
 //! # The price
 //!
-//! A stack is cut below at most 32 states ([`DEPTHS`]), so a new state costs at most ten lookups,
-//! and a call of [`plant`](Below::plant) recurses over a few states more than that. Numbers of
-//! states that seldom give a result are not tried any more ([`Successes`]).
+//! A stack is cut below at most 32 states ([`DEPTHS`]), so a new state costs at most ten lookups.
+//! Planting a stack costs one step for each stack within it, however often it is shared. Numbers
+//! of states that seldom give a result are not tried any more ([`Successes`]).
 
 use super::continuation::{ContId, Continuations, Frame, Link};
+use hashbrown::HashMap;
 use smallvec::SmallVec;
 
 /// The numbers of states above a cut that are tried. A result that needs more of them is computed
@@ -64,9 +65,14 @@ impl Successes {
     }
 }
 
-/// The stacks that were cut off, by the number of the cut.
+/// The stacks that were cut off.
 #[derive(Default)]
-pub(in crate::engine) struct Below(SmallVec<[ContId; 4]>);
+pub(in crate::engine) struct Below {
+    /// These stacks, by the number of the cut.
+    stacks: SmallVec<[ContId; 4]>,
+    /// The planted stacks, by the cut ones, where several stacks may share one.
+    planted: HashMap<ContId, ContId>,
+}
 
 impl Below {
     /// The top `depth` states of `stack`, above a cut. A stack that is not as deep is returned as
@@ -82,9 +88,9 @@ impl Below {
         if below == ContId::END {
             return Some(stack);
         }
-        let number = self.0.iter().position(|&known| known == below).unwrap_or_else(|| {
-            self.0.push(below);
-            self.0.len() - 1
+        let number = self.stacks.iter().position(|&known| known == below).unwrap_or_else(|| {
+            self.stacks.push(below);
+            self.stacks.len() - 1
         });
         let mut cut = conts.push(Frame::Cut(number as u32), ContId::END);
         for frame in top.into_iter().rev() {
@@ -94,28 +100,56 @@ impl Below {
     }
 
     /// The stack of which `cut` is the top.
-    pub fn plant(&self, conts: &mut Continuations, cut: ContId) -> ContId {
-        match *conts.links(cut) {
-            [(Frame::Cut(number), _)] => self.0[number as usize],
-            [(frame @ Frame::Parser(_), lower)] => {
-                let planted = self.plant(conts, lower);
-                if planted == lower { cut } else { conts.push(frame, planted) }
-            }
-            // The end below a whole stack.
-            [_] => cut,
-            // A parser with conflicts has put several states on top of a stack.
-            _ => {
-                let mut links: Vec<Link> = Vec::new();
-                for (frame, lower) in conts.links(cut).to_vec() {
-                    match frame {
-                        Frame::Cut(number) => links.extend_from_slice(conts.links(self.0[number as usize])),
-                        Frame::Parser(_) => links.push((frame, self.plant(conts, lower))),
-                        _ => links.push((frame, lower)),
-                    }
-                }
-                conts.of(&mut links)
-            }
+    pub fn plant(&mut self, conts: &mut Continuations, cut: ContId) -> ContId {
+        // Mostly, each state has one below it.
+        let mut top: SmallVec<[Frame; 32]> = SmallVec::new();
+        let mut lower = cut;
+        while let [(frame @ Frame::Parser(_), below)] = *conts.links(lower) {
+            top.push(frame);
+            lower = below;
         }
+        let planted = match *conts.links(lower) {
+            [(Frame::Cut(number), _)] => self.stacks[number as usize],
+            // The end below a whole stack.
+            [_] => return cut,
+            _ => self.plant_shared(conts, lower),
+        };
+        if planted == lower {
+            return cut;
+        }
+        top.into_iter().rev().fold(planted, |below, frame| conts.push(frame, below))
+    }
+
+    /// As [`plant`](Self::plant), for a stack on which a parser with conflicts has put several
+    /// states. Stacks below may be shared by many above, so each of them is planted once.
+    fn plant_shared(&mut self, conts: &mut Continuations, cut: ContId) -> ContId {
+        let mut work = vec![cut];
+        while let Some(&stack) = work.last() {
+            if self.planted.contains_key(&stack) {
+                work.pop();
+                continue;
+            }
+            let missing = work.len();
+            work.extend(conts.links(stack).iter().filter_map(|&(frame, lower)| {
+                let is_missing = matches!(frame, Frame::Parser(_)) && !self.planted.contains_key(&lower);
+                is_missing.then_some(lower)
+            }));
+            if work.len() > missing {
+                continue;
+            }
+            work.pop();
+            let mut links: Vec<Link> = Vec::new();
+            for &(frame, lower) in conts.links(stack) {
+                match frame {
+                    Frame::Parser(_) => links.push((frame, self.planted[&lower])),
+                    Frame::Cut(number) => links.extend_from_slice(conts.links(self.stacks[number as usize])),
+                    _ => links.push((frame, lower)),
+                }
+            }
+            let planted = conts.of(&mut links);
+            self.planted.insert(stack, planted);
+        }
+        self.planted[&cut]
     }
 }
 

@@ -163,6 +163,8 @@ impl LexedReader {
         if let Some(known) = self.states[list] {
             return Ok(known);
         }
+        // The language of a thread is not what it should be if the work was over before.
+        machine.check_sound()?;
         self.build_by_top(machine, &threads)?;
         let state = machine.intern_built()?;
         self.states[list] = Some(state);
@@ -177,6 +179,9 @@ impl LexedReader {
     ) -> Result<(), EngineError> {
         let mut top: Vec<(Thread, LangId)> = Vec::with_capacity(threads.len());
         for (at, depth) in DEPTHS.into_iter().enumerate() {
+            if !self.successes.is_worth_trying(at) {
+                continue;
+            }
             let mut below = Below::default();
             top.clear();
             for &(thread, next) in threads {
@@ -189,11 +194,11 @@ impl LexedReader {
             if list == self.built.len() {
                 self.built.push(ByTop::Unknown);
             }
-            if let ByTop::Unknown = self.built[list]
-                && self.successes.is_worth_trying(at)
-            {
+            if let ByTop::Unknown = self.built[list] {
                 let found = self.build_after(machine, &top);
-                self.built[list] = match machine.unless_cut(found)? {
+                let found = machine.unless_cut(found)?;
+                machine.check_sound()?;
+                self.built[list] = match found {
                     None => ByTop::Deeper,
                     Some(()) => {
                         let threads: Box<[Thread]> = machine.builder.threads.as_slice().into();
@@ -339,7 +344,9 @@ impl LexedReader {
         }
         let first = machine.pool.languages.first_bytes(language);
         let complete = first.iter().all(|byte| byte == MARK);
-        self.complete.insert(language, complete);
+        if machine.pool.languages.is_sound() {
+            self.complete.insert(language, complete);
+        }
         complete
     }
 
@@ -398,6 +405,7 @@ impl LexedReader {
             }
         }
         let after = (!shifted.is_empty()).then(|| join_links(machine, shifted));
+        machine.check_sound()?;
         self.shifted.insert((stack, lexeme), after);
         Ok(after)
     }
@@ -415,6 +423,7 @@ impl LexedReader {
         machine.conts.begin_step();
         let tops = reduce(machine, lexed, stack, None)?;
         let ends = tops.iter().any(|&(state, _)| lexed.parser.accepts(state));
+        machine.check_sound()?;
         self.ends.insert(stack, ends);
         Ok(ends)
     }
@@ -453,6 +462,7 @@ impl LexedReader {
             let end = self.lexing.end(&mut machine.pool.languages, state);
             let known = self.live_lexemes.get(&(state, lexeme, stack)).copied();
             if known == Some(true) || (end != LangId::NEVER && self.is_live(machine, &lexed, after, end)?) {
+                machine.check_sound()?;
                 let mut path = at;
                 loop {
                     self.live_lexemes.insert((found[path].0, lexeme, stack), true);
@@ -471,6 +481,7 @@ impl LexedReader {
             }
             at += 1;
         }
+        machine.check_sound()?;
         for (state, _) in found {
             self.live_lexemes.insert((state, lexeme, stack), false);
         }
@@ -515,6 +526,7 @@ impl LexedReader {
                 None => self.expand_position(machine, lexed, position, &mut successors)?,
             };
             if is_live {
+                machine.check_sound()?;
                 let mut path = at;
                 while path != usize::MAX {
                     self.live.insert(found[path].0, true);
@@ -529,6 +541,7 @@ impl LexedReader {
             }
             at += 1;
         }
+        machine.check_sound()?;
         for (position, _) in found {
             self.live.insert(position, false);
         }
@@ -583,6 +596,7 @@ impl LexedReader {
                 }
             }
         }
+        machine.check_sound()?;
         self.looks_live.insert(start, answer);
         Ok(answer)
     }

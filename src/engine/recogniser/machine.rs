@@ -323,14 +323,23 @@ impl Machine {
         Ok(())
     }
 
+    /// Checks that what was found so far is right: the work is not over, and the
+    /// [answers](Self::check_answers) are those of whole searches. A result is remembered only
+    /// after this check, because functions that cannot fail answer anything once the work is over.
+    ///
+    /// # Errors
+    /// The caller's interrupt, [`Limits::search_states`], [`GrammarError::Limit`].
+    pub fn check_sound(&self) -> Result<(), EngineError> {
+        interrupt::ended()?;
+        self.check_answers()
+    }
+
     /// Interns the state being built, once no node is left to be entered. Threads at the same place
     /// become one thread whose continuation is the union of theirs.
     ///
     /// # Errors
     /// The caller's interrupt, [`Limits::search_states`], and too many states.
     pub fn intern_built(&mut self) -> Result<StateId, EngineError> {
-        interrupt::ended()?;
-        self.check_answers()?;
         let threads = &mut self.builder.threads;
         threads.sort_unstable();
         let mut merged: Vec<Thread> = Vec::with_capacity(threads.len() + 1);
@@ -350,6 +359,7 @@ impl Machine {
         if !self.pool.stops_at_marks() {
             self.drop_covered(&mut merged);
         }
+        self.check_sound()?;
         let id = self.states.intern(&merged);
         if id.0 >= StateId::LIMIT {
             let limit = u64::from(StateId::LIMIT);

@@ -4,8 +4,9 @@
 use super::canonical::canonical;
 use super::returns::Returns;
 use super::{Lexed, MARK};
-use crate::automata::{ExprPool, LangId, interrupt};
+use crate::automata::{ExprPool, LangId};
 use hashbrown::{HashMap, HashSet};
+use std::hash::Hash;
 use std::sync::Arc;
 
 /// The error of a search that needs more states than a limit allows.
@@ -61,6 +62,13 @@ struct Easy {
     language: LangId,
     /// The obligation after it.
     then: LangId,
+}
+
+/// Remembers an answer, if it can be relied on.
+fn keep<K: Eq + Hash, V>(pool: &ExprPool, answers: &mut HashMap<K, V>, key: K, answer: V) {
+    if pool.is_sound() {
+        answers.insert(key, answer);
+    }
 }
 
 /// The words of `own` that are in none of `others`.
@@ -144,7 +152,7 @@ impl Lexing {
         lexemes.sort_unstable();
         lexemes.dedup();
         let found = self.among(lexed, pool, &lexemes);
-        self.expected.insert(state, found.clone());
+        keep(pool, &mut self.expected, state, found.clone());
         found
     }
 
@@ -246,7 +254,7 @@ impl Lexing {
             let both = pool.inter(&[marked, domain]);
             pool.is_never(both)
         };
-        self.apart.insert((lexeme, other), apart);
+        keep(pool, &mut self.apart, (lexeme, other), apart);
         apart
     }
 
@@ -273,7 +281,7 @@ impl Lexing {
             }
         }
         let found: Beginnings = found.into();
-        self.beginnings.insert((obligation, state), found.clone());
+        keep(pool, &mut self.beginnings, (obligation, state), found.clone());
         found
     }
 
@@ -288,7 +296,7 @@ impl Lexing {
             return known;
         }
         let named = canonical(pool, end, OBLIGATION_STATES).unwrap_or(end);
-        self.obligations.insert(end, named);
+        keep(pool, &mut self.obligations, end, named);
         named
     }
 
@@ -314,7 +322,7 @@ impl Lexing {
             }
         }
         let ends: Arc<[LangId]> = ends.into();
-        self.ends.insert(language, ends.clone());
+        keep(pool, &mut self.ends, language, ends.clone());
         Ok(ends)
     }
 
@@ -346,7 +354,7 @@ impl Lexing {
             at += 1;
         }
         let found: Arc<[LangId]> = found.into();
-        self.settled.insert((obligation, state), found.clone());
+        keep(pool, &mut self.settled, (obligation, state), found.clone());
         Ok(found)
     }
 
@@ -374,7 +382,7 @@ impl Lexing {
             }
         }
         let found: Arc<[LangId]> = found.into();
-        self.after.insert((obligation, state, lexeme), found.clone());
+        keep(pool, &mut self.after, (obligation, state, lexeme), found.clone());
         Ok(found)
     }
 
@@ -389,6 +397,14 @@ impl Lexing {
         if let Some(known) = self.easy {
             return Ok(known);
         }
+        let found = self.find_easy(lexed, pool);
+        if found.is_err() || !pool.is_sound() {
+            self.easy = None;
+        }
+        found
+    }
+
+    fn find_easy(&mut self, lexed: &Lexed, pool: &mut ExprPool) -> Result<Option<Easy>, Exhausted> {
         let all = self.least(lexed, pool);
         let mut candidates = Vec::new();
         for &(_, language) in all.iter().filter(|b| lexed.lexeme(b.0).ignored) {
@@ -423,15 +439,13 @@ impl Lexing {
         if found.is_none() {
             self.suppose(None);
         }
-        if interrupt::is_over() {
-            self.easy = None;
-        }
         Ok(found)
     }
 
     /// Assumes that `easy` is the answer, and drops the results of another assumption.
     fn suppose(&mut self, easy: Option<Easy>) {
         self.easy = Some(easy);
+        self.safe.clear();
         self.free.clear();
         self.free_end.clear();
         self.good_ends_only.clear();
@@ -486,7 +500,7 @@ impl Lexing {
                 break;
             }
         }
-        self.free.insert(obligation, free);
+        keep(pool, &mut self.free, obligation, free);
         Ok(free)
     }
 
@@ -516,7 +530,7 @@ impl Lexing {
             if known == Some(true) || (end != LangId::NEVER && self.is_free(lexed, pool, end)?) {
                 let mut path = at;
                 loop {
-                    self.free_end.insert(found[path].0, true);
+                    keep(pool, &mut self.free_end, found[path].0, true);
                     if path == 0 {
                         return Ok(true);
                     }
@@ -533,9 +547,9 @@ impl Lexing {
             }
             at += 1;
         }
-        found.iter().for_each(|&(state, _)| {
-            self.free_end.insert(state, false);
-        });
+        for (state, _) in found {
+            keep(pool, &mut self.free_end, state, false);
+        }
         Ok(false)
     }
 
@@ -566,7 +580,7 @@ impl Lexing {
                 || self.is_free(lexed, pool, end)?
                 || after.is_some_and(|state| self.is_safe(state, end));
             if !is_good {
-                self.good_ends_only.insert((language, after), false);
+                keep(pool, &mut self.good_ends_only, (language, after), false);
                 return Ok(false);
             }
             for byte in pool.byte_classes(at).representatives().to_vec() {
@@ -578,7 +592,7 @@ impl Lexing {
                     None => work.push(next),
                     Some(true) => {}
                     Some(false) => {
-                        self.good_ends_only.insert((language, after), false);
+                        keep(pool, &mut self.good_ends_only, (language, after), false);
                         return Ok(false);
                     }
                 }
@@ -586,7 +600,9 @@ impl Lexing {
         }
         // Each state in `seen` can be reached from `language`, so all its ends are ends of
         // `language`, too, and were found good.
-        self.good_ends_only.extend(seen.into_iter().map(|state| ((state, after), true)));
+        for state in seen {
+            keep(pool, &mut self.good_ends_only, (state, after), true);
+        }
         Ok(true)
     }
 }

@@ -64,6 +64,7 @@ impl Lexing {
         let Some(&Symbol::Rule(rule)) = lexed.parser.productions[WHOLE as usize].body.first() else {
             return Ok(Vec::new());
         };
+        self.returns.begin();
         let question = self.ask(lexed, Question::Rule { state: 0, rule, control });
         self.solve(lexed, pool)?;
         Ok(self.returns.answers[question as usize].controls.clone())
@@ -79,6 +80,7 @@ impl Lexing {
     ) -> Result<Arc<[Return]>, Exhausted> {
         let items = lexed.parser.state(state).kernel.clone();
         let mut questions = Vec::new();
+        self.returns.begin();
         for (production, dot) in items.into_iter().filter(|item| item.0 != WHOLE) {
             let question = self.ask(lexed, Question::Rest { state, production, dot, control });
             questions.push((production, dot, question));
@@ -129,10 +131,8 @@ impl Lexing {
         id
     }
 
+    /// Answers the questions asked since [`Returns::begin`].
     fn solve(&mut self, lexed: &Lexed, pool: &mut ExprPool) -> Result<(), Exhausted> {
-        // An unfinished search leaves incomplete answers, so no question is answered when the
-        // budget is used up.
-        self.spend(1)?;
         while let Some(task) = self.returns.work.pop() {
             self.spend(1)?;
             let Task { question, production, dot, state, control } = task;
@@ -166,6 +166,7 @@ impl Lexing {
                 }
             }
         }
+        self.returns.is_torn = !pool.is_sound();
         Ok(())
     }
 

@@ -41,9 +41,19 @@ pub(super) struct Returns {
     /// The parser state and the lexeme of the first place at which a lexeme could not be read,
     /// because the text before it forbids it.
     pub swallowed: Option<(u32, u32)>,
+    /// True while questions are answered, and for ever if the answers were not finished.
+    pub is_torn: bool,
 }
 
 impl Returns {
+    /// Begins to answer questions. What an earlier search left unfinished is dropped.
+    pub fn begin(&mut self) {
+        if self.is_torn {
+            *self = Returns::default();
+        }
+        self.is_torn = true;
+    }
+
     /// Adds a task to the list of work, unless it was added before.
     pub fn add(&mut self, task: Task) {
         if self.seen.insert(task) {
