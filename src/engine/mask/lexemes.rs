@@ -284,7 +284,7 @@ impl MaskBuilder<'_> {
     ) -> Result<(), EngineError> {
         let (lexed, machine) = (&mut self.recogniser.lexed, &mut self.recogniser.machine);
         machine.meter(1)?;
-        if !lexed.has_good_ends_only(machine, language, lexeme, stack)? {
+        if !lexed.has_good_ends_only(machine, (language, lexeme, stack))? {
             return self.walk_lexeme_states((language, lexeme, stack, suffixes), parts);
         }
         let after = lexed.shift(machine, stack, lexeme)?;
@@ -335,7 +335,8 @@ impl MaskBuilder<'_> {
     ) -> Result<(), EngineError> {
         for (stack, state) in self.recogniser.lexed.links(&mut self.recogniser.machine, stack)? {
             for &(lexeme, language) in self.readers(state, obligation, suffixes)?.iter() {
-                if self.is_live(language, lexeme, stack)? {
+                let (lexed, machine) = (&mut self.recogniser.lexed, &mut self.recogniser.machine);
+                if lexed.is_live_lexeme(machine, (language, lexeme, stack))? {
                     self.read_lexeme((language, lexeme, stack, suffixes), parts, behind)?;
                 }
             }
@@ -373,10 +374,6 @@ impl MaskBuilder<'_> {
         self.memo.lexemes.bytes += 64 + readers.len() * 8;
         self.memo.lexemes.readers.insert((state, obligation, suffixes), readers.clone());
         Ok(readers)
-    }
-
-    fn is_live(&mut self, language: LangId, lexeme: u32, stack: ContId) -> Result<bool, EngineError> {
-        self.recogniser.lexed.is_live_lexeme(&mut self.recogniser.machine, language, lexeme, stack)
     }
 
     /// The summary of a lexeme's language over a set of suffixes.

@@ -59,7 +59,7 @@ const MAX_LOOKAHEAD: usize = 16;
 type BetweenLexemes = (LangId, u32, ContId);
 
 /// A lexeme being read: the language left of it, its number, and the stack below it.
-type LexemeKey = (LangId, u32, ContId);
+pub(in crate::engine) type LexemeKey = (LangId, u32, ContId);
 
 /// Reads lexed grammars, and remembers what it found.
 pub(in crate::engine) struct LexedReader {
@@ -280,9 +280,7 @@ impl LexedReader {
     pub fn has_good_ends_only(
         &mut self,
         machine: &mut Machine,
-        language: LangId,
-        lexeme: u32,
-        stack: ContId,
+        (language, lexeme, stack): LexemeKey,
     ) -> Result<bool, EngineError> {
         let lexed = lexed(machine)?;
         let Some(after) = self.shift(machine, stack, lexeme)? else { return Ok(false) };
@@ -377,7 +375,7 @@ impl LexedReader {
         stack: ContId,
         lexeme: u32,
     ) -> Result<(), EngineError> {
-        if self.is_live_lexeme(machine, language, lexeme, stack)? {
+        if self.is_live_lexeme(machine, (language, lexeme, stack))? {
             machine.add_thread(language, stack, CaptureId(lexeme))?;
         }
         Ok(())
@@ -430,14 +428,8 @@ impl LexedReader {
 
     /// True if a lexeme of which `language` is left leads to the end of a text. A search through
     /// the states of the lexeme, breadth first.
-    pub fn is_live_lexeme(
-        &mut self,
-        machine: &mut Machine,
-        language: LangId,
-        lexeme: u32,
-        stack: ContId,
-    ) -> Result<bool, EngineError> {
-        let key = (language, lexeme, stack);
+    pub fn is_live_lexeme(&mut self, machine: &mut Machine, key: LexemeKey) -> Result<bool, EngineError> {
+        let (language, lexeme, stack) = key;
         if let Some(&known) = self.live_lexemes.get(&key) {
             return Ok(known);
         }
