@@ -49,6 +49,8 @@ const PAUSE: Duration = Duration::from_micros(100);
 pub struct Interrupt {
     deadline: Option<Instant>,
     timeout: Option<Duration>,
+    /// The units of work that are left.
+    units: Option<u64>,
     flags: Vec<Arc<AtomicBool>>,
 }
 
@@ -86,9 +88,29 @@ impl Interrupt {
         self
     }
 
+    /// Ends the work of each call after so many units of work, as if a deadline had passed. On
+    /// every machine this is at the same place. It is for tests, which end a call at every place,
+    /// and does not count work of other threads.
+    #[cfg(any(test, feature = "ablation"))]
+    #[must_use]
+    pub fn units(mut self, units: u64) -> Self {
+        self.units = Some(units);
+        self
+    }
+
     /// True if work never ends early.
     pub fn is_never(&self) -> bool {
-        self.deadline.is_none() && self.timeout.is_none() && self.flags.is_empty()
+        self.deadline.is_none() && self.timeout.is_none() && self.units.is_none() && self.flags.is_empty()
+    }
+
+    /// The reason why the work is over, if it is.
+    fn over(&self) -> Option<Interrupted> {
+        if self.flags.iter().any(|flag| flag.load(Ordering::Relaxed)) {
+            return Some(Interrupted::Cancelled);
+        }
+        let is_late =
+            self.units == Some(0) || self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        is_late.then_some(Interrupted::Deadline)
     }
 
     /// All reasons that may end the present work of this thread, to be given to other threads that
@@ -130,6 +152,8 @@ thread_local! {
     static OVER: Cell<Option<Interrupted>> = const { Cell::new(None) };
     /// The units left until the next look, and 0 outside of all scopes.
     static LEFT: Cell<u32> = const { Cell::new(0) };
+    /// The units from the last look to the next.
+    static GIVEN: Cell<u32> = const { Cell::new(0) };
 }
 
 /// A scope on the list of this thread. Dropping it takes it off the list.
@@ -142,9 +166,9 @@ impl Scope {
         // A moment that is too far away to be represented never comes.
         let timeout = interrupt.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let deadline = [interrupt.deadline, timeout].into_iter().flatten().min();
-        let now = Interrupt { deadline, timeout: None, flags: interrupt.flags.clone() };
+        let flags = interrupt.flags.clone();
+        let now = Interrupt { deadline, timeout: None, units: interrupt.units, flags };
         SCOPES.with_borrow_mut(|scopes| scopes.push(now));
-        LEFT.set(INTERVAL);
         Scope { outer: OVER.get() }
     }
 }
@@ -194,18 +218,21 @@ pub(crate) fn suspended<T>(work: impl FnOnce() -> T) -> T {
 
 /// Looks at the clock and the flags of all scopes.
 fn look() {
-    LEFT.set(INTERVAL);
-    if OVER.get().is_some() {
-        return;
-    }
-    let over = SCOPES.with_borrow(|scopes| {
-        scopes.iter().find_map(|scope| {
-            if scope.flags.iter().any(|flag| flag.load(Ordering::Relaxed)) {
-                return Some(Interrupted::Cancelled);
-            }
-            scope.deadline.is_some_and(|deadline| Instant::now() >= deadline).then_some(Interrupted::Deadline)
-        })
+    look_after(GIVEN.get().saturating_sub(LEFT.get()));
+}
+
+/// The same, `units` of work after the last look.
+fn look_after(units: u32) {
+    let mut next = INTERVAL;
+    let over = SCOPES.with_borrow_mut(|scopes| {
+        for left in scopes.iter_mut().filter_map(|scope| scope.units.as_mut()) {
+            *left = left.saturating_sub(units.into());
+            next = next.min(u32::try_from(*left).unwrap_or(INTERVAL)).max(1);
+        }
+        OVER.get().or_else(|| scopes.iter().find_map(Interrupt::over))
     });
+    LEFT.set(next);
+    GIVEN.set(next);
     OVER.set(over);
 }
 
@@ -220,7 +247,7 @@ pub fn spend(units: u32) {
     if left > units {
         LEFT.set(left - units);
     } else {
-        look();
+        look_after((GIVEN.get() - left).saturating_add(units));
     }
 }
 

@@ -97,7 +97,7 @@ impl ShortestWords {
         words.sort_by_key(|word| word.word.len());
         words.truncate(MAX_LABELS);
         let words: Arc<[Labelled]> = words.into();
-        if !interrupt::is_over() {
+        if languages.is_sound() {
             self.bytes += words.iter().map(|word| 48 + word.word.len()).sum::<usize>();
             self.labelled.insert(id, words.clone());
         }
@@ -167,7 +167,7 @@ impl ShortestWords {
             None if id == LangId::NEVER => None,
             None => self.search(languages, id, depth),
         };
-        if !interrupt::is_over() {
+        if languages.is_sound() {
             self.bytes += word.as_ref().map_or(0, |word| word.bytes().len());
             self.known.insert(id, word.clone());
         }
@@ -265,7 +265,7 @@ impl ShortestWords {
         states.reverse();
         word.extend_from_slice(rest.bytes());
         let of: Arc<[u8]> = word.into();
-        if !interrupt::is_over() {
+        if languages.is_sound() {
             self.bytes += of.len();
             for (i, &state) in states.iter().enumerate().filter(|&(_, &state)| !languages.is_nullable(state))
             {

@@ -19,7 +19,7 @@
 use super::byte_classes::{ByteClasses, ByteSet};
 use super::expr::LangId;
 use super::expr_pool::ExprPool;
-use super::interrupt;
+use super::interrupt::{self, Interrupted};
 use super::machine::Machine;
 use std::collections::VecDeque;
 use std::fmt::Write;
@@ -57,6 +57,9 @@ pub enum UntilError {
         /// The most there may be.
         limit: usize,
     },
+    /// The work was ended early.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
 }
 
 /// The most bytes that all patterns may have together.
@@ -207,7 +210,7 @@ impl Until {
         until.check()?;
         let bytes: usize = until.patterns.iter().map(|pattern| pattern.text.len()).sum();
         if bytes <= MEASURED || until.patterns.iter().any(|pattern| pattern.label.is_none()) {
-            until.measure();
+            until.measure()?;
         }
         Ok(until)
     }
@@ -223,18 +226,16 @@ impl Until {
         }
         let root = Node { children: Vec::new(), fail: 0, end: None, held: 0, phase: Between };
         let mut until = Until { patterns, is_text, nodes: vec![root], distances: Vec::new() };
-        until.plant();
+        until.plant()?;
         until.link();
         Ok(until)
     }
 
     /// Makes a node for every beginning of a pattern.
-    fn plant(&mut self) {
+    fn plant(&mut self) -> Result<(), Interrupted> {
         for (i, pattern) in self.patterns.iter().enumerate() {
             interrupt::spend(pattern.text.len() as u32);
-            if interrupt::is_over() {
-                return;
-            }
+            interrupt::ended()?;
             let mut at = 0u32;
             for &byte in pattern.text.as_bytes() {
                 let node = &self.nodes[at as usize];
@@ -260,6 +261,7 @@ impl Until {
                 self.nodes[at].held = read as u32 + 1;
             }
         }
+        Ok(())
     }
 
     /// Finds the failure links, the nodes nearest to the root first, and the patterns that end at
@@ -373,14 +375,11 @@ impl Until {
     }
 
     /// Finds the distance of each state to the nearest end, backwards from the ends.
-    fn measure(&mut self) {
+    fn measure(&mut self) -> Result<(), Interrupted> {
         let classes = self.classes();
         let mut before: Vec<Vec<u32>> = vec![Vec::new(); self.states()];
         for state in 0..self.states() as u32 {
-            interrupt::spend(1);
-            if interrupt::is_over() {
-                break;
-            }
+            interrupt::check()?;
             for &byte in classes.representatives() {
                 if let Some(next) = self.next(state.into(), byte) {
                     before[next as usize].push(state);
@@ -400,6 +399,7 @@ impl Until {
                 }
             }
         }
+        Ok(())
     }
 
     fn distance(&self, state: u64) -> u32 {

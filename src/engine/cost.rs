@@ -102,6 +102,11 @@ impl CostFinder<'_> {
         self.recogniser.containers.array_spec(&self.recogniser.machine, array)
     }
 
+    /// True if answers can be relied on, and so may be remembered.
+    fn is_sound(&self) -> bool {
+        self.recogniser.machine.pool.languages.is_sound()
+    }
+
     /// The length of the shortest word of a terminal.
     pub(super) fn word_bytes(&mut self, language: LangId) -> u32 {
         let languages = &mut self.recogniser.machine.pool.languages;
@@ -125,12 +130,12 @@ impl CostFinder<'_> {
                     changed = true;
                 }
             }
-            if !changed || interrupt::is_over() {
+            if !changed || !self.is_sound() {
                 break;
             }
         }
         let cost = now[&node];
-        if !interrupt::is_over() {
+        if self.is_sound() {
             self.costs.nodes.extend(now);
         }
         cost
@@ -228,7 +233,7 @@ impl CostFinder<'_> {
     pub(super) fn cont_cost(&mut self, cont: ContId) -> u32 {
         let mut work = vec![cont];
         while let Some(&top) = work.last() {
-            if self.costs.conts.contains_key(&top) || interrupt::is_over() {
+            if self.costs.conts.contains_key(&top) || !self.is_sound() {
                 work.pop();
                 continue;
             }
@@ -244,7 +249,7 @@ impl CostFinder<'_> {
                 continue;
             }
             let cost = links.iter().map(|&(frame, below)| self.link_cost(frame, below, None)).min();
-            if !interrupt::is_over() {
+            if self.is_sound() {
                 self.costs.conts.insert(top, cost.unwrap_or(INFINITE));
             }
             work.pop();
@@ -436,7 +441,7 @@ impl CostFinder<'_> {
                     tails[i] = if spec.declared[i].required { before(self, i, after) } else { after };
                 }
                 let tails: Arc<[Required]> = tails.into();
-                if !interrupt::is_over() {
+                if self.is_sound() {
                     self.costs.tails.insert(node, tails.clone());
                 }
                 tails

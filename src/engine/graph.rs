@@ -174,6 +174,7 @@ impl Graph {
             state = self.states.step(&mut core.recogniser, state, byte)?;
             bytes.push(byte);
         }
+        core.recogniser.machine.check_sound()?;
         Ok(bytes)
     }
 

@@ -56,6 +56,12 @@ impl Eval<'_> {
         self.algebra.work.charge_states(self.nodes.languages.len())
     }
 
+    /// Fails if the work is over, because a result that was found since then may be wrong.
+    pub fn check_sound(&self) -> Result<(), EvalError> {
+        interrupt::check().map_err(EvalError::Interrupted)?;
+        if self.nodes.languages.exhausted() { Err(EvalError::Exhausted) } else { Ok(()) }
+    }
+
     /// The shape of a term.
     pub fn shape(&mut self, id: TermId) -> Result<Arc<Shape>, EvalError> {
         let state = self.algebra.state(id);
@@ -93,9 +99,8 @@ impl Eval<'_> {
         let result = result.and_then(|result| self.charge().map(|()| result));
         self.algebra.work.depth -= 1;
         self.algebra.state_mut(id).open = false;
-        // An error keeps naming the innermost schema. A result that was found after an interrupt
-        // may be wrong.
-        let result = interrupt::check().map_err(EvalError::Interrupted).and(result)?;
+        // An error keeps naming the innermost schema.
+        let result = self.check_sound().and(result)?;
         self.algebra.work.at = outer;
         Ok(result)
     }

@@ -14,7 +14,7 @@ use super::eval::Eval;
 use super::shape::{ArrayShape, ObjectShape, Shape};
 use super::term::{EvalError, Goal, MAX_DEPTH, TermId};
 use super::text::TextId;
-use crate::automata::{UNBOUNDED, interrupt};
+use crate::automata::UNBOUNDED;
 
 impl Eval<'_> {
     /// Reports whether some JSON value satisfies the term.
@@ -47,7 +47,7 @@ impl Eval<'_> {
         let result = self.decide(id);
         self.algebra.deciding.path.pop();
         let leaned_on = std::mem::replace(&mut self.algebra.deciding.leaned_on, outer);
-        let inhabited = interrupt::check().map_err(EvalError::Interrupted).and(result)?;
+        let inhabited = self.check_sound().and(result)?;
         if inhabited || leaned_on.is_none_or(|on| on >= index) {
             self.algebra.set_inhabited(id, inhabited);
         } else {

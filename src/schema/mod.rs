@@ -337,6 +337,7 @@ fn explain(algebra: &Algebra, failure: EvalError) -> CompileError {
     let pointer = algebra.doc.place(algebra.work.at);
     match failure {
         EvalError::Interrupted(why) => why.into(),
+        EvalError::Exhausted => error::search(pointer, ExprPool::DEFAULT_SEARCH_BUDGET),
         EvalError::Fuel => error::fuel(pointer, algebra.options.fuel),
         // `deeply` handles `Deep` itself, so it does not arrive here from there.
         EvalError::Depth | EvalError::Deep(_) => error::nesting(pointer, term::MAX_DEPTH),

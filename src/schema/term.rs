@@ -24,6 +24,8 @@ pub(super) type ScopeId = u32;
 pub(super) enum EvalError {
     Fuel,
     Interrupted(Interrupted),
+    /// The languages' search budget has run out.
+    Exhausted,
     /// Schemas are nested too deeply to be evaluated as a whole.
     Depth,
     /// The goal lies too deep for this evaluation, so it must be reached first.

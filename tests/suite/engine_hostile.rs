@@ -7,7 +7,6 @@
 use crate::support::bytes::byte_vocabulary;
 use crate::support::random_rules;
 use crate::support::stepping::plain_object;
-use crate::support::whole_masks::Tokens;
 use hedgerow::automata::{ByteSet, Escapes, UNBOUNDED, UNLABELLED};
 use hedgerow::engine::{Constraint, EngineError, Interrupt, Interrupted, Limits, Matcher};
 use hedgerow::grammar::{
@@ -836,46 +835,5 @@ fn large_lark_stacks_take_bounded_work() {
     ] {
         let constraint = Constraint::new(&Notation::Lark.compile(text).unwrap(), &vocabulary).unwrap();
         read(&mut constraint.matcher(), input.as_bytes(), 1);
-    }
-}
-
-/// A call that a deadline ends leaves nothing behind that a later call could use by mistake. The
-/// deadlines come at all times, from a few microseconds on, until the calls are done before them.
-#[test]
-fn interrupted_calls_leave_no_wrong_answers() {
-    let vocabulary = &Tokens::shared().vocabulary;
-    for (text, input) in [
-        (include_str!("../../benches/peers/grammars/code.lark"), "if a { f(b, [1, 2]) } # c\nx = (y\n"),
-        ("start: A B?\nA: /(x(?!y))+/\nB: /x?y+/", "xxxyy"),
-        ("start: s\ns: s \"+\" s | \"(\" s \")\" | N\nN: /[a-z]+/\n%ignore /#[^\\n]*\\n/", "(a+b)+#c\n(a+b"),
-    ] {
-        let grammar = Notation::Lark.compile(text).unwrap();
-        let clean = Constraint::new(&grammar, vocabulary).unwrap();
-        for first in [1u64, 7, 40, 150] {
-            let constraint = Constraint::new(&grammar, vocabulary).unwrap();
-            let (mut interrupted, mut expected) = (constraint.matcher(), clean.matcher());
-            let mut wanted = vec![0; vocabulary.size().div_ceil(32)];
-            let mut words = wanted.clone();
-            for (at, byte) in input.bytes().enumerate() {
-                let mut micros = first;
-                loop {
-                    interrupted.set_interrupt(Interrupt::default().timeout(Duration::from_micros(micros)));
-                    match interrupted.fill_mask(&mut words) {
-                        Ok(_) => break,
-                        Err(error) => assert!(matches!(error, EngineError::Deadline), "{error}"),
-                    }
-                    micros += micros / 4 + 1;
-                }
-                interrupted.set_interrupt(Interrupt::default());
-                expected.fill_mask(&mut wanted).unwrap();
-                assert!(words == wanted, "{text}: the mask after {:?} differs", &input[..at]);
-                assert_eq!(
-                    interrupted.advance_bytes(&[byte]).unwrap(),
-                    expected.advance_bytes(&[byte]).unwrap(),
-                    "{text}: after {:?}",
-                    &input[..at]
-                );
-            }
-        }
     }
 }

@@ -109,7 +109,7 @@ impl AlwaysRead {
             return Ok(known);
         }
         let groups = self.find(recogniser, state, longest)?;
-        interrupt::ended()?;
+        recogniser.machine.check_sound()?;
         if recogniser.is_lexed() || recogniser.is_truncatable() {
             self.known.insert((state, longest), groups);
         }

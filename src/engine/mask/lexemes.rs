@@ -49,7 +49,7 @@
 
 use super::build::MaskBuilder;
 use super::data::PartialMask;
-use super::dense_rows::{DenseRows, RowId};
+use super::dense_rows::RowId;
 use super::lexeme_summary::{LexemeSummary, Position, PositionTokens, ReadTokens, SuffixesId};
 use super::summary::Inside;
 use super::vocabulary_index::MAX_SLICED_LEN;
@@ -410,11 +410,7 @@ impl MaskBuilder<'_> {
                 Inside::Sparse(ids) => ids.len() * 4,
                 Inside::Dense(set) => set.words().len() * 4,
             };
-        if let Err(error) = self.recogniser.machine.check_sound() {
-            // Rows that were made since the work was over may tell wrong facts of their states.
-            self.memo.rows = DenseRows::new();
-            return Err(error);
-        }
+        self.recogniser.machine.check_sound()?;
         let summary = Arc::new(LexemeSummary { slice, inside, exits });
         self.memo.lexemes.summaries.insert((language, suffixes), summary.clone());
         Ok(summary)

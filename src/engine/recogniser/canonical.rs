@@ -90,6 +90,7 @@ impl CanonicalForms {
                 canonical.push((containers.canonical_frame(frame), below));
             }
             let id = machine.conts.of(&mut canonical);
+            machine.check_sound()?;
             self.conts.insert(top, (id, keys));
             work.pop();
         }

@@ -17,7 +17,7 @@ use super::continuation::{ArrayId, ContId, Frame, NOT_RECORDED, OUTERMOST, Objec
 use super::interner::ValueInterner;
 use super::machine::Machine;
 use super::state::StateId;
-use crate::automata::{LangId, UNLABELLED, interrupt};
+use crate::automata::{LangId, UNLABELLED};
 use crate::engine::error::EngineError;
 use crate::grammar::{
     ArrayProgress, ArraySpec, Choice, LazyKey, Node, NodeId, NodePool, ObjectProgress, ObjectSpec,
@@ -220,7 +220,7 @@ impl Containers {
         let object = self.continued_object(machine, object)?;
         let Some((state, spec)) = self.object_spec(machine, object) else { return Ok(()) };
         let close = spec.may_close(&state.progress).then_some(spec.close);
-        let goes_on = !self.key_offer(machine, object, &spec).is_empty();
+        let goes_on = !self.key_offer(machine, object, &spec)?.is_empty();
         let comma = goes_on.then_some((spec.comma, Frame::ObjectComma(object)));
         close_or_go_on(machine, close, comma, below, capture)
     }
@@ -337,7 +337,7 @@ impl Containers {
         below: ContId,
         capture: CaptureId,
     ) -> Result<(), EngineError> {
-        let offer = self.key_offer(machine, object, spec);
+        let offer = self.key_offer(machine, object, spec)?;
         if offer.declared != LangId::NEVER {
             let cont = machine.conts.push(Frame::ObjectDeclared(object), below);
             machine.add_thread(offer.declared, cont, capture)?;
@@ -354,9 +354,14 @@ impl Containers {
     }
 
     /// The keys that may come next, found once for each object state.
-    fn key_offer(&mut self, machine: &mut Machine, object: ObjectId, spec: &ObjectSpec) -> Arc<KeyOffer> {
+    fn key_offer(
+        &mut self,
+        machine: &mut Machine,
+        object: ObjectId,
+        spec: &ObjectSpec,
+    ) -> Result<Arc<KeyOffer>, EngineError> {
         if let Some(offer) = self.offers.get(&object) {
-            return offer.clone();
+            return Ok(offer.clone());
         }
         let state = &self.objects[object.0 as usize];
         let used = &self.used[state.used as usize];
@@ -385,11 +390,10 @@ impl Containers {
                 offer.rests.push((index as u32, languages.concat(spec.before_key, spelt)));
             }
         }
+        machine.check_sound()?;
         let offer = Arc::new(offer);
-        if !interrupt::is_over() {
-            self.offers.insert(object, offer.clone());
-        }
-        offer
+        self.offers.insert(object, offer.clone());
+        Ok(offer)
     }
 
     /// The items that may come next, with the progress after each.

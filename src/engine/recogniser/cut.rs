@@ -164,3 +164,41 @@ pub(in crate::engine) enum ByTop<T> {
     /// It holds for all stacks with these tops.
     Found(T),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A stack of 60 levels of two states each over `below`. Both states share what is below them.
+    fn levels(conts: &mut Continuations, below: ContId) -> ContId {
+        (0..60).fold(below, |below, level| {
+            conts.of(&mut vec![(Frame::Parser(2 * level), below), (Frame::Parser(2 * level + 1), below)])
+        })
+    }
+
+    #[test]
+    fn shared_stacks_are_planted_once() {
+        let mut conts = Continuations::new();
+        let mut below = Below::default();
+        let whole = (0..50).fold(ContId::END, |stack, state| conts.push(Frame::Parser(state), stack));
+        let cut = below.cut(&mut conts, whole, 3).unwrap();
+        assert_ne!(cut, whole);
+        assert_eq!(below.plant(&mut conts, cut), whole);
+        let top = levels(&mut conts, cut);
+        let top = conts.push(Frame::Parser(7), top);
+        let planted = below.plant(&mut conts, top);
+        let expected = levels(&mut conts, whole);
+        assert_eq!(planted, conts.push(Frame::Parser(7), expected));
+        // A stack that was not cut stays as it is, however deep it is.
+        let deep =
+            (0..1_000_000).fold(ContId::END, |stack, state| conts.push(Frame::Parser(state % 9), stack));
+        assert_eq!(below.plant(&mut conts, deep), deep);
+        assert_eq!(below.cut(&mut conts, deep, 2_000_000), Some(deep));
+        // Several states over two cuts.
+        let other = conts.push(Frame::Parser(77), whole);
+        let second = below.cut(&mut conts, other, 1).unwrap();
+        let both = conts.of(&mut vec![(Frame::Parser(1), cut), (Frame::Parser(2), second)]);
+        let expected = conts.of(&mut vec![(Frame::Parser(1), whole), (Frame::Parser(2), other)]);
+        assert_eq!(below.plant(&mut conts, both), expected);
+    }
+}

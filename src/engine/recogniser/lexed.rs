@@ -132,6 +132,11 @@ impl LexedReader {
             + (self.ends.len() + self.complete.len()) * 8
     }
 
+    /// Begins a call, which may search as many states as any other.
+    pub fn begin_call(&mut self) {
+        self.lexing.refill();
+    }
+
     /// Adds to the state being built the lexemes with which a text begins.
     pub fn begin_text(&mut self, machine: &mut Machine) -> Result<(), EngineError> {
         let stack = machine.conts.push(Frame::Parser(0), ContId::END);
@@ -154,6 +159,8 @@ impl LexedReader {
                 threads.push((Thread::reading(LangId::NEVER, thread.cont, thread.capture), next));
             }
         }
+        // Once the work is over, every language looks as if no byte could come next.
+        machine.check_sound()?;
         threads.sort_unstable();
         threads.dedup();
         let list = self.lists.intern(&threads) as usize;
@@ -163,8 +170,6 @@ impl LexedReader {
         if let Some(known) = self.states[list] {
             return Ok(known);
         }
-        // The language of a thread is not what it should be if the work was over before.
-        machine.check_sound()?;
         self.build_by_top(machine, &threads)?;
         let state = machine.intern_built()?;
         self.states[list] = Some(state);

@@ -67,6 +67,7 @@ const MIN_GROWTH: usize = 8 << 20;
 
 impl Machine {
     pub fn new(grammar: &Grammar, limits: &Limits) -> Self {
+        take_gave_up();
         let mut pool = grammar.pool().clone();
         pool.languages.set_search_budget(limits.search_states);
         Machine {

@@ -183,7 +183,9 @@ impl Markers {
             Node::Until(spec) => binder.free_text(&spec),
             _ => node,
         };
-        self.bound.insert(node, bound);
+        if pool.languages.is_sound() {
+            self.bound.insert(node, bound);
+        }
         bound
     }
 

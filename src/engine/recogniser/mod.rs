@@ -301,9 +301,10 @@ impl Recogniser {
         recogniser: impl FnOnce(&mut C) -> &mut Recogniser,
     ) -> Result<MutexGuard<'_, C>, EngineError> {
         let mut guard = interrupt::lock(holder)?;
-        let Recogniser { machine, .. } = recogniser(&mut guard);
+        let Recogniser { machine, lexed, .. } = recogniser(&mut guard);
         machine.pool.languages.refill();
         machine.begin_call();
+        lexed.begin_call();
         Ok(guard)
     }
 

@@ -114,6 +114,11 @@ impl Lexing {
         Lexing { limit, left: limit, ..self }
     }
 
+    /// Begins another piece of work, with the whole limit.
+    pub fn refill(&mut self) {
+        self.left = self.limit;
+    }
+
     /// The number of bytes that it holds, roughly.
     pub fn memory(&self) -> usize {
         (self.expected.len()
@@ -396,6 +401,9 @@ impl Lexing {
     fn easy(&mut self, lexed: &Lexed, pool: &mut ExprPool) -> Result<Option<Easy>, Exhausted> {
         if let Some(known) = self.easy {
             return Ok(known);
+        }
+        if !pool.is_sound() {
+            return Ok(None);
         }
         let found = self.find_easy(lexed, pool);
         if found.is_err() || !pool.is_sound() {
