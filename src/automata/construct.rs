@@ -551,6 +551,9 @@ impl ExprPool {
                 return self.inter(&rest);
             }
         }
+        if self.absorb(&mut flat) {
+            return self.inter(&flat);
+        }
         match flat.as_slice() {
             [] => LangId::ALL,
             [one] => *one,
@@ -562,6 +565,42 @@ impl ExprPool {
             }
             _ => self.intern(Expr::Inter(flat.into())),
         }
+    }
+
+    /// Simplifies the unions among the parts of an intersection by the other parts, as in
+    /// `a ∩ (a ∪ b) = a`, `a ∩ ((a ∩ b) ∪ c) = a ∩ (b ∪ c)` and `a ∩ (¬a ∪ b) = a ∩ b`. True if a
+    /// part changed.
+    ///
+    /// A lookahead in a repetition leads to the second form: what it demands holds for all that
+    /// follows, and is demanded again in each round. Without this rule, the rounds would nest.
+    fn absorb(&mut self, flat: &mut Vec<LangId>) -> bool {
+        let demanded = |part: &LangId| flat.binary_search(part).is_ok();
+        let needs_nothing_new = |pool: &Self, id: LangId| match pool.expr(id) {
+            Expr::Inter(parts) => parts.iter().any(demanded),
+            Expr::Not(body) => demanded(body),
+            _ => demanded(&id),
+        };
+        let union = flat.iter().position(|&part| match self.expr(part) {
+            Expr::Union(members) => members.iter().any(|&member| needs_nothing_new(self, member)),
+            _ => false,
+        });
+        let Some(union) = union else { return false };
+        let Expr::Union(members) = self.expr(flat[union]).clone() else { return false };
+        self.work(members.len());
+        let mut left = Vec::with_capacity(members.len());
+        for &member in members.iter() {
+            left.push(match self.expr(member) {
+                _ if demanded(&member) => LangId::ALL,
+                Expr::Not(body) if demanded(body) => LangId::NEVER,
+                Expr::Inter(parts) if parts.iter().any(demanded) => {
+                    let rest: Vec<LangId> = parts.iter().copied().filter(|part| !demanded(part)).collect();
+                    self.inter(&rest)
+                }
+                _ => member,
+            });
+        }
+        flat[union] = self.union(&left);
+        true
     }
 
     /// Merges a run of characters of one class and a number of characters into a counted run:
