@@ -567,21 +567,21 @@ impl ExprPool {
         }
     }
 
-    /// Simplifies the unions among the parts of an intersection by the other parts, as in
-    /// `a ∩ (a ∪ b) = a`, `a ∩ ((a ∩ b) ∪ c) = a ∩ (b ∪ c)` and `a ∩ (¬a ∪ b) = a ∩ b`. True if a
-    /// part changed.
+    /// Leaves out of unions what the rest of the intersection demands already:
+    /// `a ∩ ((a ∩ b) ∪ c) = a ∩ (b ∪ c)`. True if a part changed.
     ///
-    /// A lookahead in a repetition leads to the second form: what it demands holds for all that
-    /// follows, and is demanded again in each round. Without this rule, the rounds would nest.
+    /// A lookahead in a repetition leads to such unions: what it demands holds for all that
+    /// follows, and each round demands it again. Without this rule, the rounds would nest.
     fn absorb(&mut self, flat: &mut Vec<LangId>) -> bool {
         let demanded = |part: &LangId| flat.binary_search(part).is_ok();
-        let needs_nothing_new = |pool: &Self, id: LangId| match pool.expr(id) {
+        let demands_again = |pool: &Self, member: LangId| match pool.expr(member) {
             Expr::Inter(parts) => parts.iter().any(demanded),
-            Expr::Not(body) => demanded(body),
-            _ => demanded(&id),
+            _ => false,
         };
         let union = flat.iter().position(|&part| match self.expr(part) {
-            Expr::Union(members) => members.iter().any(|&member| needs_nothing_new(self, member)),
+            Expr::Union(members) if self.info[part.index()].has_intersections => {
+                members.iter().any(|&member| demands_again(self, member))
+            }
             _ => false,
         });
         let Some(union) = union else { return false };
@@ -590,8 +590,6 @@ impl ExprPool {
         let mut left = Vec::with_capacity(members.len());
         for &member in members.iter() {
             left.push(match self.expr(member) {
-                _ if demanded(&member) => LangId::ALL,
-                Expr::Not(body) if demanded(body) => LangId::NEVER,
                 Expr::Inter(parts) if parts.iter().any(demanded) => {
                     let rest: Vec<LangId> = parts.iter().copied().filter(|part| !demanded(part)).collect();
                     self.inter(&rest)

@@ -173,6 +173,8 @@ pub(super) struct ExprInfo {
     pub nullable: bool,
     /// True if every word is UTF-8 and the state stands between two characters.
     pub is_text: bool,
+    /// True for a union that has an intersection among its members.
+    pub has_intersections: bool,
     pub liveness: Liveness,
     /// A lower bound on the characters of a word, and so on its bytes.
     pub at_least: u32,

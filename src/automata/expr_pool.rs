@@ -312,6 +312,10 @@ impl ExprPool {
         }
         let nullable = self.nullable_of(&expr);
         let is_text = self.is_text_of(&expr);
+        let has_intersections = match &expr {
+            Expr::Union(members) => members.iter().any(|&member| matches!(self.expr(member), Expr::Inter(_))),
+            _ => false,
+        };
         let liveness = if nullable { Liveness::Live } else { self.liveness_of(&expr) };
         let at_least = if nullable { 0 } else { self.at_least_of(&expr).max(1) };
         let at_most = if nullable { 0 } else { self.at_most_of(&expr) };
@@ -325,6 +329,7 @@ impl ExprPool {
             partition: UNRESOLVED,
             nullable,
             is_text,
+            has_intersections,
             liveness,
             at_least,
             at_most,
