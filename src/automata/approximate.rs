@@ -234,7 +234,7 @@ impl ExprPool {
 
     fn clamped_below(&mut self, id: LangId, len: u32, depth: u32) -> LangId {
         const MAX_DEPTH: u32 = 32;
-        if depth > MAX_DEPTH || self.info[id.index()].largest_count <= len {
+        if depth > MAX_DEPTH || self.info[id.index()].largest_count <= len || !self.is_sound() {
             return id;
         }
         if let Some(&known) = self.approximations.clamps.get(&(id, len)) {

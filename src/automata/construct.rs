@@ -580,7 +580,7 @@ impl ExprPool {
         };
         let union = flat.iter().position(|&part| match self.expr(part) {
             Expr::Union(members) if self.info[part.index()].has_intersections => {
-                members.iter().any(|&member| demands_again(self, member))
+                members.len() <= MAX_ABSORBED && members.iter().any(|&member| demands_again(self, member))
             }
             _ => false,
         });
@@ -640,6 +640,9 @@ impl ExprPool {
         }
     }
 }
+
+/// The most members of a union that an intersection looks into.
+const MAX_ABSORBED: usize = 256;
 
 /// The most mergers that nest within each other. Beyond that, alternatives stay apart. Without this
 /// limit, merging the tails of a thousand nested counts would recurse a thousand levels deep.

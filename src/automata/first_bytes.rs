@@ -33,6 +33,9 @@ impl ExprPool {
         if let Some(set) = self.first_bytes.get(&id) {
             return *set;
         }
+        if !self.is_sound() {
+            return ByteSet::EMPTY;
+        }
         let mut set = ByteSet::EMPTY;
         match *self.expr(id) {
             Expr::Chars(node) => {

@@ -168,6 +168,9 @@ impl Scope {
         let deadline = [interrupt.deadline, timeout].into_iter().flatten().min();
         let flags = interrupt.flags.clone();
         let now = Interrupt { deadline, timeout: None, units: interrupt.units, flags };
+        if LEFT.get() != 0 {
+            look();
+        }
         SCOPES.with_borrow_mut(|scopes| scopes.push(now));
         Scope { outer: OVER.get() }
     }
@@ -181,7 +184,7 @@ impl Drop for Scope {
             scopes.is_empty()
         });
         if outermost {
-            LEFT.set(0);
+            stop_counting();
         } else if over.is_some() {
             // The interrupt of a scope around this one may have ended the work.
             look();
@@ -211,9 +214,18 @@ pub(crate) fn suspended<T>(work: impl FnOnce() -> T) -> T {
         }
     }
 
+    if LEFT.get() != 0 {
+        look();
+    }
     let _left = Left { scopes: SCOPES.take(), over: OVER.take() };
-    LEFT.set(0);
+    stop_counting();
     work()
+}
+
+/// Counts no work until a scope is entered.
+fn stop_counting() {
+    LEFT.set(0);
+    GIVEN.set(0);
 }
 
 /// Looks at the clock and the flags of all scopes.

@@ -162,6 +162,10 @@ impl ShortestWords {
         if let Some(known) = self.known.get(&id) {
             return known.clone();
         }
+        // Nothing would be remembered, so parts that many share would be looked at very often.
+        if !languages.is_sound() {
+            return None;
+        }
         let word = match self.of_parts(languages, id, depth) {
             Some(word) => Some(Suffix { of: word.into(), from: 0 }),
             None if id == LangId::NEVER => None,

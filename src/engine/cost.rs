@@ -119,6 +119,9 @@ impl CostFinder<'_> {
         if let Some(&known) = self.costs.nodes.get(&node) {
             return known;
         }
+        if !self.is_sound() {
+            return INFINITE;
+        }
         let gathered = self.dependencies_of(node);
         let mut now: HashMap<NodeId, u32> = gathered.iter().map(|&node| (node, INFINITE)).collect();
         for _ in 0..MAX_ROUNDS {
@@ -489,7 +492,7 @@ impl CostFinder<'_> {
         let (mut bytes, mut count, mut first) = (0u32, 0u32, None);
         let least_keys = u32::from(at == ContainerPosition::Comma);
         while (count < least_keys || !spec.may_close(&here)) && (count as usize) < MAX_GREEDY {
-            if interrupt::check().is_err() {
+            if interrupt::check().is_err() || !self.is_sound() {
                 break;
             }
             let far = spec.distance(&here);
@@ -570,7 +573,7 @@ impl CostFinder<'_> {
         let (mut bytes, mut count) = (0u32, 0u32);
         let least_items = u32::from(at == ContainerPosition::Comma);
         while (count < least_items || !spec.may_close(&here)) && (count as usize) < MAX_GREEDY {
-            if interrupt::check().is_err() {
+            if interrupt::check().is_err() || !self.is_sound() {
                 break;
             }
             let far = spec.distance(&here);

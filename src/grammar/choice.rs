@@ -24,6 +24,11 @@ pub(crate) fn take_gave_up() -> bool {
     GAVE_UP.take()
 }
 
+/// The same, for results on the way to that call. Those found since then are not to be kept.
+pub(crate) fn gave_up() -> bool {
+    GAVE_UP.get()
+}
+
 /// One value that may stand at a place in an object or array, and the counters that it increases.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Choice {

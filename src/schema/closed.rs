@@ -82,6 +82,7 @@ impl Eval<'_> {
             closed = self.union(&closed, &shape);
         }
         let closed = Arc::new(closed);
+        self.check_sound()?;
         self.algebra.closed.insert(id, closed.clone());
         Ok(closed)
     }

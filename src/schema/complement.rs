@@ -168,6 +168,7 @@ impl Eval<'_> {
             return Ok(known.clone());
         }
         let violations: Arc<[Arc<ObjectShape>]> = self.object_violations(o)?.into();
+        self.check_sound()?;
         self.algebra.violations.insert(o.clone(), violations.clone());
         Ok(violations)
     }

@@ -8,6 +8,7 @@ use super::shape::{ObjectShape, Shape};
 use super::term::{EvalError, Goal, MAX_DEPTH, TermId};
 use super::text::TextId;
 use crate::automata::{ExprPool, interrupt};
+use crate::grammar::gave_up;
 use std::sync::Arc;
 
 /// The greatest nesting of attempts to find a contradiction early.
@@ -59,6 +60,9 @@ impl Eval<'_> {
     /// Fails if the work is over, because a result that was found since then may be wrong.
     pub fn check_sound(&self) -> Result<(), EvalError> {
         interrupt::check().map_err(EvalError::Interrupted)?;
+        if gave_up() {
+            return Err(EvalError::GaveUp);
+        }
         if self.nodes.languages.exhausted() { Err(EvalError::Exhausted) } else { Ok(()) }
     }
 

@@ -86,7 +86,7 @@ pub(crate) use python::is_identifier as is_python_name;
 use crate::automata::regex::{self, Anchoring, Dialect};
 use crate::automata::{ExprPool, UNBOUNDED, interrupt};
 use crate::grammar::{Choice, CompileError, Expand, Grammar, GrammarBuilder, GrammarError, NodeId, NodePool};
-use crate::grammar::{SEARCH_STEPS, take_gave_up};
+use crate::grammar::{SEARCH_STEPS, gave_up, take_gave_up};
 use algebra::Algebra;
 use document::{Document, OBJECT};
 use emit::LeadingSpace;
@@ -337,6 +337,7 @@ fn explain(algebra: &Algebra, failure: EvalError) -> CompileError {
     let pointer = algebra.doc.place(algebra.work.at);
     match failure {
         EvalError::Interrupted(why) => why.into(),
+        EvalError::GaveUp => error::combinations(pointer, SEARCH_STEPS),
         EvalError::Exhausted => error::search(pointer, ExprPool::DEFAULT_SEARCH_BUDGET),
         EvalError::Fuel => error::fuel(pointer, algebra.options.fuel),
         // `deeply` handles `Deep` itself, so it does not arrive here from there.
@@ -367,6 +368,10 @@ impl Expander {
         begin(&mut algebra);
         let result = Eval { algebra: &mut algebra, nodes }.deeply(work);
         interrupt::ended()?;
+        if gave_up() {
+            let pointer = algebra.doc.place(algebra.work.at);
+            return Err(GrammarError::Expansion(error::combinations(pointer, SEARCH_STEPS)));
+        }
         if nodes.languages.exhausted() {
             let pointer = algebra.doc.place(algebra.work.at);
             return Err(GrammarError::Expansion(error::search(pointer, ExprPool::DEFAULT_SEARCH_BUDGET)));

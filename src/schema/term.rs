@@ -26,6 +26,8 @@ pub(super) enum EvalError {
     Interrupted(Interrupted),
     /// The languages' search budget has run out.
     Exhausted,
+    /// A search for a completion of an object or array was given up.
+    GaveUp,
     /// Schemas are nested too deeply to be evaluated as a whole.
     Depth,
     /// The goal lies too deep for this evaluation, so it must be reached first.

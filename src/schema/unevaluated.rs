@@ -69,6 +69,7 @@ impl Eval<'_> {
         self.algebra.work.depth -= 1;
         self.algebra.open_outcomes.pop();
         let outcomes: Arc<[Outcome]> = result?.into();
+        self.check_sound()?;
         self.algebra.outcomes.insert(term, outcomes.clone());
         Ok(outcomes)
     }

@@ -111,7 +111,7 @@ impl Lexing {
         }
         for state in 0..lexed.parser.states.len() as u32 {
             self.spend(1)?;
-            if !search.is_escaped(pool, state, &arising) {
+            if !pool.is_sound() || !search.is_escaped(pool, state, &arising) {
                 return Ok(None);
             }
         }
@@ -142,6 +142,9 @@ impl Lexing {
         let mut arising: HashSet<(u32, u8)> = work.iter().copied().collect();
         let mut outcomes: HashMap<LangId, Option<(Controls, Controls)>> = HashMap::new();
         while let Some((state, control)) = work.pop() {
+            if !pool.is_sound() {
+                return Ok(None);
+            }
             let mut found: HashMap<u32, Controls> = HashMap::new();
             for &(lexeme, language) in self.expected(lexed, pool, state).iter() {
                 if lexed.lexeme(lexeme).ignored {
