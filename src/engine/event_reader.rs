@@ -317,14 +317,18 @@ impl EventReader {
     ) -> Result<bool, EngineError> {
         let (before, bytes, trail) = (self.now.clone(), self.bytes.len(), self.trail.len());
         self.steps.push(Step { before, bytes, trail });
+        // A step that is taken back takes its own events back. So none of its text goes into an
+        // event of an earlier step.
+        let mut found = Vec::new();
         let done = work(self).and_then(|done| {
             if done {
-                self.fold_agreed(events)?;
+                self.fold_agreed(&mut found)?;
             }
             Ok(done)
         });
-        if !matches!(done, Ok(true)) {
-            self.undo_step();
+        match done {
+            Ok(true) => events.append(&mut found),
+            _ => self.undo_step(),
         }
         done
     }

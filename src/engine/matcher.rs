@@ -430,10 +430,7 @@ impl Matcher {
     /// [`EngineError::AmbiguousText`], and those of [`mask`](Self::mask).
     pub fn advance_text(&mut self, text: &[u8]) -> Result<bool, EngineError> {
         let reading = self.text_reading(text)?;
-        Ok(reading.len == text.len() && {
-            self.advance_pieces(text, &reading.pieces)?;
-            true
-        })
+        Ok(reading.len == text.len() && self.advance_pieces(text, &reading.pieces)?)
     }
 
     /// Reads the longest beginning of a text that is allowed, and gives its length in bytes.
@@ -452,8 +449,9 @@ impl Matcher {
     /// As [`advance_text`](Self::advance_text). Then nothing has changed.
     pub fn advance_text_prefix(&mut self, text: &[u8]) -> Result<usize, EngineError> {
         let reading = self.text_reading(text)?;
-        self.advance_pieces(text, &reading.pieces)?;
-        Ok(reading.len)
+        let is_read = self.advance_pieces(text, &reading.pieces)?;
+        debug_assert!(is_read, "a reading has pieces that may come");
+        Ok(if is_read { reading.len } else { 0 })
     }
 
     fn text_reading(&mut self, text: &[u8]) -> Result<TextReading, EngineError> {
@@ -466,20 +464,21 @@ impl Matcher {
         })
     }
 
-    /// Reads the pieces of a text, each as one step.
-    fn advance_pieces(&mut self, text: &[u8], pieces: &[TextPiece]) -> Result<(), EngineError> {
+    /// Reads the pieces of a text, each as one step. If one of them is not allowed, `false`; then,
+    /// as after an error, nothing has changed.
+    fn advance_pieces(&mut self, text: &[u8], pieces: &[TextPiece]) -> Result<bool, EngineError> {
         let before = self.history.len();
         for piece in pieces {
             let read = match piece {
                 TextPiece::Bytes(range) => self.advance_bytes(&text[range.clone()]),
                 TextPiece::Token(token, _) => self.advance(*token),
             };
-            if let Err(error) = read {
+            if read != Ok(true) {
                 self.rollback(self.history.len() - before)?;
-                return Err(error);
+                return read;
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn advance_by(&mut self, input: Input) -> Result<bool, EngineError> {

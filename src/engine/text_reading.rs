@@ -4,7 +4,9 @@
 //! spell the name. A text alone does not say which, so both readings are followed. At each name the
 //! token is tried before the bytes, and a longer name before a shorter one. The first way to the
 //! end of the text at which the output may end is taken. Without one, the first way to the end of
-//! the text is taken, and without that too, the one that comes furthest.
+//! the text is taken, and without that too, the one that comes furthest. The search has a limit on
+//! its steps. If it is reached, the best way to the end of the text so far is taken. If none has
+//! come there, the text is too ambiguous, which is an error.
 //!
 //! Two ways that are at one place of the text in one position have the same future, so only the
 //! first is followed. Where the grammar reads whole tokens of a set, as `any_tokens` of structural
@@ -105,6 +107,14 @@ impl<S: TextSteps> Search<'_, S> {
         let mut best = (0, None);
         self.arrive(start, 0, None);
         while let Some(Untried { from, at, piece, before }) = self.open.pop() {
+            if work > limit {
+                // A way to the end of the text is an answer, though another one might be preferred.
+                match best.0 == self.text.len() {
+                    true => break,
+                    false => return Err(EngineError::AmbiguousText { limit: limit as u64 }),
+                }
+            }
+            work += 1;
             let (position, to) = match &piece {
                 TextPiece::Token(token, len) => match self.steps.token(&from, *token)? {
                     Some(position) => (position, at + len),
@@ -116,10 +126,6 @@ impl<S: TextSteps> Search<'_, S> {
                     (position, at + count)
                 }
             };
-            work += 1;
-            if work > limit {
-                return Err(EngineError::AmbiguousText { limit: limit as u64 });
-            }
             let is_cut = matches!(&piece, TextPiece::Bytes(range) if to < range.end);
             let is_end = to == self.text.len() && self.steps.may_end(&position);
             if !is_end && to <= best.0 && (is_cut || self.seen.contains(&(to, position.clone()))) {

@@ -84,8 +84,7 @@ impl From<EngineError> for CallError {
             EngineError::UnknownSpecialToken(_)
             | EngineError::PartialCharacter(_)
             | EngineError::Unspellable
-            | EngineError::Ambiguous { .. }
-            | EngineError::AmbiguousText { .. } => HR_ERROR_GRAMMAR,
+            | EngineError::Ambiguous { .. } => HR_ERROR_GRAMMAR,
             EngineError::EmptyVocabulary => HR_ERROR_VOCABULARY,
             EngineError::MaskLength { .. }
             | EngineError::MaskRows { .. }
@@ -97,9 +96,10 @@ impl From<EngineError> for CallError {
             | EngineError::TokenFsmBytes { .. }
             | EngineError::UnknownToken { .. }
             | EngineError::Rollback { .. } => HR_ERROR_INVALID_ARGUMENT,
-            EngineError::TokenFsmStates { .. } | EngineError::Limit { .. } | EngineError::Deadline => {
-                HR_ERROR_LIMIT
-            }
+            EngineError::TokenFsmStates { .. }
+            | EngineError::Limit { .. }
+            | EngineError::AmbiguousText { .. }
+            | EngineError::Deadline => HR_ERROR_LIMIT,
             EngineError::Cancelled => HR_ERROR_CANCELLED,
         };
         CallError::of(status, &error)
@@ -210,4 +210,24 @@ pub unsafe extern "C" fn hr_constraint_get_stats(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_constraint_vocab(constraint: *const hr_constraint) -> *mut hr_vocab {
     boundary::handle(|| Some(hr_vocab(unsafe { constraint.as_ref() }?.0.vocabulary().clone())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_have_their_statuses() {
+        use hr_status::*;
+        let table = [
+            (EngineError::AmbiguousText { limit: 1 }, HR_ERROR_LIMIT),
+            (EngineError::Limit { what: "states", limit: 1, field: "graph_bytes" }, HR_ERROR_LIMIT),
+            (EngineError::Ambiguous { limit: 1 }, HR_ERROR_GRAMMAR),
+            (EngineError::EmptyVocabulary, HR_ERROR_VOCABULARY),
+            (EngineError::Rollback { asked: 2, available: 1 }, HR_ERROR_INVALID_ARGUMENT),
+        ];
+        for (error, status) in table {
+            assert_eq!(CallError::from(error).status, status);
+        }
+    }
 }

@@ -95,6 +95,8 @@ impl ArgumentStyle {
             Some("`after_key` is empty")
         } else if raw && end.is_empty() {
             Some("nothing ends a raw string: `after_value` is empty")
+        } else if raw && self.words == Words::Python {
+            Some("Python has no raw strings: `strings` must be \"json\" where `words` are \"python\"")
         } else {
             None
         }

@@ -90,22 +90,18 @@ impl Eval<'_> {
     /// Fails if a key cannot be written bare.
     pub fn check_bare_key(&self, key: &str) -> Result<(), EvalError> {
         let Some(style) = self.arguments() else { return Ok(()) };
-        if style.words == Words::Python && !python::is_identifier(key) {
-            return Err(EvalError::Unsupported {
-                at: None,
-                keyword: "properties",
-                reason: "a key is no name of a parameter in Python, as calls of this format need it",
-            });
-        }
-        match key.is_empty() || format!("{key}{}", style.after_key).find(&*style.after_key) < Some(key.len())
-        {
-            false => Ok(()),
-            true => Err(EvalError::Unsupported {
-                at: None,
-                keyword: "properties",
-                reason: "a key is empty or holds the text that ends keys in calls of this format",
-            }),
-        }
+        let end = &*style.after_key;
+        let fault = if key.is_empty() {
+            "is empty, and calls of this format need a name".to_owned()
+        } else if format!("{key}{end}").find(end) < Some(key.len()) {
+            format!("holds {end:?}, which ends keys in calls of this format")
+        } else if style.words == Words::Python && !python::is_identifier(key) {
+            "is no name of a parameter in Python, as calls of this format need it".to_owned()
+        } else {
+            return Ok(());
+        };
+        let reason = format!("the key {key:?} {fault}").into();
+        Err(EvalError::Unsupported { at: None, keyword: "properties", reason })
     }
 
     /// The undeclared keys that can be written bare: they hold neither a control character nor the
@@ -143,11 +139,14 @@ impl Eval<'_> {
         let texts = self.raw_strings(&shape, &style);
         match self.pool().is_never(texts) {
             false => Ok(()),
-            true => Err(EvalError::Unsupported {
-                at: None,
-                keyword: "properties",
-                reason: "all values of an argument hold the text that ends values in calls of this format",
-            }),
+            true => {
+                let texts: Vec<String> = style.forbidden().iter().map(|text| format!("{text:?}")).collect();
+                let reason = format!(
+                    "all values of an argument hold one of {}, which a string in calls of this format cannot have",
+                    texts.join(", ")
+                );
+                Err(EvalError::Unsupported { at: None, keyword: "properties", reason: reason.into() })
+            }
         }
     }
 

@@ -750,6 +750,6 @@ fn too_many_ways() -> EvalError {
     EvalError::Unsupported {
         at: None,
         keyword: "properties",
-        reason: "the value of one property decides other conditions of the object in too many ways",
+        reason: "the value of one property decides other conditions of the object in too many ways".into(),
     }
 }

@@ -135,7 +135,7 @@ fn point(spelling: &str, digits: usize) -> Result<Option<Point>, EvalError> {
         None if digits == usize::MAX => Err(EvalError::Unsupported {
             at: None,
             keyword: "enum",
-            reason: "it holds a number whose exponent has more than nine digits",
+            reason: "it holds a number whose exponent has more than nine digits".into(),
         }),
         Some(value) if digits == usize::MAX => Ok(Some(point(value))),
         value => Ok(value.filter(|value| value.plain_digits(digits).is_some()).map(point)),

@@ -184,7 +184,7 @@ impl Eval<'_> {
             alternatives.push(numbers.ok_or(EvalError::Unsupported {
                 at: None,
                 keyword: "minimum",
-                reason: "a bound has more than 400 digits",
+                reason: "a bound has more than 400 digits".into(),
             })?);
         }
         match self.algebra.texts.get(shape.strings).clone() {
@@ -264,7 +264,7 @@ impl Eval<'_> {
             return Err(EvalError::Unsupported {
                 at: None,
                 keyword: "contains",
-                reason: "more than 32 conditions about some item or property hold at once",
+                reason: "more than 32 conditions about some item or property hold at once".into(),
             });
         }
         Ok(())
@@ -276,7 +276,7 @@ impl Eval<'_> {
             return Err(EvalError::Unsupported {
                 at: None,
                 keyword: "uniqueItems",
-                reason: "its negation (some two items are equal) is not regular",
+                reason: "its negation (some two items are equal) is not regular".into(),
             });
         }
         Self::check_counters(array.some.len())?;

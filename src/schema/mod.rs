@@ -347,7 +347,7 @@ fn explain(algebra: &Algebra, failure: EvalError) -> CompileError {
             error::unsupported(algebra.doc.place(at), "$ref", reason)
         }
         EvalError::Unsupported { at, keyword, reason } => {
-            error::unsupported(at.map_or(pointer, |at| algebra.doc.place(at)), keyword, reason)
+            error::unsupported(at.map_or(pointer, |at| algebra.doc.place(at)), keyword, &reason)
         }
     }
 }

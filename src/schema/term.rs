@@ -5,6 +5,7 @@
 
 use super::json::Value;
 use crate::automata::interrupt::Interrupted;
+use std::borrow::Cow;
 
 /// The id of a term: a set of JSON values that may not be evaluated yet.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -37,7 +38,7 @@ pub(super) enum EvalError {
     Unsupported {
         at: Option<Value>,
         keyword: &'static str,
-        reason: &'static str,
+        reason: Cow<'static, str>,
     },
 }
 

@@ -39,7 +39,7 @@ impl Notation {
     /// # Errors
     ///
     /// The errors of [`compile`](Self::compile). A Lark grammar cannot be a part, because its lexer
-    /// and parser read the whole text.
+    /// and parser read the whole text; [`lark::compile_into`] reads it without a lexer.
     pub fn compile_into(
         self,
         builder: &mut GrammarBuilder,
@@ -52,7 +52,7 @@ impl Notation {
             Notation::Lark => {
                 let problem = Problem::unsupported(
                     "a Lark grammar cannot be a part of another grammar: its lexer reads all of the text",
-                    "write the part as GBNF or EBNF",
+                    "write the part as GBNF or EBNF, or let the part have the dynamic lexer",
                 );
                 Err((0..0, problem))
             }

@@ -1,5 +1,7 @@
 //! The expressions of rules, in the form that all notations share.
 
+use crate::automata::LangId;
+use crate::grammar::NodeId;
 use std::ops::Range;
 
 /// The text that a rule stands for.
@@ -15,6 +17,10 @@ pub(super) enum Expr {
     Token(String),
     /// Any text in which that name does not occur.
     TextWithout(String),
+    /// A text of this language of the builder's.
+    Language(LangId),
+    /// A text of this node of the builder's.
+    Node(NodeId),
     Seq(Vec<Expr>),
     Alt(Vec<Expr>),
     /// The body, at least and at most so many times.

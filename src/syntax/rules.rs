@@ -441,6 +441,8 @@ impl<'r> Compiler<'r> {
                 None => Built::Node(NodeId::NEVER),
             },
             Expr::Token(name) => Built::Node(self.builder.nodes.special(name)),
+            Expr::Language(language) => Built::Regular(Regular::of(*language)),
+            Expr::Node(node) => Built::Node(*node),
             Expr::TextWithout(name) => {
                 let name = languages.bytes(name.as_bytes());
                 let containing = languages.sequence(&[LangId::ALL, name, LangId::ALL]);

@@ -12,7 +12,7 @@
 use super::error::{empty, fault, nested};
 use super::format::{Dispatch, Format, SchemaFormat, SeparatedTags, Tag};
 use super::parse::StructuralTag;
-use super::roles;
+use super::roles::{self, Around};
 use crate::automata::regex::Dialect;
 use crate::automata::until::UntilError;
 use crate::automata::{UNBOUNDED, interrupt};
@@ -23,6 +23,7 @@ use crate::grammar::{
 use crate::schema::{
     self, AdditionalProperties, ArgumentStyle, EscapePolicy, SchemaOptions, SchemaWarning, Whitespace, Words,
 };
+use crate::syntax::lark::{self, Lexer};
 use crate::syntax::{Notation, regex};
 use hashbrown::HashMap;
 use std::borrow::Cow;
@@ -80,11 +81,12 @@ pub fn compile_with_warnings(
     tag: &StructuralTag,
     options: &TagOptions,
 ) -> Result<(Grammar, Vec<SchemaWarning>), CompileError> {
-    if let Format::Grammar { notation: Some(Notation::Lark), text } = &tag.format {
-        let grammar = Notation::Lark.compile(text).map_err(|error| nested("/format/grammar", error))?;
+    if let Format::Grammar { notation: Some(Notation::Lark), text, lexer } = &tag.format {
+        let options = lark::Options::default().lexer(*lexer).schema(options.schema.clone());
+        let grammar = lark::compile_with(text, &options).map_err(|error| nested("/format/grammar", error))?;
         return Ok((grammar, Vec::new()));
     }
-    roles::check(&tag.format, false, "/format")?;
+    roles::check(&tag.format, Around::Output, "/format")?;
     let mut options = options.schema.clone();
     if tag.is_loose {
         // XGrammar's strict mode, which is on by default: objects have the keys that they declare.
@@ -162,7 +164,7 @@ impl Compiler {
             }
             Format::Const(text) => self.builder.nodes.spelled(text),
             Format::Schema(schema) => self.schema(schema, at)?,
-            Format::Grammar { notation, text } => self.grammar(*notation, text, at)?,
+            Format::Grammar { notation, text, lexer } => self.grammar(*notation, *lexer, text, at)?,
             Format::Regex(pattern) => {
                 let node = regex::compile_into(&mut self.builder, pattern, Dialect::Ecma262);
                 node.map_err(|error| nested(&format!("{at}/pattern"), error))?
@@ -321,10 +323,21 @@ impl Compiler {
         Ok(node)
     }
 
-    fn grammar(&mut self, notation: Option<Notation>, text: &str, at: &str) -> Result<NodeId, CompileError> {
+    fn grammar(
+        &mut self,
+        notation: Option<Notation>,
+        lexer: Lexer,
+        text: &str,
+        at: &str,
+    ) -> Result<NodeId, CompileError> {
         self.rules += 1;
         let prefix = format!("grammar{}.", self.rules);
         let wrong = |error| nested(&format!("{at}/grammar"), error);
+        if notation == Some(Notation::Lark) && lexer == Lexer::Dynamic {
+            let options = lark::Options::default().schema(self.options.clone());
+            let node = lark::compile_into(&mut self.builder, &prefix, text, &options);
+            return node.map_err(wrong);
+        }
         if let Some(notation) = notation {
             let node = notation.compile_into(&mut self.builder, &prefix, text);
             return node.map_err(wrong);

@@ -208,10 +208,10 @@ impl Fold {
     pub fn role(&self) -> &Role {
         match self.roles.as_slice() {
             [.., Role::Members { .. }, value @ Role::Value { .. }] => value,
-            // Outside of arguments the markers around a value are content like any other.
+            // Outside of arguments a value is a piece of the part around it.
             [.., around, Role::Value { .. }] => around,
+            [] | [Role::Value { .. }] => &Role::Text,
             [.., role] => role,
-            [] => &Role::Text,
         }
     }
 
@@ -255,9 +255,10 @@ impl Fold {
     }
 
     fn begin(&mut self, role: &Role, events: &mut Vec<Event>) {
-        if let (Role::Value { .. }, Some(Role::Members { first, next, after_key })) =
-            (role, self.roles.last())
-        {
+        if matches!(role, Role::Value { .. }) {
+            let Some(Role::Members { first, next, after_key }) = self.roles.last() else {
+                return Arc::make_mut(&mut self.roles).push(role.clone());
+            };
             let before = if self.members == 0 { first } else { next };
             let text = text_of(&self.waiting);
             let text = text.find(&**before).map_or(&*text, |at| &text[at + before.len()..]);

@@ -4,6 +4,7 @@ use crate::automata::UNBOUNDED;
 use crate::grammar::{Marker, Role, TokenNames};
 use crate::schema::ArgumentStyle;
 use crate::syntax::Notation;
+use crate::syntax::lark::Lexer;
 use std::sync::Arc;
 
 /// A part of an output.
@@ -24,6 +25,9 @@ pub enum Format {
         notation: Option<Notation>,
         /// The grammar's text.
         text: String,
+        /// The lexer of a grammar in Lark's notation. A grammar that is not all of the output needs
+        /// the dynamic one.
+        lexer: Lexer,
     },
     /// A text that a pattern matches from its start to its end, in ECMA-262's syntax.
     Regex(String),
@@ -74,8 +78,17 @@ impl Format {
     /// let thoughts = Format::Text(TextFormat::default()).marked(Role::Reasoning);
     /// assert!(matches!(thoughts, Format::Marked { role: Role::Reasoning, .. }));
     /// ```
+    ///
+    /// A schema whose [style](SchemaFormat::arguments) is not JSON, and that is marked as
+    /// [`Role::Arguments`], gets the role of its style, [`ArgumentStyle::role`]. Readers of events
+    /// then give its members as JSON. This is so for the schema itself only, and not for a sequence
+    /// that has it as a part.
     #[must_use]
     pub fn marked(self, role: Role) -> Self {
+        let role = match (&self, role) {
+            (Format::Schema(SchemaFormat { arguments: Some(style), .. }), Role::Arguments) => style.role(),
+            (_, role) => role,
+        };
         Format::Marked { role, content: Box::new(self) }
     }
 

@@ -10,6 +10,7 @@ use super::format::{Dispatch, Format, SchemaFormat, SeparatedTags, Tag, TextForm
 use super::style::{self, of_objects};
 use crate::automata::{UNBOUNDED, interrupt};
 use crate::grammar::{CompileError, Marker, Role, TokenNames};
+use crate::syntax::lark::Lexer;
 use crate::syntax::{Notation, similar};
 use serde_json::Value;
 use std::sync::Arc;
@@ -267,7 +268,11 @@ impl Reader {
                 self.schema(fields, style, &at)?
             }
             "qwen_xml_parameter" => self.schema(fields, "qwen_xml", "")?,
-            "grammar" => Format::Grammar { text: not_empty(fields, "grammar")?, notation: notation(fields)? },
+            "grammar" => Format::Grammar {
+                text: not_empty(fields, "grammar")?,
+                notation: notation(fields)?,
+                lexer: lexer(fields)?,
+            },
             "regex" => Format::Regex(not_empty(fields, "pattern")?),
             "any_text" => {
                 unmetered(fields)?;
@@ -535,18 +540,9 @@ fn as_part(fields: &mut Fields<'_>, content: Format) -> Result<Format, CompileEr
             let error = fault(&fields.pointer, "this call has no name");
             return Err(error.help("add `name`, or a part with the role \"name\" to its content"));
         }
-        return Ok(marked(content, Role::Arguments).marked(role));
+        return Ok(content.marked(Role::Arguments).marked(role));
     }
-    Ok(marked(content, role))
-}
-
-/// A format as a part with a role. Arguments between markers have a role of their own.
-fn marked(format: Format, role: Role) -> Format {
-    let role = match (&format, role) {
-        (Format::Schema(SchemaFormat { arguments: Some(style), .. }), Role::Arguments) => style.role(),
-        (_, role) => role,
-    };
-    format.marked(role)
+    Ok(content.marked(role))
 }
 
 /// The type of a format without the field `type`, by its other fields.
@@ -594,6 +590,15 @@ fn unmetered(fields: &mut Fields<'_>) -> Result<(), CompileError> {
         Some(_) => Err(fault(&fields.at("max_tokens"), "`max_tokens` is not supported")
             .help("limit the text with `max_chars`")),
     }
+}
+
+fn lexer(fields: &mut Fields<'_>) -> Result<Lexer, CompileError> {
+    let Some(name) = fields.text("lexer")? else { return Ok(Lexer::default()) };
+    name.parse().map_err(|_| {
+        let known: Vec<&str> = Lexer::ALL.iter().map(|lexer| lexer.name()).collect();
+        fault(&fields.at("lexer"), format!("there is no lexer {name:?}"))
+            .help(format!("lexers are {}", known.join(", ")))
+    })
 }
 
 fn notation(fields: &mut Fields<'_>) -> Result<Option<Notation>, CompileError> {

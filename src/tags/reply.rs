@@ -468,7 +468,7 @@ impl Reply<'_> {
             excludes: Vec::new(),
             pointer: tool.schema_pointer.clone(),
         })
-        .marked(self.preset.calls.arguments.as_ref().map_or(Role::Arguments, |style| style.role()))
+        .marked(Role::Arguments)
     }
 }
 

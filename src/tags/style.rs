@@ -55,11 +55,10 @@ pub(super) fn style(name: &str, pointer: &str) -> Result<Option<Arc<ArgumentStyl
                 }
                 None => fault(pointer, format!("there is no style {other:?}")),
             };
-            return Err(match similar(other, names().filter(|name| *name != other)) {
-                Some(near) if !names().any(|name| name == other) => {
-                    error.help(format!("did you mean {near:?}?"))
-                }
-                _ => error.help(format!("styles are {}", KNOWN.join(", "))),
+            let known = format!("styles are {}", KNOWN.join(", "));
+            return Err(match similar(other, names()).filter(|near| *near != other) {
+                Some(near) => error.help(format!("did you mean {near:?}? {known}")),
+                None => error.help(known),
             });
         }
     }

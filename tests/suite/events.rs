@@ -104,6 +104,10 @@ fn shown(events: &[Event]) -> String {
 const OBJECT: &str = r#"{"type": "json_schema", "json_schema": {"type": "object"}}"#;
 const TEXT: &str = r#"{"type": "any_text"}"#;
 
+/// An object whose members stand between markers.
+const MEMBERS: &str = r#""type": "json_schema", "style": "qwen_xml", "json_schema":
+    {"properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": false}"#;
+
 /// Formats, each with outputs and their events.
 fn table() -> Vec<(String, Vec<(&'static str, &'static str)>)> {
     let call = |begin: &str, name: &str, end: &str| {
@@ -203,6 +207,32 @@ fn table() -> Vec<(String, Vec<(&'static str, &'static str)>)> {
                 {"type": "regex", "pattern": "[1-9]+", "role": "call", "name": "f"}]}"#
                 .to_owned(),
             vec![("712", "call0 f#7( 12 )0"), ("7", "call0 f#7(")],
+        ),
+        // Values between markers are text outside of calls, and a piece of the part around them.
+        (
+            format!("{{{MEMBERS}}}"),
+            vec![("<parameter=a>é<</parameter>\n", "[<parameter=a>é<</parameter>\n]"), ("<par", "[<par]")],
+        ),
+        (
+            format!(r#"{{"type": "tag", "begin": "<", "end": ">", "content": {{{MEMBERS}}}}}"#),
+            vec![("<<parameter=a>é</parameter>>", "<<> <parameter=a>é</parameter> </<>")],
+        ),
+        (
+            format!(
+                r#"{{"type": "sequence", "elements": [{{"value": "1"}}, {{{MEMBERS}}}], "role": "reasoning"}}"#
+            ),
+            vec![("1<parameter=a>b</parameter>", "think[1<parameter=a>b</parameter>]")],
+        ),
+        (
+            format!(
+                r#"{{"type": "sequence", "role": "call", "elements": [{{"value": "f", "role": "name"}},
+                    {{"value": ":"}}, {{{MEMBERS}, "role": "arguments"}}]}}"#
+            ),
+            vec![("f:<parameter=a>b</parameter>", r#"call0 f( {"a": "b"} )0"#)],
+        ),
+        (
+            format!(r#"{{{MEMBERS}, "role": "call", "name": "f"}}"#),
+            vec![("<parameter=a>b\"</parameter>", r#"call0 f( {"a": "b\""} )0"#)],
         ),
         (
             format!(r#"{{"type": "tag", "begin": "<a>", "end": ["</a>", ""], "content": {TEXT}}}"#),
@@ -341,6 +371,45 @@ fn many_readings_of_names_are_bounded() {
     }
 }
 
+/// At the limit of its steps a reading of the whole text is an answer, though one at whose end the
+/// output may end was still looked for. A text that was not read by then is an error.
+#[test]
+fn a_text_that_was_read_is_not_too_ambiguous() {
+    let rules = "root ::= name \"!\"\nname ::= <|s|> name \"x\" | \"<|s|>\" name \"y\" | \"m\"";
+    let constraint = Constraint::grammar_text(Notation::Gbnf, rules, &vocabulary()).unwrap();
+    let names = "<|s|>".repeat(24);
+    let mut matcher = constraint.matcher();
+    assert!(matcher.advance_text(format!("{names}m").as_bytes()).unwrap());
+    assert!(!matcher.is_accepting());
+    assert!(matcher.advance_bytes("x".repeat(24).as_bytes()).unwrap(), "the tokens are preferred");
+    let unread = format!("{names}m{}", "z".repeat(24));
+    let error = constraint.matcher().advance_text(unread.as_bytes()).unwrap_err();
+    assert!(matches!(error, EngineError::AmbiguousText { limit } if limit > 1 << 16), "{error}");
+    let error = constraint.event_reader().unwrap().advance_text(unread.as_bytes(), &mut Vec::new());
+    assert!(matches!(error, Err(EngineError::AmbiguousText { .. })), "{error:?}");
+}
+
+/// A style belongs to all of a call's arguments, and not to a piece of them.
+#[test]
+fn a_style_is_for_all_arguments() {
+    let of = |format: String| {
+        let tag = format!(r#"{{"format": {format}}}"#);
+        Constraint::structural_tag(&tag, &vocabulary()).map(|_| ()).map_err(|error| error.to_string())
+    };
+    let piece = format!(
+        r#"{{"type": "sequence", "elements": [{{{MEMBERS}}}, {{"value": "\n"}}], "role": "call", "name": "f"}}"#
+    );
+    assert_eq!(
+        of(piece).unwrap_err(),
+        "#/format/elements/0: this schema has a style that is not JSON, and is a piece of a call's \
+         arguments; let it be all of the arguments: give the schema itself the role"
+    );
+    let marked = format!(
+        r#"{{"type": "sequence", "elements": [{{{MEMBERS}, "role": "arguments"}}, {{"value": "\n"}}], "role": "call", "name": "f"}}"#
+    );
+    assert_eq!(of(marked), Ok(()));
+}
+
 #[test]
 fn outputs_have_these_events() {
     for (format, cases) in table() {
@@ -354,7 +423,8 @@ fn outputs_have_these_events() {
 }
 
 /// However an output is cut, and whatever was read and taken back on the way, its events are the
-/// same; and a matcher reads what a reader reads.
+/// same; and a matcher reads what a reader reads. The events are kept in one list, from which those
+/// of a step that is taken back are cut.
 #[test]
 fn every_cut_gives_the_same_events() {
     let mut random = Random(17);
@@ -365,7 +435,7 @@ fn every_cut_gives_the_same_events() {
             for _ in 0..12 {
                 let mut reader = constraint.event_reader().unwrap();
                 let mut matcher = constraint.matcher();
-                let mut steps: Vec<Vec<Event>> = Vec::new();
+                let (mut found, mut steps): (Vec<Event>, Vec<usize>) = Default::default();
                 let mut done: Vec<Piece<'_>> = Vec::new();
                 let mut left: Vec<Piece<'_>> = pieces(output);
                 left.reverse();
@@ -378,30 +448,33 @@ fn every_cut_gives_the_same_events() {
                         }
                         piece => piece,
                     };
-                    let mut news = Vec::new();
-                    let wrong = reader.advance_bytes(b"\xff", &mut news).unwrap();
-                    assert!(!wrong && news.is_empty());
-                    assert!(read(&mut reader, piece, &mut news), "{output:?} of {format}");
+                    steps.push(found.len());
+                    let wrong = reader.advance_bytes(b"\xff", &mut found).unwrap();
+                    assert!(!wrong && steps.last() == Some(&found.len()));
+                    assert!(read(&mut reader, piece, &mut found), "{output:?} of {format}");
                     assert!(match piece {
                         Piece::Bytes(bytes) => matcher.advance_bytes(bytes).unwrap(),
                         Piece::Special(name) => matcher.advance(TokenId(256 + name as u32)).unwrap(),
                     });
-                    steps.push(news);
                     done.push(piece);
                     if random.below(4) == 0 {
                         let back = random.below(done.len() + 1);
                         reader.rollback(back).unwrap();
                         matcher.rollback(back).unwrap();
                         for _ in 0..back {
-                            steps.pop();
+                            found.truncate(steps.pop().unwrap());
                             left.extend(done.pop());
                         }
                     }
                 }
-                let mut news = Vec::new();
-                reader.finish(&mut news);
-                steps.push(news);
-                let found = joined(steps.into_iter().flatten().collect());
+                let len = found.len();
+                reader.finish(&mut found);
+                if random.below(2) == 0 {
+                    reader.rollback(1).unwrap();
+                    found.truncate(len);
+                    reader.finish(&mut found);
+                }
+                let found = joined(found);
                 assert_eq!(Some(&found), expected.as_ref(), "{output:?} of {format}");
                 let mut reply = Reply::default();
                 found.iter().for_each(|event| reply.add(event));

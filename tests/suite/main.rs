@@ -25,6 +25,7 @@ mod fuzz;
 mod fuzz_corpus;
 mod gguf_files;
 mod lark;
+mod lark_dynamic;
 mod lark_lexer;
 mod lark_modules;
 mod parts;

@@ -542,7 +542,10 @@ fn styles_write_objects_between_markers() {
             "kimi_k3_xml",
             "the style \"kimi_k3_xml\" is not supported, because its markers are special tokens; styles are json, qwen_xml, minimax_xml, deepseek_xml, deepseek_v4_1_xml, glm_xml",
         ),
-        ("qwen_xm", "there is no style \"qwen_xm\"; did you mean \"qwen_xml\"?"),
+        (
+            "qwen_xm",
+            "there is no style \"qwen_xm\"; did you mean \"qwen_xml\"? styles are json, qwen_xml, minimax_xml, deepseek_xml, deepseek_v4_1_xml, glm_xml",
+        ),
     ];
     for (style, expected) in faults {
         let text =

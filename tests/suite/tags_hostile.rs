@@ -101,15 +101,16 @@ fn events(constraint: &Constraint, symbols: &[char], most: usize, random: &mut R
     joined(&all.concat())
 }
 
-/// Reads the outputs of recorded formats with random roles in many ways.
-fn attack(rounds: usize, formats: usize) -> (usize, usize) {
+/// Reads the outputs of recorded formats with random roles in many ways: the numbers of formats and
+/// outputs.
+fn attack() -> (usize, usize) {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/structural_tags/xgrammar.jsonl");
     let text = std::fs::read_to_string(path).unwrap();
     let vocabulary = special_vocabulary(&[], &SPECIAL.map(|(_, name)| name), &[]);
     let mut random = Random(29);
     let (mut compiled, mut read) = (0, 0);
-    for _ in 0..rounds {
-        for line in text.lines().skip(1).take(formats) {
+    for _ in 0..12 {
+        for line in text.lines().skip(1) {
             let case: Value = serde_json::from_str(line).unwrap();
             let mut format = case["format"].clone();
             with_roles(&mut format, &mut random, false);
@@ -158,16 +159,8 @@ fn attack(rounds: usize, formats: usize) -> (usize, usize) {
 
 #[test]
 fn random_roles_give_the_same_events_for_every_cut() {
-    let (compiled, read) = attack(1, 120);
-    assert!(compiled > 100 && read > 1000, "{compiled} formats, {read} outputs");
-}
-
-/// The same for all formats, several times.
-#[test]
-#[ignore = "takes minutes"]
-fn long_attack_by_random_roles() {
-    let (compiled, read) = attack(12, usize::MAX);
-    println!("{compiled} formats, {read} outputs");
+    let (compiled, read) = attack();
+    assert!(compiled > 5000 && read > 50_000, "{compiled} formats, {read} outputs");
 }
 
 /// The longest beginning of a text that can be read if each name of a special token stands for the

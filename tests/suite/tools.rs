@@ -535,7 +535,8 @@ fn calls_in_python_have_names_of_python() {
     }
     for key in ["a b", "1", "in", "a-b", "True"] {
         let error = named("f", key).expect_err(key);
-        assert!(error.contains("no name of a parameter in Python"), "{error}");
+        let fault = format!("the key {key:?} is no name of a parameter in Python");
+        assert!(error.contains(&fault), "{error}");
     }
     let tools = r#"[{"name": "f", "parameters": {"additionalProperties": {"type": ["string", "null"]}}}]"#;
     let constraint = constraint(&pythonic, tools, &ToolOptions::default().choice(ToolChoice::Required));
@@ -547,9 +548,79 @@ fn calls_in_python_have_names_of_python() {
         (r#"[f(if="c")]"#, false),
         (r#"[f(iff="c")]"#, true),
         (r#"[f(1="c")]"#, false),
+        (r#"[f(a=null)]"#, false),
+        (r#"[f(a=NaN)]"#, false),
+        (r#"[f(a='b')]"#, false),
+        (r#"[f(a="'\\")]"#, true),
+        (r#"[f(a="\u0041")]"#, false),
+        (r#"[f(a="True null")]"#, true),
     ];
     for (text, allowed) in table {
         assert_eq!(refused_at(&constraint, text).is_none(), allowed, "{text}");
+    }
+    // Words are Python's at every depth, and JSON's in events.
+    let any = r#"[{"name": "f", "parameters": {"properties": {"a": {}}}}]"#;
+    let constraint = self::constraint(&pythonic, any, &ToolOptions::default().choice(ToolChoice::Required));
+    for word in ["true", "false", "null", "undefined", "Nan", "TRUE"] {
+        for text in [format!("[f(a={word})]"), format!(r#"[f(a=[{{"b": {word}}}])]"#)] {
+            assert!(refused_at(&constraint, &text).is_some(), "{text}");
+        }
+    }
+    let (reply, _) = read_events(&constraint, r#"[f(a=[{"b": True, "None": "False"}, None, False])]"#, 3);
+    assert_eq!(reply.calls[0].arguments, r#"{"a": [{"b": true, "None": "False"}, null, false]}"#);
+}
+
+/// Keys and values that a format cannot write are errors which name them.
+#[test]
+fn arguments_that_cannot_be_written_are_named() {
+    let error = |preset: &str, properties: &str| {
+        let tools = format!(r#"[{{"name": "f", "parameters": {{"properties": {properties}}}}}]"#);
+        let preset = Preset::named(preset).unwrap();
+        let grammar = Tools::from_json(&tools).unwrap().grammar(&preset, &ToolOptions::default());
+        // Values are looked at when a grammar comes to them.
+        let built = grammar.map_err(|error| error.to_string()).and_then(|grammar| {
+            let mut matcher =
+                Constraint::new(&grammar, &bytes()).map_err(|error| error.to_string())?.matcher();
+            let begin = preset.write(&[call("f", "{}", "")]);
+            matcher.advance_bytes(&begin.as_bytes()[..1]).map_err(|error| error.to_string())
+        });
+        built.unwrap_err()
+    };
+    for (key, fault) in [
+        ("", "the key \"\" is empty, and calls of this format need a name"),
+        ("a>b", "the key \"a>b\" holds \">\", which ends keys in calls of this format"),
+    ] {
+        let error = error("seed_oss", &format!(r#"{{"{key}": {{}}}}"#));
+        assert!(error.contains(fault), "{error}");
+    }
+    let end = error("seed_oss", r#"{"a": {"const": "x</parameter>"}}"#);
+    let fault = r#"all values of an argument hold one of "</parameter>", "<parameter=", "#;
+    assert!(end.contains(fault), "{end}");
+}
+
+#[test]
+fn styles_without_meaning_are_refused() {
+    let preset = |arguments: &str| {
+        let text = format!(
+            r#"{{"name": "p", "models": ["m"], "unverified": "a test", "calls": {{"trigger": "[",
+                "call": "[$NAME($ARGUMENTS)]", "arguments": {arguments}}}}}"#
+        );
+        Preset::from_json(&text).map(|_| ()).map_err(|error| error.to_string())
+    };
+    let python = r#"{"after_key": "=", "between": ", ", "close": ")", "words": "python", "strings": "json"}"#;
+    assert_eq!(preset(python), Ok(()));
+    for (arguments, fault) in [
+        (
+            r#"{"after_key": "=", "between": ", ", "close": ")", "after_value": ";", "words": "python"}"#,
+            "#/calls/arguments: Python has no raw strings: `strings` must be \"json\" where `words` are \"python\"",
+        ),
+        (
+            r#"{"words": "ruby"}"#,
+            "#/calls/arguments/words: words are \"json\" or \"python\", and not \"ruby\"",
+        ),
+        (r#"{"afterkey": "="}"#, "#/calls/arguments: `afterkey` is no field here; did you mean `after_key`?"),
+    ] {
+        assert_eq!(preset(arguments).unwrap_err(), fault);
     }
 }
 

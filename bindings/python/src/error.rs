@@ -134,7 +134,9 @@ impl From<EngineError> for CallError {
             | EngineError::Unspellable
             | EngineError::Ambiguous { .. } => Kind::Grammar,
             EngineError::EmptyVocabulary => Kind::Vocabulary,
-            EngineError::TokenFsmStates { .. } | EngineError::Limit { .. } => Kind::Limit,
+            EngineError::TokenFsmStates { .. }
+            | EngineError::Limit { .. }
+            | EngineError::AmbiguousText { .. } => Kind::Limit,
             EngineError::Deadline => Kind::Deadline,
             EngineError::Cancelled => Kind::Cancelled,
             _ => Kind::Argument,

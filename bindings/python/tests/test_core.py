@@ -69,6 +69,16 @@ def test_first_mask(words: hr.Vocabulary) -> None:
     assert copy.copy(matcher).output_len == copy.deepcopy(matcher).output_len == 0
 
 
+def test_texts_with_too_many_readings(bytes_vocabulary: hr.Vocabulary) -> None:
+    rules = 'root ::= name "!"\nname ::= <end> name "x" | "<end>" name "y" | "m"'
+    constraint = hr.compile(hr.Grammar.gbnf(rules), bytes_vocabulary)
+    names = "<end>" * 24
+    assert constraint.matcher().advance_text(names + "m")
+    for reader in (constraint.matcher(), constraint.events()):
+        with pytest.raises(hr.LimitError, match="too many ways"):
+            reader.advance_text(names + "m" + "z" * 24)
+
+
 def test_core_imports_nothing_heavy() -> None:
     code = "import sys, hedgerow; sys.exit(bool({'numpy', 'torch', 'pydantic'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -7,6 +7,10 @@
 //! effect, and neither have priorities of rules, which choose among trees. Outputs start from the
 //! rule `start`, or from another one ([`Options::start`]).
 //!
+//! As llguidance has them, `%json {…}` is a JSON text that satisfies a schema, `%regex {…}` is a
+//! run of neighbouring pieces, and `<name>` is a special token. A grammar with one of them is read
+//! without a lexer ([`Lexer::Dynamic`]).
+//!
 //! Outputs are the texts that Lark's LALR parser reads with its contextual lexer. Terminals are
 //! found as Python's `re` finds them. Among those that the parser's state expects, the first in
 //! Lark's order is taken. So `letx` is a name, and not the keyword `let` followed by a name. If a
@@ -17,6 +21,7 @@
 //! order and expand terminals and rules.
 
 mod common_terminals;
+mod dynamic;
 mod modules;
 mod options;
 mod parse;
@@ -27,10 +32,12 @@ mod terminals;
 use super::diagnostic::{Problem, TextFault, compile_error, similar};
 use super::notation::Notation;
 use crate::grammar::lexed::{Lexing, Production, Symbol};
-use crate::grammar::{CompileError, Grammar, GrammarBuilder, GrammarError, Lexed};
+use crate::grammar::{CompileError, Grammar, GrammarBuilder, GrammarError, Lexed, NodeId};
+use modules::Definitions;
+use parse::Definition;
 use rules::Productions;
 
-pub use options::{Options, START};
+pub use options::{Lexer, Options, START};
 
 /// The number of states that are searched for a text of the grammar.
 const SEARCH_LIMIT: u64 = 200_000;
@@ -86,8 +93,40 @@ pub fn imports(text: &str, name: &str) -> Result<Vec<String>, CompileError> {
     modules::imports(text, name).map_err(|failure| compile_error(Notation::Lark, text, failure))
 }
 
-fn grammar(text: &str, options: &Options) -> Result<Grammar, TextFault> {
-    let definitions = modules::read(text, options)?;
+/// The node of the texts that a Lark text describes, as a part of another grammar. It is read by
+/// the dynamic lexer, whatever `options` say. The builder gets the rules of the text under their
+/// names with `prefix` in front.
+///
+/// ```
+/// use hedgerow::grammar::GrammarBuilder;
+/// use hedgerow::syntax::lark;
+/// let mut builder = GrammarBuilder::new();
+/// let options = lark::Options::default();
+/// let point = r#"start: "at" %json {"type": "integer"}
+///     %ignore " ""#;
+/// let node = lark::compile_into(&mut builder, "point.", point, &options)?;
+/// let grammar = builder.build(node, None)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// The errors of [`compile_with`], and a terminal that asks what stands around it.
+pub fn compile_into(
+    builder: &mut GrammarBuilder,
+    prefix: &str,
+    text: &str,
+    options: &Options,
+) -> Result<NodeId, CompileError> {
+    let node = modules::read(text, options).and_then(|definitions| {
+        let start = start(&definitions, options)?;
+        dynamic::compile_into(builder, prefix, text, &definitions, start, options)
+    });
+    node.map(|(node, _)| node).map_err(|failure| compile_error(Notation::Lark, text, failure))
+}
+
+/// The rule that outputs start from.
+fn start<'d>(definitions: &'d Definitions, options: &Options) -> Result<&'d Definition, TextFault> {
     let Some(start) = definitions.rules.get(&options.start) else {
         let place = definitions.rules.values().map(|rule| rule.span.clone()).min_by_key(|span| span.start);
         let name = options.start.clone();
@@ -100,6 +139,17 @@ fn grammar(text: &str, options: &Options) -> Result<Grammar, TextFault> {
     if !start.parameters.is_empty() {
         let what = format!("outputs cannot start from the template `{}`", start.name);
         return Err((start.span.clone(), Problem::syntax(what, "start from a rule that uses it")));
+    }
+    Ok(start)
+}
+
+fn grammar(text: &str, options: &Options) -> Result<Grammar, TextFault> {
+    let definitions = modules::read(text, options)?;
+    let start = start(&definitions, options)?;
+    if options.lexer == Lexer::Dynamic || dynamic::is_needed(&definitions) {
+        let mut builder = GrammarBuilder::new();
+        let (root, place) = dynamic::compile_into(&mut builder, "", text, &definitions, start, options)?;
+        return builder.build(root, None).map_err(|error| (place, Problem::Grammar(error)));
     }
     let mut productions = Productions::new(&definitions);
     let first = productions.write(start)?;

@@ -1,7 +1,21 @@
-//! The options of a Lark grammar: its start rule and its modules.
+//! The options of a Lark grammar: its start rule, its modules and its lexer.
+
+use crate::schema::SchemaOptions;
 
 /// The rule that outputs start from if no other is named.
 pub const START: &str = "start";
+
+policy! {
+    /// The way in which a text is divided into the terminals of a Lark grammar.
+    enum Lexer {
+        /// As Lark's contextual lexer does: the first terminal in Lark's order that the parser
+        /// expects. A grammar with `%json`, `%regex` or special tokens has no such lexer, and is
+        /// read as under [`Dynamic`](Self::Dynamic).
+        Contextual = "contextual",
+        /// In every way that the rules allow, as by Lark's `lexer="dynamic_complete"`.
+        Dynamic = "dynamic",
+    }
+}
 
 /// Options of a Lark grammar that its text does not set.
 ///
@@ -23,11 +37,20 @@ pub struct Options {
     /// The names and texts of the modules that the grammar may import from, besides `common`.
     /// Default none.
     pub modules: Vec<(String, String)>,
+    /// The division of a text into terminals. Default: [`Lexer::Contextual`].
+    pub lexer: Lexer,
+    /// The options of the schemas in `%json`. Default: those of [`SchemaOptions`].
+    pub schema: SchemaOptions,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { start: START.to_owned(), modules: Vec::new() }
+        Options {
+            start: START.to_owned(),
+            modules: Vec::new(),
+            lexer: Lexer::default(),
+            schema: SchemaOptions::default(),
+        }
     }
 }
 
@@ -45,6 +68,20 @@ impl Options {
     #[must_use]
     pub fn module(mut self, name: impl Into<String>, text: impl Into<String>) -> Self {
         self.modules.push((name.into(), text.into()));
+        self
+    }
+
+    /// Sets [`lexer`](Self#structfield.lexer).
+    #[must_use]
+    pub fn lexer(mut self, lexer: Lexer) -> Self {
+        self.lexer = lexer;
+        self
+    }
+
+    /// Sets [`schema`](Self#structfield.schema).
+    #[must_use]
+    pub fn schema(mut self, options: SchemaOptions) -> Self {
+        self.schema = options;
         self
     }
 }

@@ -28,6 +28,18 @@ pub(super) enum Expr {
     Characters(char, char),
     /// A terminal of the module `common`.
     Common(&'static Common),
+    /// A JSON text that satisfies a schema, which is given as text: `%json {…}`.
+    Json {
+        schema: String,
+        span: Range<usize>,
+    },
+    /// Neighbouring ones of these pieces: `%regex {"substring_chunks": […]}`.
+    Pieces {
+        pieces: Vec<String>,
+        span: Range<usize>,
+    },
+    /// The special token of that name: `<|end|>`.
+    Special(String, Range<usize>),
     /// A template with its arguments.
     Instance {
         name: String,
@@ -55,6 +67,9 @@ impl Expr {
             Expr::Seq(parts) => Expr::Seq(all(parts)),
             Expr::Alt(parts) => Expr::Alt(all(parts)),
             Expr::Repeat(body, min, max) => Expr::Repeat(Box::new(body.moved_to(place, rename)), *min, *max),
+            Expr::Json { schema, .. } => Expr::Json { schema: schema.clone(), span: place.clone() },
+            Expr::Pieces { pieces, .. } => Expr::Pieces { pieces: pieces.clone(), span: place.clone() },
+            Expr::Special(name, _) => Expr::Special(name.clone(), place.clone()),
             Expr::Text { .. } | Expr::Characters(..) | Expr::Common(_) => self.clone(),
         }
     }
@@ -136,7 +151,7 @@ token_kinds! {
             Define ":", Or "|", Arrow "->", Open "(", Close ")", OpenOption "[", CloseOption "]",
             OpenArguments "{", CloseArguments "}", Comma ",", Star "*", Plus "+", Question "?",
             Tilde "~", To "..", Dot ".", Ignore "%ignore", Import "%import", Declare "%declare",
-            Override "%override", Extend "%extend",
+            Override "%override", Extend "%extend", Json "%json", StructuredRegex "%regex",
         }
         words {
             #[regex(r"\r\n|\n|\r")]
@@ -151,6 +166,8 @@ token_kinds! {
             Regex "a regular expression",
             #[regex("[+-]?[0-9]+")]
             Number "a number",
+            #[regex(r"<[^<>\s]+>")]
+            Special "a special token",
             #[regex("%[a-z]+", priority = 1)]
             OtherStatement "a statement",
         }
@@ -230,7 +247,10 @@ impl LarkParser<'_> {
                 let what = format!("`{}` is not supported", self.tokens.slice());
                 return Err((
                     span,
-                    Problem::unsupported(what, "there are %import, %ignore, %override, %extend and %declare"),
+                    Problem::unsupported(
+                        what,
+                        "there are %import, %ignore, %override, %extend and %declare, and in rules %json and %regex",
+                    ),
                 ));
             }
             _ => return Err(self.tokens.unexpected("a rule, a terminal or a statement", RULE)),
@@ -424,9 +444,55 @@ impl LarkParser<'_> {
                 self.tokens.depth -= 1;
                 Expr::Instance { name: slice.to_owned(), arguments, span }
             }
+            Some(Token::Json) => self.json_schema()?,
+            Some(Token::StructuredRegex) => self.structured_regex()?,
+            Some(Token::Special) => {
+                self.tokens.advance();
+                Expr::Special(slice.to_owned(), span)
+            }
             _ => return Ok(None),
         };
         Ok(Some(expr))
+    }
+
+    /// The JSON value behind `%json` or `%regex`, as text, and the place of both.
+    fn json(&mut self) -> Result<(&str, Range<usize>), TextFault> {
+        let word = self.tokens.span();
+        self.tokens.advance();
+        let start = self.tokens.span().start;
+        let rest = &self.tokens.text[start..];
+        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<serde::de::IgnoredAny>();
+        let fault = match values.next() {
+            Some(Ok(_)) => None,
+            Some(Err(error)) => Some(error.to_string()),
+            None => Some("the text ends before the value".to_owned()),
+        };
+        if let Some(fault) = fault {
+            let what = format!("`{}` is followed by no JSON: {fault}", &self.tokens.text[word.clone()]);
+            return Err((word, Problem::syntax(what, "write a JSON object behind it, as in `%json {…}`")));
+        }
+        let end = start + values.byte_offset();
+        while self.tokens.peek().is_some() && self.tokens.span().start < end {
+            self.tokens.advance();
+        }
+        Ok((&self.tokens.text[start..end], word.start..end))
+    }
+
+    fn json_schema(&mut self) -> Result<Expr, TextFault> {
+        let (text, span) = self.json()?;
+        Ok(Expr::Json { schema: text.to_owned(), span })
+    }
+
+    fn structured_regex(&mut self) -> Result<Expr, TextFault> {
+        let (text, span) = self.json()?;
+        match pieces(text) {
+            Some(pieces) => Ok(Expr::Pieces { pieces, span }),
+            None => {
+                let what = "this `%regex` is not known";
+                let help = "write `{\"substring_chunks\": [\"…\", …]}`, `{\"substring_words\": \"…\"}` or `{\"substring_chars\": \"…\"}`";
+                Err((span, Problem::unsupported(what, help)))
+            }
+        }
     }
 
     /// The range `"a".."z"`, from the end of its dots on.
@@ -491,6 +557,38 @@ impl LarkParser<'_> {
         self.tokens.advance();
         Ok(count)
     }
+}
+
+/// The pieces that the value behind `%regex` lists, as llguidance divides a text.
+fn pieces(text: &str) -> Option<Vec<String>> {
+    let value: serde_json::Value = serde_json::from_str(text).ok()?;
+    let (name, value) = match value.as_object()?.iter().collect::<Vec<_>>().as_slice() {
+        [only] => *only,
+        _ => return None,
+    };
+    match name.as_str() {
+        "substring_chunks" => {
+            value.as_array()?.iter().map(|piece| piece.as_str().map(str::to_owned)).collect()
+        }
+        "substring_words" => Some(words(value.as_str()?)),
+        "substring_chars" => Some(value.as_str()?.chars().map(String::from).collect()),
+        _ => None,
+    }
+}
+
+/// A text, divided where letters, digits and `_`, whitespace, and other characters meet.
+fn words(text: &str) -> Vec<String> {
+    let kind = |c: char| (c.is_whitespace(), c.is_alphanumeric() || c == '_');
+    let mut words: Vec<String> = Vec::new();
+    let mut last = None;
+    for c in text.chars() {
+        match words.last_mut() {
+            Some(word) if last == Some(kind(c)) => word.push(c),
+            _ => words.push(c.to_string()),
+        }
+        last = Some(kind(c));
+    }
+    words
 }
 
 /// The control character that `\n`, `\t`, `\r` or `\f` stands for.

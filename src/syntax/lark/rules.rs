@@ -270,6 +270,10 @@ impl<'d> Productions<'d> {
             Expr::Text { .. } | Expr::Characters(..) | Expr::Common(_) => {
                 vec![vec![Symbol::Lexeme(self.unnamed(expr, &(0..0))?)]]
             }
+            Expr::Json { span, .. } | Expr::Pieces { span, .. } | Expr::Special(_, span) => {
+                let what = "this part has no place among the terminals of a lexer";
+                return Err((span.clone(), Problem::unsupported(what, "use the dynamic lexer")));
+            }
             Expr::Instance { name, arguments: given, span } => self.instance(expr, name, given, span)?,
             Expr::Seq(parts) => {
                 let mut all: Ways = vec![Vec::new()];
@@ -568,14 +572,14 @@ const SIGNS: &[(&str, &str)] = &[
     (" ", "SPACE"),
 ];
 
-fn arguments(rule: &Definition, given: usize, span: &Range<usize>) -> TextFault {
+pub(super) fn arguments(rule: &Definition, given: usize, span: &Range<usize>) -> TextFault {
     let what = format!("`{}` takes {} arguments, not {given}", rule.name, rule.parameters.len());
     let help = format!("write `{}{{{}}}`", rule.name, rule.parameters.join(", "));
     (span.clone(), Problem::syntax(what, help))
 }
 
 /// The body of a template, with its arguments in place.
-fn substituted(expr: &Expr, arguments: &HashMap<&str, &Expr>) -> Expr {
+pub(super) fn substituted(expr: &Expr, arguments: &HashMap<&str, &Expr>) -> Expr {
     let all = |parts: &[Expr]| parts.iter().map(|part| substituted(part, arguments)).collect();
     match expr {
         Expr::Name(name, _) => match arguments.get(name.as_str()) {
@@ -598,7 +602,7 @@ fn substituted(expr: &Expr, arguments: &HashMap<&str, &Expr>) -> Expr {
 }
 
 /// True if an expression has more than `limit` levels.
-fn is_deeper(expr: &Expr, limit: u32) -> bool {
+pub(super) fn is_deeper(expr: &Expr, limit: u32) -> bool {
     match limit.checked_sub(1) {
         Some(left) => expr.parts().iter().any(|part| is_deeper(part, left)),
         None => true,
@@ -606,7 +610,7 @@ fn is_deeper(expr: &Expr, limit: u32) -> bool {
 }
 
 /// The key that identifies an expression: its text as one would write it.
-fn key(expr: &Expr) -> String {
+pub(super) fn key(expr: &Expr) -> String {
     let mut key = String::new();
     write_key(expr, &mut key);
     key
@@ -622,6 +626,9 @@ fn write_key(expr: &Expr, key: &mut String) {
         Expr::Regex { pattern, flags, .. } => key.push_str(&format!("/{pattern}/{flags}")),
         Expr::Characters(from, to) => key.push_str(&format!("{from:?}..{to:?}")),
         Expr::Common(common) => key.push_str(&format!("{common:?}")),
+        Expr::Json { schema, .. } => key.push_str(&format!("%json {schema}")),
+        Expr::Pieces { pieces, .. } => key.push_str(&format!("%regex {pieces:?}")),
+        Expr::Special(name, _) => key.push_str(name),
         Expr::Instance { name, arguments, .. } => {
             key.push_str(name);
             write_keys(arguments, ["{", ", ", "}"], key);

@@ -183,6 +183,10 @@ impl<'p> Terminals<'p> {
             }
             Expr::Common(common) => common_pattern(common),
             Expr::Name(name, span) if is_terminal(name) => self.named(name, span)?,
+            Expr::Json { span, .. } | Expr::Special(_, span) | Expr::Pieces { span, .. } => {
+                let what = "a terminal cannot be made of `%json` or a special token, or of `%regex` with other parts";
+                return Err((span.clone(), Problem::syntax(what, "write it in a rule")));
+            }
             Expr::Name(name, span) | Expr::Instance { name, span, .. } => {
                 let what = format!("a terminal cannot be made of the rule `{name}`");
                 return Err((
