@@ -577,7 +577,10 @@ fn check_ending(completion: &Completion, room: usize) -> usize {
         Some(BudgetEnding { first_token, tokens, first_byte }) => {
             assert_eq!(completion.finish, FinishReason::Length, "{}", completion.text);
             assert_eq!(first_token + tokens, completion.tokens.len());
-            assert!(completion.tokens.len() <= room && tokens <= completion.forced_tokens);
+            assert!(
+                completion.tokens.len() <= room
+                    && tokens + completion.forced_tokens <= completion.tokens.len()
+            );
             let before = vocabulary().decode(&completion.tokens[..first_token]);
             assert_eq!(completion.bytes[..first_byte], before);
             1
