@@ -76,7 +76,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode, CommandError> {
     given.check(|need| match need {
-        Need::Schema => args.tools.tools.is_some() || args.constraint.meets(need),
+        Need::Schema => args.tools.tools.is_some() && args.tools.may_call() || args.constraint.meets(need),
         Need::Instance => args.instance.is_some(),
         Need::Explain => args.explain,
         need => args.constraint.meets(need) && args.policy.meets(need),

@@ -27,7 +27,7 @@ use hedgerow::decode::{
     ReasoningBudget, Request, Strategy, TokenHealing,
 };
 use hedgerow::engine::Constraint;
-use hedgerow::tags::{Preset, Tools};
+use hedgerow::tags::Tools;
 use hedgerow::vocab::{TokenId, Vocabulary};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -166,13 +166,14 @@ pub(super) fn run(
     args.tools.named_format()?;
     args.tools.check_choice(tools.as_ref())?;
     let has_schema = constraint.as_ref().is_some_and(|constraint| constraint.schema.is_some());
-    let has_schema = has_schema || tools.is_some() || args.constraint.meets(Need::Schema);
+    let has_schema = has_schema || args.constraint.meets(Need::Schema);
+    let has_schema = has_schema || tools.is_some() && args.tools.may_call();
     given.check(|need| match need {
         Need::Constraint => constraint.is_some() || tools.is_some(),
         need => need != Need::Schema || has_schema,
     })?;
     #[cfg(feature = "torch")]
-    check_template(args, &prompt)?;
+    check_template(args, &prompt, tools.is_some())?;
     let trace = args.trace.as_deref().map(TraceFile::open).transpose();
     let trace = trace.map_err(|error| unwritten_trace(args, &error))?;
     with_model(args, Inputs { prompt, negative, chosen, constraint, tools, trace, interrupt })
@@ -217,7 +218,7 @@ fn choose(args: &Args, given: &Given) -> Result<(Chosen, Vec<String>), CommandEr
         Need::Constraint | Need::Schema => {
             let has_format = chosen.set.as_ref().is_some_and(|set| set.response_format.is_some());
             args.constraint.meets(need)
-                || args.tools.tools.is_some()
+                || args.tools.tools.is_some() && (need == Need::Constraint || args.tools.may_call())
                 || !args.constraint.is_given() && (has_format || args.prompt.is_conversation())
         }
         Need::Json => args.json.is_some(),
@@ -486,14 +487,34 @@ fn unusable_file(option: &str, path: &Path) -> CommandError {
     CommandError::usage(format!("{option} `{}` is not usable", path.display()))
 }
 
-/// Refuses a prompt that needs a chat template, if the model has none. A model that cannot be read
-/// is refused when it is loaded.
+/// Refuses what needs a chat template, if the model has none. A model that cannot be read is
+/// refused when it is loaded.
 #[cfg(feature = "torch")]
-fn check_template(args: &Args, prompt: &Prompt) -> Result<(), CommandError> {
-    match hedgerow::torch::Model::chat_template_of(&args.model) {
-        Ok(None) => args.prompt.check_without_template(prompt),
-        _ => Ok(()),
+fn check_template(args: &Args, prompt: &Prompt, has_tools: bool) -> Result<(), CommandError> {
+    let Ok(None) = hedgerow::torch::Model::chat_template_of(&args.model) else { return Ok(()) };
+    args.prompt.check_without_template(prompt)?;
+    let needs_format = has_tools || args.reasoning_budget.is_some();
+    match needs_format && args.tools.named_format()?.is_none() {
+        true => Err(without_format(no_template(), has_tools)),
+        false => Ok(()),
     }
+}
+
+/// The error of a model whose format of calls is not known. Without tools it is the limit on
+/// reasoning that needs the format.
+#[cfg(feature = "torch")]
+fn without_format(failure: CommandError, has_tools: bool) -> CommandError {
+    let what = format!(
+        "--reasoning-budget needs the format of calls, which says how the model marks its reasoning, and {}",
+        failure.what()
+    );
+    if has_tools { failure } else { failure.of(what) }
+}
+
+#[cfg(feature = "torch")]
+fn no_template() -> CommandError {
+    CommandError::new("the model has no chat template that would prove a format of calls")
+        .help("name the format with --tool-format; `hedgerow tools list` shows all")
 }
 
 /// Refuses layers that the model does not have. A model that cannot be read is refused when it is
@@ -566,15 +587,7 @@ fn replies(
                 );
                 return Ok((constraint, None));
             }
-            Err(failure) if tools.is_none() => {
-                let what = format!(
-                    "--reasoning-budget needs the format of calls, which says how the model marks its \
-                     reasoning, and {}",
-                    failure.what()
-                );
-                return Err(failure.of(what));
-            }
-            Err(failure) => return Err(failure),
+            Err(failure) => return Err(without_format(failure, tools.is_some())),
         },
     };
     let prompt_end = model.prompt_end(prompt).map_err(unreadable_template)?;
@@ -600,15 +613,12 @@ fn replies(
 
 /// The format of calls that the model's chat template proves.
 #[cfg(feature = "torch")]
-fn detected_format(model: &hedgerow::torch::Model) -> Result<Preset, CommandError> {
+fn detected_format(model: &hedgerow::torch::Model) -> Result<hedgerow::tags::Preset, CommandError> {
     use hedgerow::decode::{PromptError, TextModel};
 
     match model.tool_format() {
         Ok(found) => super::tools::proven(found),
-        Err(PromptError::NoTemplate) => {
-            Err(CommandError::new("the model has no chat template that would prove a format of calls")
-                .help("name the format with --tool-format; `hedgerow tools list` shows all"))
-        }
+        Err(PromptError::NoTemplate) => Err(no_template()),
         Err(error) => Err(unreadable_template(error)),
     }
 }

@@ -106,6 +106,11 @@ impl ToolArgs {
         }
     }
 
+    /// True if replies may have calls, whose arguments have schemas, if there are tools.
+    pub fn may_call(&self) -> bool {
+        !matches!(self.choice(), Ok(ToolChoice::None))
+    }
+
     /// True if a reply need have no calls: the tools are those of the conversation, and no option
     /// asks for calls.
     #[cfg_attr(not(feature = "torch"), allow(dead_code))]

@@ -102,6 +102,10 @@ const REFUSED: &[(&str, &str)] = &[
         "--tools ../../../examples/data/tools.json --tool-format hermes --tool-choice none --one-call",
         "--one-call has no effect with --tool-choice none",
     ),
+    (
+        "--raw --tools ../../../examples/data/tools.json --tool-format hermes --tool-choice none --key-order any",
+        "--key-order has no effect without a schema",
+    ),
     ("--budget complete --strategy beam:2 --choice a", "--budget complete has no effect on this strategy"),
     ("--repetition-window 5", "--repetition-window has no effect without --repetition-penalty"),
     ("--top-k-ties keep-all --preset chat", "--top-k-ties has no effect without --top-k"),
