@@ -2160,7 +2160,8 @@ typedef struct hr_generation_stats {
      */
     size_t completion_tokens;
     /**
-     * Tokens of the outputs that the constraint forced, without sampling.
+     * Tokens of the outputs that the constraint forced, without sampling. Those of the budget are
+     * not among them.
      */
     size_t forced_tokens;
     /**
@@ -2203,6 +2204,10 @@ typedef struct hr_generation_stats {
      * Time of the whole call.
      */
     double total;
+    /**
+     * Tokens of the outputs that the budget has written: see hr_generation_budget_ending().
+     */
+    size_t budget_tokens;
 } hr_generation_stats;
 #endif
 

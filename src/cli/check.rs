@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use super::command_error::{CommandError, written};
 use super::constraint::{ConstraintArgs, Loaded, PolicyArgs};
+use super::effect::{Given, Need};
 use super::explain::explain;
 use super::input;
 use super::judge::{Verdict, judge};
@@ -58,13 +59,14 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     instance: Option<PathBuf>,
     /// Say which keyword or option is responsible for a refusal
-    #[arg(long, requires = "instance")]
+    #[arg(long)]
     explain: bool,
-    /// With --explain, the tokens: a tokenizer.json, tekken.json, SentencePiece model or GGUF file
-    #[arg(long, value_name = "FILE", requires = "explain")]
+    /// With --explain, the tokens: a tokenizer.json, tekken.json, SentencePiece model or GGUF file,
+    /// or a model's folder with one of them
+    #[arg(long, value_name = "PATH")]
     vocab: Option<PathBuf>,
     /// Print what the parts of the instance are, an event a line as JSON: text, reasoning, calls
-    #[arg(long, requires = "instance", conflicts_with = "explain")]
+    #[arg(long, conflicts_with = "explain")]
     events: bool,
     #[command(flatten)]
     tools: ToolArgs,
@@ -72,7 +74,13 @@ pub(super) struct Args {
     policy: PolicyArgs,
 }
 
-pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
+pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode, CommandError> {
+    given.check(|need| match need {
+        Need::Schema => args.tools.tools.is_some() && args.tools.may_call() || args.constraint.meets(need),
+        Need::Instance => args.instance.is_some(),
+        Need::Explain => args.explain,
+        need => args.constraint.meets(need) && args.policy.meets(need),
+    })?;
     let loaded = match args.tools.load(false)? {
         None if !args.constraint.is_given() => {
             return Err(CommandError::usage("no constraint given").help(
@@ -110,7 +118,10 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let mut out = format!("{}:{line}:{column}: refused: {}\n", path.display(), refusal.reason);
     if let Some(schema) = &loaded.schema {
         out += &match judge(schema, text) {
-            Verdict::Valid => "  the value satisfies the schema; an option refuses its spelling, its order of keys or its size (--explain names it)\n".to_owned(),
+            Verdict::Valid => format!(
+                "  the value satisfies the schema; an option refuses its spelling, its order of keys or its size{}\n",
+                if args.explain { "" } else { " (--explain names it)" }
+            ),
             Verdict::Invalid(reason) => format!("  a validator agrees: {reason}\n"),
             Verdict::NoJudge(reason) => format!("  the validator cannot read the schema: {reason}\n"),
         };
@@ -137,7 +148,7 @@ fn replies(args: &Args, tools: &Tools) -> Result<Loaded, CommandError> {
             .help("name the format with --tool-format; `hedgerow tools list` shows all"));
     };
     let schema = args.constraint.load(&args.policy)?.and_then(|loaded| loaded.schema);
-    args.tools.replies(tools, &preset, schema, String::new())
+    args.tools.replies(tools, &preset, schema, &args.policy, String::new())
 }
 
 /// The lines that `--explain` adds.
@@ -209,10 +220,12 @@ fn refused_token(grammar: &Grammar, vocabulary: &Vocabulary, text: &str) -> Resu
         let names: Vec<String> = mask.iter().take(MOST).map(|id| shown_token(vocabulary, id)).collect();
         let more = if mask.count() > names.len() { " …" } else { "" };
         let are = match mask.count() {
-            1 => "1 token is".to_owned(),
-            count => format!("{count} tokens are"),
+            0 if matcher.is_accepting() => "only the end is".to_owned(),
+            0 => "no token is".to_owned(),
+            1 => format!("1 token is: {}", names.join(" ")),
+            count => format!("{count} tokens are: {}{more}", names.join(" ")),
         };
-        return Ok(format!("{found} is not allowed; {are}: {}{more}", names.join(" ")));
+        return Ok(format!("{found} is not allowed; {are}"));
     }
     Ok(String::new())
 }
@@ -310,7 +323,9 @@ fn reason(matcher: &mut Matcher, text: &str, at: usize) -> Result<String, Engine
         (false, false) => expected.join(", "),
     };
     let found = match (text.get(at..).and_then(|rest| rest.chars().next()), text.as_bytes().get(at)) {
-        (Some(c), _) => format!("`{}`", c.escape_debug()),
+        (Some(c), _) if c.is_ascii() => input::describe_bytes(&[c as u8]),
+        (Some(c), _) if c.is_control() => format!("`{}`", c.escape_unicode()),
+        (Some(c), _) => format!("`{c}`"),
         (None, Some(byte)) => format!("byte 0x{byte:02x}"),
         (None, None) => "the end".to_owned(),
     };
@@ -338,7 +353,8 @@ mod tests {
             ("1", Some((1, "expected `0` to `9`, found the end"))),
             ("1x", Some((1, "expected `0` to `9`, found `x`"))),
             ("12ü", Some((3, "expected 0xa9, found byte 0xbc"))),
-            ("12\n", Some((2, "expected the end or `-`, 0xc3, found `\\n`"))),
+            ("12\n", Some((2, "expected the end or `-`, 0xc3, found line feed"))),
+            ("12\"", Some((2, "expected the end or `-`, 0xc3, found `\"`"))),
             ("12--", Some((3, "expected the end, found `-`"))),
         ] {
             assert_refusal(&grammar, text, expected);

@@ -74,7 +74,7 @@ impl CommandError {
 
 /// The text with the command's options in place of the library's: "pass its text with
 /// `SchemaOptions::document`" becomes "pass its text with --documents URI=FILE".
-fn option_names(text: &str) -> String {
+pub(super) fn option_names(text: &str) -> String {
     const NAMES: &[(&str, &str)] = &[
         ("`SchemaOptions::document`", "--documents URI=FILE"),
         ("with `lark::Options::module`", "as a file with --import-dir DIR"),
@@ -82,6 +82,20 @@ fn option_names(text: &str) -> String {
         ("raise `max_tokens`", "raise --max-tokens"),
         ("`Budget::Cut`", "--budget cut"),
         ("raise `max_states`", "raise --max-states"),
+        (
+            "ask for contrastive search (`Strategy::Contrastive`)",
+            "give --strategy contrastive:CANDIDATES:PENALTY",
+        ),
+        ("guide the model (`decode::Guided`)", "give --guidance SCALE"),
+        ("wrap the model (`decode::Dola`)", "give --dola LAYERS"),
+        ("make a constraint of its `regex`", "give it by --regex"),
+        ("make a constraint of its `choice`", "give it by --choice"),
+        ("make a constraint of its `json`", "give it as a file by --schema"),
+        ("make a constraint of its `json_object`", "give {\"type\": \"object\"} as a file by --schema"),
+        ("make a constraint of its `grammar`", "give it as a file by --grammar"),
+        ("make a constraint of its `structural_tag`", "give it as a file by --structural-tag"),
+        ("make a constraint of it and", "give it by --regex, --grammar or another constraint, and"),
+        ("suppress the end tokens instead", "give the end tokens to --suppressed-tokens instead"),
         (
             "there is no end token to raise; set end_tokens",
             "no end token is known; name one with --stop-tokens",

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use super::command_error::{CommandError, written};
 use super::constraint::{PolicyArgs, VocabularyConstraintArgs};
+use super::effect::Given;
 use super::number::whole;
 use std::io::{self, Write};
 
@@ -24,7 +25,7 @@ Examples:
   hedgerow compile --vocab model.gguf --choice yes --choice no --fsm answer.fsm";
 
 const USAGE: &str = "\
-hedgerow compile [OPTIONS] --vocab <FILE> --fsm <FILE> <--schema <FILE>|--regex <PATTERN>|
+hedgerow compile [OPTIONS] --vocab <PATH> --fsm <FILE> <--schema <FILE>|--regex <PATTERN>|
                             --grammar <FILE>|--choice <TEXT>|--structural-tag <FILE>>";
 
 /// Writes a constraint as a finished state machine over tokens
@@ -43,8 +44,8 @@ pub(super) struct Args {
     policy: PolicyArgs,
 }
 
-pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
-    let constraint = args.constraint.load(&args.policy)?;
+pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode, CommandError> {
+    let constraint = args.constraint.load(&args.policy, given)?;
     let fsm = constraint
         .compile_token_fsm(args.max_states)
         .map_err(|error| CommandError::new("the constraint has no state machine").because(&error))?;

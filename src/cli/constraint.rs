@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::command_error::CommandError;
+use super::effect::{Given, Need};
 use super::input;
 use super::number::{whole, within};
 use super::policy::policy;
@@ -22,7 +23,7 @@ use hedgerow::tags;
 #[group(id = "constraint", multiple = false)]
 pub(super) struct ConstraintArgs {
     /// The output is a JSON value that satisfies the JSON Schema in FILE (`-` is standard input)
-    #[arg(long, value_name = "FILE", group = "schemas")]
+    #[arg(long, value_name = "FILE")]
     pub schema: Option<PathBuf>,
     /// The whole output matches a regular expression
     #[arg(long, value_name = "PATTERN")]
@@ -36,121 +37,119 @@ pub(super) struct ConstraintArgs {
     pub choice: Vec<String>,
     /// The output is text with schemas and grammars in it, as the structural tag in FILE says (`-`
     /// is standard input)
-    #[arg(long, value_name = "FILE", group = "schemas")]
+    #[arg(long, value_name = "FILE")]
     pub structural_tag: Option<PathBuf>,
 }
 
 /// A constraint over a vocabulary.
 #[derive(Debug, clap::Args)]
 pub(super) struct VocabularyConstraintArgs {
-    /// The tokens: a tokenizer.json, tekken.json, SentencePiece model or GGUF file
-    #[arg(long, value_name = "FILE")]
+    /// The tokens: a tokenizer.json, tekken.json, SentencePiece model or GGUF file, or a model's
+    /// folder with one of them
+    #[arg(long, value_name = "PATH")]
     vocab: PathBuf,
     #[command(flatten)]
     constraint: ConstraintArgs,
 }
 
 impl VocabularyConstraintArgs {
-    /// The constraint asked for.
-    pub fn load(&self, policy: &PolicyArgs) -> Result<Constraint, CommandError> {
+    /// The constraint asked for. `given` are the options of the command line.
+    pub fn load(&self, policy: &PolicyArgs, given: &Given) -> Result<Constraint, CommandError> {
+        given.check(|need| self.constraint.meets(need) && policy.meets(need))?;
         let grammar = self.constraint.require(policy)?.grammar;
         Constraint::new(&grammar, &input::vocabulary(&self.vocab)?)
             .map_err(|error| CommandError::new("the constraint does not fit the vocabulary").because(&error))
     }
 }
 
-/// The kinds of constraints with which an option about schemas is in conflict.
-///
-/// Such an option requires `--schema`, or `--structural-tag` for the schemas in it, but clap does
-/// not enforce this if another kind of constraint is given. So the option also declares a conflict
-/// with those kinds.
-const NOT_SCHEMA: [&str; 3] = ["regex", "grammar", "choice"];
-const NOT_REGEX: [&str; 4] = ["schema", "grammar", "choice", "structural_tag"];
-const NOT_GRAMMAR: [&str; 4] = ["schema", "regex", "choice", "structural_tag"];
-
 /// The options for reading schemas, patterns and grammars.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Constraint details")]
 pub(super) struct PolicyArgs {
-    /// Order of an object's declared keys
-    #[arg(long, default_value_t, value_parser = policy(KeyOrder::ALL, KeyOrder::name), requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
-    pub key_order: KeyOrder,
+    /// Order of an object's declared keys [default: declared]
+    #[arg(long, value_parser = policy(KeyOrder::ALL, KeyOrder::name))]
+    pub key_order: Option<KeyOrder>,
     /// Whitespace between JSON tokens: up to 64 bytes, without limit, none, or one item a line
-    #[arg(long, default_value = "flexible", value_parser = ["flexible", "unlimited", "compact", "pretty"], requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
-    pub whitespace: String,
+    /// [default: flexible]
+    #[arg(long, value_parser = ["flexible", "unlimited", "compact", PRETTY])]
+    pub whitespace: Option<String>,
     /// Spaces a level under --whitespace pretty, at most 16 [default: 2]
-    #[arg(long, value_name = "N", value_parser = within(0..=16_u8), requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
+    #[arg(long, value_name = "N", value_parser = within(0..=16_u8))]
     pub indent: Option<u8>,
     /// Exactly these between items and behind keys, and no other whitespace (Python writes ', ' and
     /// ': ')
-    #[arg(long, num_args = 2, value_names = ["COMMA", "COLON"], requires = "schemas", conflicts_with = "whitespace", conflicts_with_all = NOT_SCHEMA)]
+    #[arg(long, num_args = 2, value_names = ["COMMA", "COLON"], conflicts_with = "whitespace")]
     pub separators: Option<Vec<String>>,
     /// Whitespace between JSON tokens, as a regular expression in Rust's syntax
-    #[arg(long, value_name = "PATTERN", requires = "schemas", conflicts_with = "whitespace", conflicts_with = "separators", conflicts_with_all = NOT_SCHEMA)]
+    #[arg(long, value_name = "PATTERN", conflicts_with = "whitespace", conflicts_with = "separators")]
     pub whitespace_pattern: Option<String>,
     /// Keys of objects that no part of the schema names: allowed as the schema says, or forbidden
-    #[arg(long, default_value_t, value_parser = policy(AdditionalProperties::ALL, AdditionalProperties::name), requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
+    #[arg(long, default_value_t, value_parser = policy(AdditionalProperties::ALL, AdditionalProperties::name))]
     pub additional_properties: AdditionalProperties,
     /// Spelling of strings: all escapes in free strings but only the required ones in keys, `enum`
     /// and `const`; all everywhere; only the required ones; all but \uXXXX
-    #[arg(long, default_value_t, value_parser = policy(EscapePolicy::ALL, EscapePolicy::name), requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
-    pub escapes: EscapePolicy,
+    /// [default: free-strings]
+    #[arg(long, value_parser = policy(EscapePolicy::ALL, EscapePolicy::name))]
+    pub escapes: Option<EscapePolicy>,
     /// Undeclared keys that come twice in one object: refused, or allowed
-    #[arg(long, default_value_t, value_parser = policy(UniqueKeys::ALL, UniqueKeys::name), requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
+    #[arg(long, default_value_t, value_parser = policy(UniqueKeys::ALL, UniqueKeys::name))]
     pub unique_keys: UniqueKeys,
     /// Spelling of numbers: whole numbers without fraction, or as `1.0` as well
-    #[arg(long, default_value_t, value_parser = policy(Numbers::ALL, Numbers::name), requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
+    #[arg(long, default_value_t, value_parser = policy(Numbers::ALL, Numbers::name))]
     pub numbers: Numbers,
     /// Effect of `format`: an assertion about known formats, or an annotation
-    #[arg(long, default_value_t, value_parser = policy(FormatPolicy::ALL, FormatPolicy::name), requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
+    #[arg(long, default_value_t, value_parser = policy(FormatPolicy::ALL, FormatPolicy::name))]
     pub format: FormatPolicy,
     /// Effect of `contentEncoding`: an assertion about base64, or an annotation
-    #[arg(long, default_value_t, value_parser = policy(ContentEncoding::ALL, ContentEncoding::name), requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
+    #[arg(long, default_value_t, value_parser = policy(ContentEncoding::ALL, ContentEncoding::name))]
     pub content_encoding: ContentEncoding,
     /// Effect of a `format` that is not known: a warning, or an error
-    #[arg(long, default_value_t, value_parser = policy(UnknownFormat::ALL, UnknownFormat::name), requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
+    #[arg(long, default_value_t, value_parser = policy(UnknownFormat::ALL, UnknownFormat::name))]
     pub unknown_format: UnknownFormat,
     /// Rules of schemas that do not name theirs with `$schema` [default: 2020-12 with older
     /// spellings]
-    #[arg(long, value_name = "DRAFT", value_parser = policy(named_drafts(), Draft::name), requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
+    #[arg(long, value_name = "DRAFT", value_parser = policy(named_drafts(), Draft::name))]
     pub default_draft: Option<Draft>,
     /// A document that `$ref` may name (repeat the option); nothing is ever fetched
-    #[arg(long, value_name = "URI=FILE", requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
+    #[arg(long, value_name = "URI=FILE")]
     pub documents: Vec<String>,
     /// Largest number of steps that combining a schema's parts may take
-    #[arg(long, value_name = "STEPS", default_value_t = SchemaOptions::DEFAULT_FUEL, value_parser = whole::<u64>, requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
+    #[arg(long, value_name = "STEPS", default_value_t = SchemaOptions::DEFAULT_FUEL, value_parser = whole::<u64>)]
     pub fuel: u64,
     /// Allow whitespace before and after the JSON text, at most 64 bytes each
-    #[arg(long, requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
+    #[arg(long)]
     pub surrounding_whitespace: bool,
     /// Cap the characters of strings for which the schema sets no greatest length; such a cap gives
     /// way to what the schema demands [default: no cap]
-    #[arg(long, value_name = "N", value_parser = whole::<u32>, requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>)]
     pub max_string_length: Option<u32>,
     /// Cap the items of arrays for which the schema sets no greatest number [default: no cap]
-    #[arg(long, value_name = "N", value_parser = whole::<u32>, requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>)]
     pub max_items: Option<u32>,
     /// Cap the digits of numbers, each of those before the point, after it and in the exponent
     /// [default: no cap]
-    #[arg(long, value_name = "N", value_parser = within(1..=u32::MAX), requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
+    #[arg(long, value_name = "N", value_parser = within(1..=u32::MAX))]
     pub max_digits: Option<u32>,
     /// Effect of a keyword that cannot be enforced: an error, or a warning
-    #[arg(long, default_value_t, value_parser = policy(Strictness::ALL, Strictness::name), requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
+    #[arg(long, default_value_t, value_parser = policy(Strictness::ALL, Strictness::name))]
     pub strictness: Strictness,
     /// Syntax of --regex: JavaScript's, as in JSON Schema, or that of Rust's regex crate
-    #[arg(long, default_value_t, value_parser = policy(Dialect::ALL, Dialect::name), requires = "regex", conflicts_with_all = NOT_REGEX)]
+    #[arg(long, default_value_t, value_parser = policy(Dialect::ALL, Dialect::name))]
     pub regex_dialect: Dialect,
     /// Notation of --grammar [default: as the file's extension says]
-    #[arg(long, value_parser = policy(Notation::ALL, Notation::name), requires = "grammar", conflicts_with_all = NOT_GRAMMAR)]
+    #[arg(long, value_parser = policy(Notation::ALL, Notation::name))]
     pub grammar_notation: Option<Notation>,
     /// Rule that outputs of a --grammar in Lark's notation start from [default: start]
-    #[arg(long, value_name = "RULE", requires = "grammar", conflicts_with_all = NOT_GRAMMAR)]
+    #[arg(long, value_name = "RULE")]
     pub start: Option<String>,
     /// Folder of the grammars that a --grammar in Lark's notation imports from: `a.b` is
     /// DIR/a/b.lark
-    #[arg(long, value_name = "DIR", requires = "grammar", conflicts_with_all = NOT_GRAMMAR)]
+    #[arg(long, value_name = "DIR")]
     pub import_dir: Option<PathBuf>,
 }
+
+/// The value of --whitespace for one item a line.
+const PRETTY: &str = "pretty";
 
 /// The drafts that an option can name.
 fn named_drafts() -> &'static [Draft] {
@@ -162,6 +161,15 @@ fn named_drafts() -> &'static [Draft] {
 pub(super) struct Loaded {
     pub grammar: Grammar,
     pub schema: Option<SchemaFile>,
+    /// True for replies that may be free text, which a limit may end anywhere.
+    pub is_open: bool,
+}
+
+impl Loaded {
+    /// A constraint that is no schema.
+    fn of(grammar: Grammar) -> Self {
+        Self { grammar, schema: None, is_open: false }
+    }
 }
 
 /// The text of a schema and where it came from.
@@ -188,6 +196,18 @@ impl ConstraintArgs {
         }
     }
 
+    /// True if the constraint is what an option needs to have an effect. Needs of other kinds are
+    /// met.
+    pub fn meets(&self, need: Need) -> bool {
+        match need {
+            Need::Constraint => self.is_given(),
+            Need::Schema => self.schema.is_some() || self.structural_tag.is_some(),
+            Need::Regex => self.regex.is_some(),
+            Need::Grammar => self.grammar.is_some(),
+            _ => true,
+        }
+    }
+
     /// True if there is a constraint.
     pub fn is_given(&self) -> bool {
         let files = [&self.schema, &self.grammar, &self.structural_tag];
@@ -203,7 +223,7 @@ impl ConstraintArgs {
             let grammar = regex::compile(pattern, policy.regex_dialect).map_err(|error| {
                 CommandError::new("cannot compile the regular expression").because(&error)
             })?;
-            return Ok(Some(Loaded { grammar, schema: None }));
+            return Ok(Some(Loaded::of(grammar)));
         }
         if let Some(path) = &self.grammar {
             return policy.load_grammar(path).map(Some);
@@ -216,7 +236,7 @@ impl ConstraintArgs {
         }
         let grammar = choice::compile(&self.choice)
             .map_err(|error| CommandError::new("cannot compile the choices").because(&error))?;
-        Ok(Some(Loaded { grammar, schema: None }))
+        Ok(Some(Loaded::of(grammar)))
     }
 
     /// The grammar that the options describe; an error without any of them.
@@ -269,19 +289,22 @@ impl PolicyArgs {
 
     /// Compiles the text of a schema. `path` says where it comes from.
     pub fn schema_of(&self, path: &Path, text: String) -> Result<Loaded, CommandError> {
-        let (grammar, warnings) =
-            schema::compile_with_warnings(&text, &self.options()?).map_err(|error| {
-                let failure = CommandError::new(format!("cannot compile the schema `{}`", path.display()));
-                match error.kind() {
-                    CompileErrorKind::Unsupported => {
-                        failure.because(&error).help("--strictness lenient ignores what cannot be enforced")
-                    }
-                    CompileErrorKind::Option => self.unusable_whitespace(&error),
-                    _ => failure.because(&error),
-                }
-            })?;
+        let (grammar, warnings) = schema::compile_with_warnings(&text, &self.options()?)
+            .map_err(|error| self.unusable(&format!("the schema `{}`", path.display()), &error))?;
         warn(path, &warnings);
-        Ok(Loaded { grammar, schema: Some(SchemaFile { path: path.to_owned(), text }) })
+        Ok(Loaded { schema: Some(SchemaFile { path: path.to_owned(), text }), ..Loaded::of(grammar) })
+    }
+
+    /// The error of a schema, or of what has schemas in it.
+    pub fn unusable(&self, what: &str, error: &CompileError) -> CommandError {
+        let failure = CommandError::new(format!("cannot compile {what}"));
+        match error.kind() {
+            CompileErrorKind::Unsupported => {
+                failure.because(error).help("--strictness lenient ignores what cannot be enforced")
+            }
+            CompileErrorKind::Option => self.unusable_whitespace(error),
+            _ => failure.because(error),
+        }
     }
 
     /// The error of an option about whitespace. The other options are checked when they are read.
@@ -299,13 +322,10 @@ impl PolicyArgs {
         let text = input::read_text(path, "structural tag")?;
         let options = tags::TagOptions::default().schema(self.options()?);
         let compiled = tags::parse(&text).and_then(|tag| tags::compile_with_warnings(&tag, &options));
-        let (grammar, warnings) = compiled.map_err(|error| match error.kind() {
-            CompileErrorKind::Option => self.unusable_whitespace(&error),
-            _ => CommandError::new(format!("cannot compile the structural tag `{}`", path.display()))
-                .because(&error),
-        })?;
+        let (grammar, warnings) = compiled
+            .map_err(|error| self.unusable(&format!("the structural tag `{}`", path.display()), &error))?;
         warn(path, &warnings);
-        Ok(Loaded { grammar, schema: None })
+        Ok(Loaded::of(grammar))
     }
 
     /// Compiles the grammar in a file.
@@ -322,20 +342,22 @@ impl PolicyArgs {
                 })?
             }
         };
+        let of_lark = [("--start", self.start.is_some()), ("--import-dir", self.import_dir.is_some())];
+        let of_lark = of_lark.iter().find(|(_, is_given)| *is_given);
+        if let Some((option, _)) = of_lark.filter(|_| notation != Notation::Lark) {
+            let what = format!("{option} has no effect on a grammar in the notation {notation}");
+            return Err(CommandError::usage(what)
+                .help(format!("leave it out; it is for grammars in the notation {}", Notation::Lark)));
+        }
         let text = input::read_text(path, "grammar")?;
         let compiled = match notation {
             Notation::Lark => lark::compile_with(&text, &self.lark_options(&text)?),
-            notation if self.start.is_none() && self.import_dir.is_none() => notation.compile(&text),
-            _ => {
-                return Err(CommandError::usage(
-                    "--start and --import-dir are for grammars in Lark's notation",
-                ));
-            }
+            notation => notation.compile(&text),
         };
         let grammar = compiled.map_err(|error| {
             CommandError::new(format!("cannot compile the grammar `{}`", path.display())).because(&error)
         })?;
-        Ok(Loaded { grammar, schema: None })
+        Ok(Loaded::of(grammar))
     }
 
     /// The start rule of the grammar `text`, and the files from which it and its imports import.
@@ -368,24 +390,26 @@ impl PolicyArgs {
 
     /// The library's options; fails where a document cannot be read.
     pub fn options(&self) -> Result<SchemaOptions, CommandError> {
-        if self.indent.is_some() && self.whitespace != "pretty" {
-            return Err(CommandError::usage("--indent has no effect without --whitespace pretty"));
-        }
-        let whitespace = match (&self.separators, &self.whitespace_pattern) {
-            (Some(texts), _) => Whitespace::Exact { item: texts[0].clone(), key: texts[1].clone() },
-            (_, Some(pattern)) => Whitespace::Pattern(pattern.clone()),
-            _ => match self.whitespace.as_str() {
-                "unlimited" => Whitespace::Unlimited,
-                "compact" => Whitespace::Compact,
-                "pretty" => Whitespace::Pretty(self.indent.unwrap_or(2)),
-                _ => Whitespace::Flexible,
-            },
+        self.options_over(SchemaOptions::default())
+    }
+
+    /// The library's options, and those of `base` where the command line says nothing.
+    pub fn options_over(&self, base: SchemaOptions) -> Result<SchemaOptions, CommandError> {
+        let whitespace = match (&self.separators, &self.whitespace_pattern, self.whitespace.as_deref()) {
+            (Some(texts), ..) => Whitespace::Exact { item: texts[0].clone(), key: texts[1].clone() },
+            (_, Some(pattern), _) => Whitespace::Pattern(pattern.clone()),
+            (.., Some("unlimited")) => Whitespace::Unlimited,
+            (.., Some("compact")) => Whitespace::Compact,
+            (.., Some(PRETTY)) => Whitespace::Pretty(self.indent.unwrap_or(2)),
+            (.., Some(_)) => Whitespace::Flexible,
+            (.., None) => base.whitespace.clone(),
         };
-        let mut options = SchemaOptions::default()
-            .key_order(self.key_order)
+        let (key_order, escapes) = (base.key_order, base.escapes);
+        let mut options = base
+            .key_order(self.key_order.unwrap_or(key_order))
             .whitespace(whitespace)
             .additional_properties(self.additional_properties)
-            .escapes(self.escapes)
+            .escapes(self.escapes.unwrap_or(escapes))
             .unique_keys(self.unique_keys)
             .numbers(self.numbers)
             .format(self.format)
@@ -404,5 +428,11 @@ impl PolicyArgs {
             };
             Ok(options.document(uri, input::read_text(Path::new(file), "document")?))
         })
+    }
+
+    /// True if these options are what another one needs to have an effect. Needs of other kinds are
+    /// met.
+    pub fn meets(&self, need: Need) -> bool {
+        need != Need::Pretty || self.whitespace.as_deref() == Some(PRETTY)
     }
 }

@@ -15,7 +15,7 @@ const AFTER_HELP: &str = "\
 The text is divided into tokens and each token is looked up in the green list that the tokens before it \
 give. A text that was generated with this watermark has more green tokens than the share of the list. \
 z is the excess in standard deviations. A token counts once behind the same tokens before it, so a text \
-that repeats itself has few.
+that repeats itself has few. The tokenizer must be that of the model which wrote the text.
 
 Exit codes:
   0  the text has the watermark: z is at least --threshold
@@ -29,16 +29,17 @@ Example:
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Args {
-    /// The model's tokenizer: a `tokenizer.json` or a GGUF file
-    #[arg(long, value_name = "FILE")]
+    /// The model's tokenizer: a tokenizer.json or GGUF file, or a folder with a tokenizer.json
+    #[arg(long, value_name = "PATH")]
     vocab: PathBuf,
-    /// The watermark with which the text was generated
+    /// The watermark with which the text was generated: the value of its option there
     #[arg(long, value_name = "RATIO:BIAS[:KEY[:WIDTH]]", value_parser = watermark)]
     watermark: Watermark,
     /// The text (`-` is standard input)
     #[arg(long, value_name = "FILE")]
     text: PathBuf,
-    /// The smallest z of a text that has the watermark
+    /// The smallest z of a text that has the watermark; of texts without it, one in about 30,000
+    /// reaches 4
     #[arg(long, value_name = "Z", default_value_t = 4.0, value_parser = finite::<f64>)]
     threshold: f64,
 }
@@ -53,8 +54,9 @@ fn watermark(text: &str) -> Result<Watermark, String> {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
-    let bytes = input::read(&args.vocab, "vocabulary")?;
-    let failed = || CommandError::new(format!("cannot read a tokenizer from `{}`", args.vocab.display()));
+    let file = input::tokenizer_file(&args.vocab)?;
+    let bytes = input::read(&file, "vocabulary")?;
+    let failed = || CommandError::new(format!("cannot read a tokenizer from `{}`", file.display()));
     let tokenizer = match TokenizerFile::of(&bytes) {
         Some(TokenizerFile::Gguf) => {
             let file = GgufFile::parse(&bytes).map_err(|error| failed().because(&error))?;
@@ -62,11 +64,14 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
         }
         Some(TokenizerFile::TokenizerJson) => TextTokenizer::from_tokenizer_json(&bytes),
         _ => {
-            return Err(failed().help("text is cut into tokens by a tokenizer.json or a GGUF file only"));
+            return Err(failed().help(
+                "only a tokenizer.json or a GGUF file cuts text into tokens; a tekken.json and a SentencePiece \
+                 model do for other commands",
+            ));
         }
     };
     let tokenizer = tokenizer.map_err(|error| failed().because(&error))?;
-    let vocab = input::vocabulary_of(&args.vocab, &bytes)?.token_count();
+    let vocab = input::vocabulary_of(&file, &bytes)?.token_count();
     let text = input::read_text(&args.text, "text")?;
     let tokens = tokenizer.encode(&text);
     let tokens =

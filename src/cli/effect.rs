@@ -2,12 +2,123 @@
 //!
 //! Such an option is refused where it can only be a mistake, such as `--budget` without a
 //! constraint. It is told in a note where scripts may well give it, such as `--seed` at temperature
-//! 0.
+//! 0: see `greedy`.
 
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Id};
 use hedgerow::decode::{Budget, Strategy};
-use hedgerow::sampling::{DynamicTemperature, SamplingParams};
+use hedgerow::sampling::SamplingParams;
 
 use super::command_error::CommandError;
+
+/// The thing beside which an option has an effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    Constraint,
+    Schema,
+    Pretty,
+    Regex,
+    Grammar,
+    Beams,
+    Draft,
+    Guidance,
+    Json,
+    Instance,
+    Explain,
+}
+
+/// The options that have no effect without something else.
+const NEEDS: [(&str, Need); 33] = [
+    ("budget", Need::Constraint),
+    ("forced", Need::Constraint),
+    ("key_order", Need::Schema),
+    ("whitespace", Need::Schema),
+    ("indent", Need::Schema),
+    ("indent", Need::Pretty),
+    ("separators", Need::Schema),
+    ("whitespace_pattern", Need::Schema),
+    ("additional_properties", Need::Schema),
+    ("escapes", Need::Schema),
+    ("unique_keys", Need::Schema),
+    ("numbers", Need::Schema),
+    ("format", Need::Schema),
+    ("content_encoding", Need::Schema),
+    ("unknown_format", Need::Schema),
+    ("default_draft", Need::Schema),
+    ("documents", Need::Schema),
+    ("fuel", Need::Schema),
+    ("surrounding_whitespace", Need::Schema),
+    ("max_string_length", Need::Schema),
+    ("max_items", Need::Schema),
+    ("max_digits", Need::Schema),
+    ("strictness", Need::Schema),
+    ("regex_dialect", Need::Regex),
+    ("grammar_notation", Need::Grammar),
+    ("start", Need::Grammar),
+    ("import_dir", Need::Grammar),
+    ("early_stopping", Need::Beams),
+    ("draft_tokens", Need::Draft),
+    ("draft_choice", Need::Draft),
+    ("accept_typical", Need::Draft),
+    ("negative_prompt", Need::Guidance),
+    ("logprobs", Need::Json),
+];
+
+/// The options of `check` that have no effect without something else. Other subcommands have
+/// options of the same names.
+const NEEDS_OF_CHECK: [(&str, Need); 3] =
+    [("explain", Need::Instance), ("vocab", Need::Explain), ("events", Need::Instance)];
+
+impl Need {
+    /// The thing in words, and the option that gives it.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Need::Constraint => ("a constraint", "give one, such as by --schema FILE or --regex PATTERN"),
+            Need::Schema => ("a schema", "give one, such as by --schema FILE"),
+            Need::Pretty => ("--whitespace pretty", "give it"),
+            Need::Regex => ("--regex", "give --regex PATTERN"),
+            Need::Grammar => ("--grammar", "give --grammar FILE"),
+            Need::Beams => ("beams", "give --strategy beam:BEAMS"),
+            Need::Draft => ("--draft", "give --draft DRAFTER"),
+            Need::Guidance => ("--guidance", "give --guidance SCALE"),
+            Need::Json => ("--json", "give --json"),
+            Need::Instance => ("--instance", "give --instance FILE"),
+            Need::Explain => ("--explain", "give --explain"),
+        }
+    }
+}
+
+/// The options that the command line gives, by name.
+#[derive(Debug)]
+pub(super) struct Given {
+    names: Vec<String>,
+    is_check: bool,
+}
+
+impl Given {
+    /// The options of a subcommand.
+    pub fn of(matches: &ArgMatches) -> Self {
+        let Some((command, options)) = matches.subcommand() else {
+            return Self { names: Vec::new(), is_check: false };
+        };
+        let is_given = |id: &&Id| options.value_source(id.as_str()) == Some(ValueSource::CommandLine);
+        let names = options.ids().filter(is_given).map(|id| id.as_str().to_owned()).collect();
+        Self { names, is_check: command == "check" }
+    }
+
+    /// Refuses an option whose need is not met. `meets` says which needs are.
+    pub fn check(&self, meets: impl Fn(Need) -> bool) -> Result<(), CommandError> {
+        let of_check = NEEDS_OF_CHECK.iter().filter(|_| self.is_check);
+        let unmet = NEEDS
+            .iter()
+            .chain(of_check)
+            .find(|(name, need)| self.names.iter().any(|given| given == name) && !meets(*need));
+        let Some((name, need)) = unmet else { return Ok(()) };
+        let (what, remedy) = need.words();
+        Err(CommandError::usage(format!("{} has no effect without {what}", option_of(name)))
+            .help(format!("{remedy}, or leave {} out", option_of(name))))
+    }
+}
 
 /// A parameter, the one that it belongs to, and the test whether that one is switched on.
 type Companion = (&'static str, &'static str, fn(&SamplingParams) -> bool);
@@ -35,65 +146,9 @@ pub(super) fn check_companions(
     Ok(())
 }
 
-/// The parameters that leave the most probable token as it is. Others may remove it or change the
-/// order of tokens: `typical_p`, for example, may drop it.
-const KEEP_THE_FIRST: [&str; 14] = [
-    "epsilon_cutoff",
-    "eta_cutoff",
-    "min_p",
-    "p_less",
-    "seed",
-    "selection",
-    "smoothing",
-    "tfs_end",
-    "tfs_z",
-    "top_a",
-    "top_h",
-    "top_k",
-    "top_n_sigma",
-    "top_p",
-];
-
-/// Notes about what temperature 0 makes void: options of drawing, and all outputs but one.
-/// `outputs` is the number of outputs that are drawn.
-pub(super) fn notes_at_temperature_0(
-    given: impl Iterator<Item = &'static str>,
-    params: &SamplingParams,
-    outputs: usize,
-) -> Vec<String> {
-    let is_drawn = params.temperature != 0.0
-        || matches!(params.dynamic_temperature, Some(DynamicTemperature::Range { .. }))
-        || params.xtc.is_some()
-        || params.mirostat.is_some()
-        || params.adaptive_p.is_some();
-    if is_drawn {
-        return Vec::new();
-    }
-    let void: Vec<String> = given.filter(|name| KEEP_THE_FIRST.contains(name)).map(option_of).collect();
-    let mut notes = Vec::new();
-    if !void.is_empty() {
-        notes.push(format!(
-            "at temperature 0 the most probable token is taken, and {} changes nothing",
-            void.join(", ")
-        ));
-    }
-    if outputs > 1 {
-        notes.push(format!("at temperature 0 all {outputs} outputs that are drawn are alike"));
-    }
-    notes
-}
-
-/// Refuses a budget that nothing obeys.
-pub(super) fn check_budget(
-    budget: Option<Budget>,
-    is_constrained: bool,
-    strategy: &Strategy,
-) -> Result<(), CommandError> {
+/// Refuses a budget that the strategy does not obey.
+pub(super) fn check_budget(budget: Option<Budget>, strategy: &Strategy) -> Result<(), CommandError> {
     match budget {
-        Some(_) if !is_constrained => Err(CommandError::usage("--budget has no effect without a constraint")
-            .help(
-                "give --schema, --regex, --grammar, --choice, --structural-tag or --tools, or leave it out",
-            )),
         Some(Budget::Complete) if !matches!(strategy, Strategy::Sample | Strategy::BestOf(_)) => {
             Err(CommandError::usage("--budget complete has no effect on this strategy")
                 .help("only --strategy sample and best-of complete outputs; others cut them at the limit"))

@@ -7,13 +7,13 @@ use std::io::{self, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::command_error::{CommandError, Written, written};
 use super::constraint::{ConstraintArgs, Loaded, PolicyArgs};
-use super::effect::{self, option_of};
+use super::effect::{self, Given, Need, option_of};
+use super::greedy;
+use super::interrupt::{INTERRUPTED, Interrupt};
 use super::number::{at_least_one, whole, within};
 use super::outcome::{Judged, Report, Room, summarise};
 use super::policy::policy;
@@ -21,7 +21,7 @@ use super::prompt::PromptArgs;
 use super::sampling::{Chosen, SamplingArgs, check_tokens};
 use super::strategy::StrategyArgs;
 use super::tools::ToolArgs;
-use super::trace::{CANDIDATES, Subject, Trace};
+use super::trace::{CANDIDATES, Subject, Trace, TraceFile};
 use hedgerow::decode::{
     Batch, Budget, DraftHeads, DynModel, ForcedTokens, Generation, LanguageModel, MAX_COMPLETIONS, Prompt,
     ReasoningBudget, Request, Strategy, TokenHealing,
@@ -96,7 +96,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FORM", num_args = 0..=1, require_equals = true, default_missing_value = "lines", value_enum)]
     json: Option<JsonForm>,
     /// With --json: log-probabilities of the tokens, and of the N most probable ones beside each
-    #[arg(long, value_name = "N", value_parser = whole::<usize>, requires = "json")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>)]
     logprobs: Option<usize>,
     /// Write a page that shows every step: candidates before and after the mask, forced stretches,
     /// guesses that came true, tokens that the budget wrote
@@ -136,13 +136,14 @@ fn reasoning_budget(text: &str) -> Result<(usize, String), String> {
 
 pub(super) fn run(
     args: &Args,
+    given: &Given,
     program_with_libtorch: Option<fn() -> io::Result<ExitCode>>,
 ) -> Result<ExitCode, CommandError> {
     if let Some(start) = program_with_libtorch {
         // Loading libtorch takes most of a second, so options are checked before. The other program
         // checks them again, and writes the notes.
         if args.sampling.are_rereadable() {
-            choose(args)?;
+            choose(args, given)?;
         }
         return start().map_err(|error| {
             CommandError::new("cannot start the program that runs models").because(&error).help(
@@ -150,7 +151,8 @@ pub(super) fn run(
             )
         });
     }
-    let (mut chosen, notes) = choose(args)?;
+    let interrupt = Interrupt::catch();
+    let (mut chosen, notes) = choose(args, given)?;
     notes.iter().for_each(|note| say!("note: {note}"));
     if args.sampling.is_verbose() {
         tell(args, &chosen);
@@ -163,13 +165,18 @@ pub(super) fn run(
     let tools = args.tools.of_prompt(&mut prompt, args.constraint.is_given_but_schema(), reasons)?;
     args.tools.named_format()?;
     args.tools.check_choice(tools.as_ref())?;
-    let is_constrained = constraint.is_some() || tools.is_some();
-    effect::check_budget(args.budget, is_constrained, &chosen.strategy(args))?;
-    // The file is truncated only when there is something to write.
-    let open = |path| File::options().write(true).create(true).truncate(false).open(path);
-    let trace = args.trace.as_ref().map(open).transpose();
+    let has_schema = constraint.as_ref().is_some_and(|constraint| constraint.schema.is_some());
+    let has_schema = has_schema || args.constraint.meets(Need::Schema);
+    let has_schema = has_schema || tools.is_some() && args.tools.may_call();
+    given.check(|need| match need {
+        Need::Constraint => constraint.is_some() || tools.is_some(),
+        need => need != Need::Schema || has_schema,
+    })?;
+    #[cfg(feature = "torch")]
+    check_template(args, &prompt, tools.is_some())?;
+    let trace = args.trace.as_deref().map(TraceFile::open).transpose();
     let trace = trace.map_err(|error| unwritten_trace(args, &error))?;
-    with_model(args, Inputs { prompt, negative, chosen, constraint, tools, trace })
+    with_model(args, Inputs { prompt, negative, chosen, constraint, tools, trace, interrupt })
 }
 
 /// The parts of a run that do not need the model.
@@ -181,7 +188,8 @@ struct Inputs {
     chosen: Chosen,
     constraint: Option<Loaded>,
     tools: Option<Tools>,
-    trace: Option<File>,
+    trace: Option<TraceFile>,
+    interrupt: Interrupt,
 }
 
 /// The constraint of the options, or else the response format of `--params`.
@@ -200,10 +208,25 @@ fn constraint(args: &Args, chosen: &mut Chosen) -> Result<Option<Loaded>, Comman
 
 /// The parameters of the run, checked together with the other options, and notes on what is not
 /// used.
-fn choose(args: &Args) -> Result<(Chosen, Vec<String>), CommandError> {
+fn choose(args: &Args, given: &Given) -> Result<(Chosen, Vec<String>), CommandError> {
     let mut chosen =
         args.sampling.choose(Some(&args.model), args.min_tokens, args.max_tokens, DEFAULT_LENGTH)?;
     let mut notes = std::mem::take(&mut chosen.notes);
+    let strategy = chosen.strategy(args);
+    given.check(|need| match need {
+        // A conversation, which is read later, may have tools.
+        Need::Constraint | Need::Schema => {
+            let has_format = chosen.set.as_ref().is_some_and(|set| set.response_format.is_some());
+            args.constraint.meets(need)
+                || args.tools.tools.is_some() && (need == Need::Constraint || args.tools.may_call())
+                || !args.constraint.is_given() && (has_format || args.prompt.is_conversation())
+        }
+        Need::Json => args.json.is_some(),
+        need => {
+            args.constraint.meets(need) && args.policy.meets(need) && args.strategy.meets(need, &strategy)
+        }
+    })?;
+    effect::check_budget(args.budget, &strategy)?;
     check(args, &chosen, &mut notes)?;
     Ok((chosen, notes))
 }
@@ -211,7 +234,7 @@ fn choose(args: &Args) -> Result<(Chosen, Vec<String>), CommandError> {
 /// Refuses options that exclude each other, and ids that the model does not have.
 fn check(args: &Args, chosen: &Chosen, notes: &mut Vec<String>) -> Result<(), CommandError> {
     let strategy = chosen.strategy(args);
-    args.strategy.check(&strategy, outputs(args, chosen))?;
+    args.strategy.check(&strategy, &chosen.source, outputs(args, chosen))?;
     #[cfg(feature = "torch")]
     check_layers(args)?;
     check_partners(args)?;
@@ -220,9 +243,12 @@ fn check(args: &Args, chosen: &Chosen, notes: &mut Vec<String>) -> Result<(), Co
         Strategy::BestOf(made) => made,
         _ => 1,
     };
-    notes.extend(effect::notes_at_temperature_0(args.sampling.names(), &chosen.params, drawn));
-    if ranks(&strategy) {
-        check_ranking(args, chosen, notes)?;
+    match ranks(&strategy) {
+        true => check_ranking(args, chosen, notes)?,
+        false => {
+            let others = args.strategy.void_at_temperature_0();
+            notes.extend(greedy::notes_at_temperature_0(&args.sampling, chosen, &others, drawn)?);
+        }
     }
     if args.strategy.guidance == Some(1.0) {
         notes.push("--guidance 1 changes nothing".to_owned());
@@ -239,7 +265,7 @@ fn check(args: &Args, chosen: &Chosen, notes: &mut Vec<String>) -> Result<(), Co
     if named.is_empty() {
         return Ok(());
     }
-    let tokens = super::input::vocabulary(&vocabulary_path(&args.model))?.token_count();
+    let tokens = super::input::vocabulary(&args.model)?.token_count();
     check_tokens(named, tokens, &format!("the model has {tokens} tokens, numbered from 0"))
 }
 
@@ -262,8 +288,10 @@ fn check_ranking(args: &Args, chosen: &Chosen, notes: &mut Vec<String>) -> Resul
         return Err(refused(format!("--preset {preset}")));
     }
     // A greedy file asks for the most probable tokens, as these strategies do.
-    let void: Vec<&str> = of_source.into_iter().filter(|name| !RANKED.contains(name)).collect();
-    if !void.is_empty() && chosen.params.temperature != 0.0 {
+    let is_greedy = chosen.params.temperature == 0.0;
+    let is_void = |name: &&str| !RANKED.contains(name) && (!is_greedy || *name == "watermark");
+    let void: Vec<&str> = of_source.into_iter().filter(is_void).collect();
+    if !void.is_empty() {
         let (source, void) = (&chosen.source, void.join(", "));
         notes.push(format!("not used of {source}: {void}, which concern strategies that draw tokens"));
     }
@@ -325,20 +353,12 @@ fn tell(args: &Args, chosen: &Chosen) {
     }
 }
 
-/// The file with the vocabulary of a model.
-fn vocabulary_path(model: &Path) -> PathBuf {
-    match model.is_dir() {
-        true => model.join("tokenizer.json"),
-        false => model.to_owned(),
-    }
-}
-
 /// Most tokens of output, if nothing says otherwise.
 const DEFAULT_LENGTH: usize = 512;
 
 /// The sampling parameters that change single logits, which also affect strategies that rank
 /// tokens.
-const RANKED: [&str; 16] = [
+const RANKED: [&str; 15] = [
     "allowed_tokens",
     "bad_words",
     "begin_suppressed_tokens",
@@ -354,14 +374,13 @@ const RANKED: [&str; 16] = [
     "repetition_window",
     "sequence_bias",
     "suppressed_tokens",
-    "watermark",
 ];
 
 impl Chosen {
     /// The strategy: the option's, or else that of the file of parameters.
     fn strategy(&self, args: &Args) -> Strategy {
-        let of_file = || Some(Strategy::Beam(self.set.as_ref()?.beams?.into()));
-        args.strategy.strategy().or_else(of_file).unwrap_or_default()
+        let beams = self.set.as_ref().and_then(|set| set.beams);
+        args.strategy.strategy(beams.map(|beams| Strategy::Beam(beams.into()))).unwrap_or_default()
     }
 }
 
@@ -390,7 +409,7 @@ fn with_model(args: &Args, inputs: Inputs) -> Result<ExitCode, CommandError> {
     if let Some(threads) = args.threads {
         options = options.threads(threads as usize);
     }
-    let Inputs { prompt, negative, mut chosen, constraint, tools, trace } = inputs;
+    let Inputs { prompt, negative, mut chosen, constraint, tools, trace, interrupt } = inputs;
     let model = load(&args.model, options)?;
     forbid_words(&model, &mut chosen)?;
     let tokens = prompt_tokens(args, &model, &prompt)?;
@@ -419,7 +438,7 @@ fn with_model(args: &Args, inputs: Inputs) -> Result<ExitCode, CommandError> {
         }
     }
     let (name, vocabulary) = (model.name(), model.vocabulary());
-    let run = Run { args, name, vocabulary, drafters, chosen, constraint, reasoning, trace };
+    let run = Run { args, name, vocabulary, drafters, chosen, constraint, reasoning, trace, interrupt };
     let strategy = &args.strategy;
     if let Some(scale) = strategy.guidance {
         let negative = match &negative {
@@ -466,6 +485,36 @@ fn forbid_words(model: &hedgerow::torch::Model, chosen: &mut Chosen) -> Result<(
 #[cfg(feature = "torch")]
 fn unusable_file(option: &str, path: &Path) -> CommandError {
     CommandError::usage(format!("{option} `{}` is not usable", path.display()))
+}
+
+/// Refuses what needs a chat template, if the model has none. A model that cannot be read is
+/// refused when it is loaded.
+#[cfg(feature = "torch")]
+fn check_template(args: &Args, prompt: &Prompt, has_tools: bool) -> Result<(), CommandError> {
+    let Ok(None) = hedgerow::torch::Model::chat_template_of(&args.model) else { return Ok(()) };
+    args.prompt.check_without_template(prompt)?;
+    let needs_format = has_tools || args.reasoning_budget.is_some();
+    match needs_format && args.tools.named_format()?.is_none() {
+        true => Err(without_format(no_template(), has_tools)),
+        false => Ok(()),
+    }
+}
+
+/// The error of a model whose format of calls is not known. Without tools it is the limit on
+/// reasoning that needs the format.
+#[cfg(feature = "torch")]
+fn without_format(failure: CommandError, has_tools: bool) -> CommandError {
+    let what = format!(
+        "--reasoning-budget needs the format of calls, which says how the model marks its reasoning, and {}",
+        failure.what()
+    );
+    if has_tools { failure } else { failure.of(what) }
+}
+
+#[cfg(feature = "torch")]
+fn no_template() -> CommandError {
+    CommandError::new("the model has no chat template that would prove a format of calls")
+        .help("name the format with --tool-format; `hedgerow tools list` shows all")
 }
 
 /// Refuses layers that the model does not have. A model that cannot be read is refused when it is
@@ -526,10 +575,9 @@ fn replies(
     if tools.is_none() && args.reasoning_budget.is_none() {
         return Ok((constraint, None));
     }
-    let unreadable = |error| CommandError::new("cannot read the model's chat template").because(&error);
     let preset = match args.tools.named_format()? {
         Some(preset) => preset,
-        None => match super::tools::proven(model.tool_format().map_err(unreadable)?) {
+        None => match detected_format(model) {
             Ok(preset) => preset,
             Err(failure) if args.tools.are_optional() && args.reasoning_budget.is_none() => {
                 say!(
@@ -539,16 +587,10 @@ fn replies(
                 );
                 return Ok((constraint, None));
             }
-            Err(failure) if tools.is_none() => {
-                return Err(failure.of(
-                    "--reasoning-budget needs the format of calls, which says how the model marks its \
-                     reasoning, and the model's chat template proves none",
-                ));
-            }
-            Err(failure) => return Err(failure),
+            Err(failure) => return Err(without_format(failure, tools.is_some())),
         },
     };
-    let prompt_end = model.prompt_end(prompt).map_err(unreadable)?;
+    let prompt_end = model.prompt_end(prompt).map_err(unreadable_template)?;
     let reasoning = match (&args.reasoning_budget, preset.reasoning()) {
         (None, _) => None,
         (Some(_), None) => {
@@ -566,7 +608,24 @@ fn replies(
     };
     let Some(tools) = tools else { return Ok((constraint, reasoning)) };
     let schema = constraint.and_then(|loaded| loaded.schema);
-    Ok((Some(args.tools.replies(&tools, &preset, schema, prompt_end)?), reasoning))
+    Ok((Some(args.tools.replies(&tools, &preset, schema, &args.policy, prompt_end)?), reasoning))
+}
+
+/// The format of calls that the model's chat template proves.
+#[cfg(feature = "torch")]
+fn detected_format(model: &hedgerow::torch::Model) -> Result<hedgerow::tags::Preset, CommandError> {
+    use hedgerow::decode::{PromptError, TextModel};
+
+    match model.tool_format() {
+        Ok(found) => super::tools::proven(found),
+        Err(PromptError::NoTemplate) => Err(no_template()),
+        Err(error) => Err(unreadable_template(error)),
+    }
+}
+
+#[cfg(feature = "torch")]
+fn unreadable_template(error: hedgerow::decode::PromptError) -> CommandError {
+    CommandError::new("cannot read the model's chat template").because(&error)
 }
 
 /// The prompt's tokens. The chat template is applied if the model has one, unless `--raw` is given.
@@ -587,15 +646,7 @@ fn prompt_tokens(
 
 #[cfg(feature = "torch")]
 fn unusable_prompt(error: hedgerow::decode::PromptError) -> CommandError {
-    use hedgerow::decode::PromptError;
-
-    match error {
-        PromptError::NoTemplate => {
-            CommandError::new("this model has no chat template, which --system, --messages and --tools need")
-                .help("give the whole prompt as one text with --prompt; with --tools, add --raw")
-        }
-        error => CommandError::new("cannot prepare the prompt").because(&error),
-    }
+    CommandError::new("cannot prepare the prompt").because(&error)
 }
 
 /// The prompt's tokens as a text, with special tokens written by their names.
@@ -634,13 +685,14 @@ struct Run<'a> {
     chosen: Chosen,
     constraint: Option<Loaded>,
     reasoning: Option<ReasoningBudget>,
-    trace: Option<File>,
+    trace: Option<TraceFile>,
+    interrupt: Interrupt,
 }
 
 #[cfg_attr(not(feature = "torch"), allow(dead_code))]
 impl Run<'_> {
     fn generate(self, model: impl LanguageModel, prompt: Vec<TokenId>) -> Result<ExitCode, CommandError> {
-        let Run { args, name, vocabulary, drafters, chosen, constraint, reasoning, trace } = self;
+        let Run { args, name, vocabulary, drafters, chosen, constraint, reasoning, trace, interrupt } = self;
         let outputs = outputs(args, &chosen);
         let spelled = trace.as_ref().map_or_else(String::new, |_| spelled(vocabulary, &prompt));
         let mut request = request(args, chosen, prompt)?.completions(outputs);
@@ -654,7 +706,7 @@ impl Run<'_> {
             constraint.as_ref().map(|loaded| over_vocabulary(loaded, vocabulary)).transpose()?;
         let constrained = request.constraint.clone();
         let mut steps = Trace::new(&request.strategy, outputs);
-        let interrupted = interrupt_flag();
+        interrupt.begin();
         let start = Instant::now();
         let failed = |error| CommandError::new("generation failed").because(&error);
         let longest = request.sampling.max_tokens;
@@ -683,7 +735,7 @@ impl Run<'_> {
                     outcome = written(out.write_all(chunk.text.as_bytes()).and_then(|()| out.flush()));
                 }
                 match outcome {
-                    Ok(Written::Whole) if !interrupted.load(Ordering::Relaxed) => ControlFlow::Continue(()),
+                    Ok(Written::Whole) if !interrupt.came() => ControlFlow::Continue(()),
                     _ => ControlFlow::Break(()),
                 }
             })
@@ -695,7 +747,7 @@ impl Run<'_> {
             let prompt = &spelled;
             let subject = Subject { model: name, prompt, vocabulary, constraint, generation: &generation };
             let page = steps.page(&subject)?;
-            write_page(file, &page).map_err(|error| unwritten_trace(args, &error))
+            file.write(&page).map_err(|error| unwritten_trace(args, &error))
         });
         if outcome? == Written::ReaderGone {
             return traced.map(|()| ExitCode::SUCCESS);
@@ -708,7 +760,7 @@ impl Run<'_> {
             summarise(&generation);
         }
         traced?;
-        if interrupted.load(Ordering::Relaxed) {
+        if interrupt.came() {
             say!("note: stopped by Ctrl-C");
             return Ok(ExitCode::from(INTERRUPTED));
         }
@@ -745,22 +797,6 @@ fn write_outputs(
     out.flush()
 }
 
-/// The exit code of a process that Ctrl-C has ended, by the convention of shells.
-const INTERRUPTED: u8 = 130;
-
-/// A flag that the first Ctrl-C sets; the second one ends the process.
-fn interrupt_flag() -> Arc<AtomicBool> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let set = Arc::clone(&flag);
-    // Without a handler, Ctrl-C ends the process as usual.
-    let _ = ctrlc::set_handler(move || {
-        if set.swap(true, Ordering::Relaxed) {
-            std::process::exit(i32::from(INTERRUPTED));
-        }
-    });
-    flag
-}
-
 /// Writes the texts of outputs, with a line before each if there are several.
 fn write_texts(out: &mut impl Write, generation: &Generation) -> io::Result<()> {
     let count = generation.completions.len();
@@ -771,16 +807,6 @@ fn write_texts(out: &mut impl Write, generation: &Generation) -> io::Result<()> 
         writeln!(out, "{}", completion.text)?;
     }
     Ok(())
-}
-
-/// Writes the page of `--trace` in place of what the file holds.
-#[cfg_attr(not(feature = "torch"), allow(dead_code))]
-fn write_page(mut file: File, page: &str) -> io::Result<()> {
-    // A device or a pipe holds nothing.
-    if file.metadata()?.is_file() {
-        file.set_len(0)?;
-    }
-    file.write_all(page.as_bytes())
 }
 
 fn unwritten_trace(args: &Args, error: &io::Error) -> CommandError {
@@ -797,6 +823,7 @@ enum JsonForm {
 
 /// Builds the request. Options of the command line take precedence over the file of parameters.
 fn request(args: &Args, chosen: Chosen, prompt: Vec<TokenId>) -> Result<Request, CommandError> {
+    let strategy = chosen.strategy(args);
     let Chosen { mut params, set, source, .. } = chosen;
     let mut request = match set {
         // An option takes precedence over a length that counts the prompt.
@@ -826,10 +853,8 @@ fn request(args: &Args, chosen: Chosen, prompt: Vec<TokenId>) -> Result<Request,
     if !args.stop.is_empty() {
         request = request.stop(args.stop.iter().map(String::as_str));
     }
-    if let Some(strategy) = args.strategy.strategy() {
-        request = request.strategy(strategy);
-    }
     Ok(request
+        .strategy(strategy)
         .sampling(params)
         .draft(args.strategy.draft())
         .acceptance(args.strategy.acceptance())

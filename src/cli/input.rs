@@ -1,7 +1,7 @@
 //! Functions that read the files that the command line names: texts, standard input, vocabularies.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::command_error::CommandError;
@@ -52,15 +52,54 @@ pub(super) fn read_text(path: &Path, what: &'static str) -> Result<String, Comma
     })
 }
 
-/// The vocabulary in a tokenizer file of any kind.
+/// The tokenizer file of a model's folder; the path itself if it is no folder.
+pub(super) fn tokenizer_file(path: &Path) -> Result<PathBuf, CommandError> {
+    const NAMES: [&str; 3] = ["tokenizer.json", TEKKEN, "tokenizer.model"];
+    if !path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    let found = NAMES.iter().map(|name| path.join(name)).find(|file| file.is_file());
+    found.ok_or_else(|| {
+        CommandError::new(format!("the folder `{}` has no tokenizer", path.display()))
+            .help(format!("give the folder of a model, with one of {}, or a GGUF file", NAMES.join(", ")))
+    })
+}
+
+/// The usual name of a file of Mistral's models.
+const TEKKEN: &str = "tekken.json";
+
+/// The vocabulary in a tokenizer file of any kind, or in the folder of a model, whose configuration
+/// may name the tokens that end an output.
 pub(super) fn vocabulary(path: &Path) -> Result<Vocabulary, CommandError> {
-    vocabulary_of(path, &read(path, "vocabulary")?)
+    let file = tokenizer_file(path)?;
+    let vocabulary = vocabulary_of(&file, &read(&file, "vocabulary")?)?;
+    for name in ["generation_config.json", "config.json"] {
+        let Ok(bytes) = std::fs::read(path.join(name)) else { continue };
+        // A list without members, or `null`, names no token.
+        let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        let names_some = json["eos_token_id"].is_number()
+            || json["eos_token_id"].as_array().is_some_and(|list| !list.is_empty());
+        if names_some {
+            return vocabulary.with_eos_from_config(&[&bytes]).map_err(|error| {
+                let file = path.join(name);
+                CommandError::new(format!("cannot use the end tokens of `{}`", file.display()))
+                    .because(&error)
+            });
+        }
+    }
+    Ok(vocabulary)
 }
 
 /// The vocabulary in the bytes of a tokenizer file of any kind.
 pub(super) fn vocabulary_of(path: &Path, bytes: &[u8]) -> Result<Vocabulary, CommandError> {
     let failed = || CommandError::new(format!("cannot read a vocabulary from `{}`", path.display()));
-    Vocabulary::from_tokenizer_file(bytes).map_err(|error| match error {
+    // A file that is broken is told by its name.
+    let is_tekken = path.file_name().is_some_and(|name| name == TEKKEN);
+    let read = match TokenizerFile::of(bytes) {
+        Some(TokenizerFile::TokenizerJson) if is_tekken => Vocabulary::from_tekken_json(bytes),
+        _ => Vocabulary::from_tokenizer_file(bytes),
+    };
+    read.map_err(|error| match error {
         // The error already lists the supported kinds.
         VocabularyError::UnsupportedTokenizer { .. } => failed().because(&error),
         _ => failed().because(&error).help(format!("what can be read: {}", TokenizerFile::KINDS)),

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use super::command_error::{CommandError, written};
 use super::constraint::{PolicyArgs, VocabularyConstraintArgs};
+use super::effect::Given;
 use super::input;
 use hedgerow::engine::{EngineError, Matcher};
 use hedgerow::vocab::{TokenId, TokenSet, Vocabulary};
@@ -27,7 +28,7 @@ Examples:
   hedgerow mask --vocab tokenizer.json --choice yes --choice no --list | cut -f2";
 
 const USAGE: &str = "\
-hedgerow mask [OPTIONS] --vocab <FILE> <--schema <FILE>|--regex <PATTERN>|--grammar <FILE>|
+hedgerow mask [OPTIONS] --vocab <PATH> <--schema <FILE>|--regex <PATTERN>|--grammar <FILE>|
                                                --choice <TEXT>|--structural-tag <FILE>>";
 
 /// Shows which tokens a constraint allows after a prefix
@@ -46,8 +47,8 @@ pub(super) struct Args {
     policy: PolicyArgs,
 }
 
-pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
-    let constraint = args.constraint.load(&args.policy)?;
+pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode, CommandError> {
+    let constraint = args.constraint.load(&args.policy, given)?;
     let vocabulary = constraint.vocabulary();
     let mut matcher = read_prefix(constraint.matcher(), &args.prefix)?;
     let failed = |error| CommandError::new("cannot compute the mask").because(&error);

@@ -3,9 +3,10 @@
 //!
 //! Each subcommand has a file of its own. The other files hold what several subcommands share:
 //! options (`constraint`, `tools`, `sampling`, `strategy`), reading files (`input`), the prompt
-//! (`prompt`), options without effect (`effect`), results (`outcome`), the check of outputs by an
-//! independent validator (`judge`), the page about a run (`trace`), the reason why an instance is
-//! refused (`explain`) and error messages (`command_error`).
+//! (`prompt`), options without effect (`effect`, `greedy`), Ctrl-C (`interrupt`), results
+//! (`outcome`), the check of outputs by an independent validator (`judge`), the page about a run
+//! (`trace`), the reason why an instance is refused (`explain`) and error messages
+//! (`command_error`).
 //!
 //! Results go to stdout, and everything else goes to stderr. Exit codes: 0 for success, 1 for a
 //! failure or a negative answer, 2 for a command line that cannot be used.
@@ -26,7 +27,9 @@ mod detect;
 mod effect;
 mod explain;
 mod generate;
+mod greedy;
 mod input;
+mod interrupt;
 mod judge;
 mod mask;
 mod number;
@@ -46,7 +49,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 const AFTER_HELP: &str = "\
 Exit codes:
   0  done; for `check`, the instance is accepted
-  1  it failed, or the answer is no: the instance is refused, the output is cut off
+  1  it failed, or the answer is no: the instance is refused, the output is cut off, there is no
+     watermark
   2  the command line makes no sense
   130  Ctrl-C stopped `generate`
 
@@ -82,13 +86,15 @@ enum Command {
 ///
 /// `program_with_libtorch` starts the program that runs models, if this one cannot.
 pub(crate) fn main(program_with_libtorch: Option<fn() -> std::io::Result<ExitCode>>) -> ExitCode {
-    let cli = Cli::from_arg_matches(&with_negative_numbers(Cli::command()).get_matches());
+    let matches = with_negative_numbers(Cli::command()).get_matches();
+    let given = effect::Given::of(&matches);
+    let cli = Cli::from_arg_matches(&matches);
     let result = match cli.unwrap_or_else(|error| error.exit()).command {
-        Command::Generate(args) => generate::run(&args, program_with_libtorch),
-        Command::Check(args) => check::run(&args),
-        Command::Mask(args) => mask::run(&args),
-        Command::Sample(args) => sample::run(&args),
-        Command::Compile(args) => compile::run(&args),
+        Command::Generate(args) => generate::run(&args, &given, program_with_libtorch),
+        Command::Check(args) => check::run(&args, &given),
+        Command::Mask(args) => mask::run(&args, &given),
+        Command::Sample(args) => sample::run(&args, &given),
+        Command::Compile(args) => compile::run(&args, &given),
         Command::Detect(args) => detect::run(&args),
         Command::Tools(args) => tools::run(&args),
     };

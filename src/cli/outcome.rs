@@ -92,11 +92,14 @@ impl Judged {
             schema: schema.map_or_else(String::new, |schema| schema.path.display().to_string()),
             cut: those(|completion| completion.complete == Some(false)),
             budget: those(|completion| completion.budget_ending.is_some()),
-            limited: those(|completion| {
-                completion.finish == FinishReason::Length
-                    && completion.complete == Some(true)
-                    && completion.budget_ending.is_none()
-            }),
+            limited: match constraint.is_some_and(|constraint| constraint.is_open) {
+                true => Vec::new(),
+                false => those(|completion| {
+                    completion.finish == FinishReason::Length
+                        && completion.complete == Some(true)
+                        && completion.budget_ending.is_none()
+                }),
+            },
             outputs: completions.len(),
             full_context: completions
                 .iter()
@@ -217,6 +220,7 @@ impl Report {
                 "prompt_tokens": usage.prompt_tokens,
                 "completion_tokens": usage.completion_tokens,
                 "forced_tokens": usage.forced_tokens,
+                "budget_tokens": usage.budget_tokens,
                 "drafted_tokens": usage.drafted_tokens,
                 "confirmed_tokens": usage.confirmed_tokens,
                 "forward_passes": usage.forward_passes,
@@ -310,8 +314,9 @@ fn logprobs(vocabulary: &Vocabulary, token: TokenId, entry: &TokenLogprobs, most
 /// Writes the counts of tokens and the times of a run to stderr, in two lines.
 pub(super) fn summarise(generation: &Generation) {
     let (usage, timings) = (generation.usage, generation.timings);
-    // Without a forward pass there is no rate.
-    let rate = |tokens: usize, passes: usize, time: Duration| match passes == 0 || time.is_zero() {
+    // Without a forward pass, or without a token that it gives, there is no rate.
+    let rate = |tokens: usize, passes: usize, time: Duration| match tokens.min(passes) == 0 || time.is_zero()
+    {
         true => String::new(),
         false => format!(" ({:.1} tokens/s)", tokens as f64 / time.as_secs_f64()),
     };
@@ -319,10 +324,16 @@ pub(super) fn summarise(generation: &Generation) {
         short if short < 100.0 => format!("{short:.2} ms"),
         long => format!("{long:.0} ms"),
     };
-    // The prefill gives each output its first token, and no pass gives the forced ones.
-    let drawn = |completion: &&Completion| completion.tokens.len() > completion.forced_tokens;
+    // The prefill gives each output its first token. No pass gives the forced ones and those of the
+    // budget.
+    let written = |completion: &Completion| completion.budget_ending.map_or(0, |ending| ending.tokens);
+    let drawn = |c: &&Completion| c.tokens.len() > c.forced_tokens + written(c);
     let first = generation.completions.iter().filter(drawn).count();
-    let decoded = usage.completion_tokens.saturating_sub(usage.forced_tokens + first);
+    let decoded = usage.completion_tokens.saturating_sub(usage.forced_tokens + usage.budget_tokens + first);
+    let by_budget = match usage.budget_tokens {
+        0 => String::new(),
+        tokens => format!(", {tokens} by the budget"),
+    };
     let mut ends: Vec<(&str, usize)> = Vec::new();
     for finish in generation.completions.iter().map(|completion| completion.finish.as_str()) {
         match ends.iter_mut().find(|(name, _)| *name == finish) {
@@ -340,7 +351,7 @@ pub(super) fn summarise(generation: &Generation) {
         _ => format!("{count} {whats}"),
     };
     say!(
-        "{} of prompt, {} of output ({} forced) in {}; finished: {}",
+        "{} of prompt, {} of output ({} forced{by_budget}) in {}; finished: {}",
         counted(usage.prompt_tokens, "token", "tokens"),
         usage.completion_tokens,
         usage.forced_tokens,

@@ -49,6 +49,27 @@ fn variable(text: &str) -> Result<(String, Value), String> {
 }
 
 impl PromptArgs {
+    /// True if the input is a conversation in a file, which may have tools of its own.
+    pub fn is_conversation(&self) -> bool {
+        self.messages.is_some()
+    }
+
+    /// Refuses a prompt that a model without a chat template cannot read, and variables of a
+    /// template that it does not have.
+    #[cfg_attr(not(feature = "torch"), allow(dead_code))]
+    pub fn check_without_template(&self, prompt: &Prompt) -> Result<(), CommandError> {
+        if !is_plain(prompt) {
+            let what = "this model has no chat template, which --system, --messages and --tools need";
+            return Err(CommandError::usage(what)
+                .help("give the whole prompt as one text with --prompt; with --tools, add --raw"));
+        }
+        if !self.template_variables.is_empty() {
+            let what = "--template-variables has no effect on this model, which has no chat template";
+            return Err(CommandError::usage(what).help("leave it out"));
+        }
+        Ok(())
+    }
+
     /// Reads the prompt, which is turned into tokens once the model is loaded.
     pub fn load(&self) -> Result<Prompt, CommandError> {
         let names = self.template_variables.iter().map(|(name, _)| name);

@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
 
-use super::command_error::CommandError;
+use super::command_error::{CommandError, option_names};
 use super::effect::{self, option_of};
 use super::input;
 use hedgerow::UnknownName;
@@ -70,6 +70,16 @@ pub(super) struct Chosen {
     pub notes: Vec<String>,
     /// True if nothing gives the largest number of tokens.
     has_default_length: bool,
+}
+
+impl Chosen {
+    /// The origin of the temperature: its option, or the source of all parameters.
+    pub fn origin_of_temperature(&self, args: &SamplingArgs) -> String {
+        match args.names().any(|name| name == "temperature") {
+            true => "--temperature".to_owned(),
+            false => self.source.clone(),
+        }
+    }
 }
 
 /// The parameters before options of single parameters apply.
@@ -230,7 +240,7 @@ impl SamplingArgs {
                 CommandError::usage(format!("cannot use the parameters `{}`", path.display())).because(&error)
             })?;
             let source = format!("--params {api}:{}", path.display());
-            let notes = unused(&source, &set).into_iter().collect();
+            let notes = unused(&source, &set, model).into_iter().collect();
             return Ok(Base { source, params: set.sampling.clone(), set: Some(set), notes });
         }
         if let Some(preset) = self.base.preset {
@@ -251,8 +261,10 @@ impl SamplingArgs {
                     return Ok(base);
                 }
             };
-            let faults = faults.iter().map(|fault| format!("left out of `{source}`: {fault}"));
-            let notes = faults.chain(unused(&source, &set)).collect();
+            let faults = faults
+                .iter()
+                .map(|fault| format!("left out of `{source}`: {}", option_names(&fault.to_string())));
+            let notes = faults.chain(unused(&source, &set, model)).collect();
             return Ok(Base { source, params: set.sampling.clone(), set: Some(set), notes });
         }
         Ok(Base::of_preset(balanced()))
@@ -269,11 +281,13 @@ impl SamplingArgs {
     }
 
     /// The names of parameters that a preset or a file on the command line sets, and no option of
-    /// their own.
+    /// their own. A model's folder sets parameters that nobody has asked for. Only its watermark is
+    /// named, as readers may rely on it.
     pub fn names_of_source<'a>(&'a self, chosen: &'a Chosen) -> impl Iterator<Item = &'static str> + 'a {
         let is_explicit = self.base.preset.is_some() || self.base.params.is_some();
-        let set =
-            Parameter::ALL.iter().filter(move |parameter| is_explicit && parameter.group != Group::Loop);
+        let set = Parameter::ALL.iter().filter(move |parameter| {
+            parameter.group != Group::Loop && (is_explicit || parameter.name == "watermark")
+        });
         let changed = chosen.base.changed();
         set.map(|parameter| parameter.name)
             .filter(move |name| changed.iter().any(|(changed, _)| changed == name))
@@ -357,21 +371,34 @@ pub(super) fn check_tokens(
 }
 
 /// A note that names the fields of a file that are not used and would change the output.
-fn unused(source: &str, set: &ParameterSet) -> Option<String> {
+fn unused(source: &str, set: &ParameterSet, model: Option<&Path>) -> Option<String> {
     let names = set.unused.join(", ");
-    (!names.is_empty()).then(|| format!("not used of {source}: {names}{}", remedy(set)))
+    // Without a model, nothing is generated, and the options of `generate` do not exist.
+    let remedy = model.map(|_| remedy(set)).unwrap_or_default();
+    (!names.is_empty()).then(|| format!("not used of {source}: {names}{remedy}"))
 }
 
-/// The options for fields that are not used.
+/// The options of `generate` for fields that are not used.
 fn remedy(set: &ParameterSet) -> String {
-    const OPTIONS: [(&str, &str); 4] = [
+    const OPTIONS: [(&str, &str); 14] = [
         ("messages", "--messages"),
         ("system", "--system"),
         ("tools", "--tools"),
+        ("functions", "--tools"),
         ("tool_choice", "--tool-choice"),
+        ("function_call", "--tool-choice"),
+        ("parallel_tool_calls", "--one-call"),
+        ("thinking", "--reasoning-budget"),
+        ("output_config", "--schema"),
+        ("output_format", "--schema"),
+        ("stream", "--stream"),
+        ("token_healing", "--healing"),
+        ("prompt_lookup_num_tokens", "--draft ngram"),
+        ("assistant_early_exit", "--draft skip:LAYERS"),
     ];
     let known = OPTIONS.iter().filter(|(field, _)| set.unused.iter().any(|name| name == field));
-    let options: Vec<&str> = known.map(|(_, option)| *option).collect();
+    let mut options: Vec<&str> = known.map(|(_, option)| *option).collect();
+    options.dedup();
     match options.is_empty() {
         true => String::new(),
         false => format!(" (see {})", options.join(", ")),

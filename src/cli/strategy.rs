@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use hedgerow::decode::{Acceptance, DecodeError, Draft, DraftChoice, EarlyStopping, Strategy};
 
 use super::command_error::CommandError;
+use super::effect::Need;
 use super::number::{finite, within};
 use super::policy::policy;
 
@@ -21,11 +22,11 @@ pub(super) struct StrategyArgs {
     /// PENALTY weighs diversity; contrastive search has 4 CANDIDATES and the PENALTY 0.6
     /// [default: the one in --params or in the model's generation_config.json, or else sample]
     #[arg(long, value_name = "STRATEGY", value_parser = read_strategy)]
-    strategy: Option<Given>,
+    strategy: Option<Named>,
     /// When beam search stops: when the best beam scores no more than the worst ended output
     /// (`heuristic`), when as many outputs as beams have ended (`full`), or when no beam can reach
     /// a higher score (`never`) [default: heuristic]
-    #[arg(long, requires = "strategy", value_parser = policy(EarlyStopping::ALL, EarlyStopping::name))]
+    #[arg(long, value_parser = policy(EarlyStopping::ALL, EarlyStopping::name))]
     early_stopping: Option<EarlyStopping>,
     /// Guess tokens ahead, which saves forward passes: `ngram[:LONGEST[:TOKENS]]` from the text so
     /// far, by its last LONGEST tokens (3); `model:PATH` by a smaller model; `skip:LAYERS` by the
@@ -34,16 +35,16 @@ pub(super) struct StrategyArgs {
     pub draft: Option<Drafter>,
     /// Guess at most N tokens at a time, 1 to 64; for `medusa`, a tree of at most N tokens
     /// [default: 5]
-    #[arg(long, value_name = "N", requires = "draft", value_parser = within(1..=MOST_DRAFTED))]
+    #[arg(long, value_name = "N", value_parser = within(1..=MOST_DRAFTED))]
     draft_tokens: Option<u64>,
     /// Have a draft model guess its likeliest token, which leaves every output as it is, or a token
     /// it draws, which leaves the distribution of outputs as it is
     /// [default: likeliest]
-    #[arg(long, requires = "draft", value_parser = policy(DraftChoice::ALL, DraftChoice::name))]
+    #[arg(long, value_parser = policy(DraftChoice::ALL, DraftChoice::name))]
     draft_choice: Option<DraftChoice>,
     /// Take guesses that are more probable than EPSILON or than DELTA·exp(−entropy), such as
     /// 0.09:0.3, though that changes the distribution of outputs
-    #[arg(long, value_name = "EPSILON:DELTA", value_parser = typical, requires = "draft")]
+    #[arg(long, value_name = "EPSILON:DELTA", value_parser = typical)]
     accept_typical: Option<Acceptance>,
     /// Classifier-free guidance: increase the effect of the prompt over that of --negative-prompt
     /// by this factor; 1 changes nothing
@@ -51,7 +52,7 @@ pub(super) struct StrategyArgs {
     pub guidance: Option<f32>,
     /// The prompt whose likely tokens --guidance makes less likely [default: the last token of the
     /// prompt]
-    #[arg(long, value_name = "TEXT", requires = "guidance")]
+    #[arg(long, value_name = "TEXT")]
     pub negative_prompt: Option<String>,
     /// Contrastive decoding: favour tokens that this weaker model finds less likely than the model
     /// does
@@ -72,7 +73,7 @@ const USUALLY_DRAFTED: u64 = 5;
 
 /// The value of `--strategy`.
 #[derive(Clone, Debug)]
-struct Given {
+struct Named {
     strategy: Strategy,
     /// True if it names the rule that ends beam search.
     names_early_stopping: bool,
@@ -92,14 +93,26 @@ pub(super) enum Drafter {
 }
 
 impl StrategyArgs {
-    /// The strategy, if one is given.
-    pub fn strategy(&self) -> Option<Strategy> {
-        match self.strategy.as_ref()?.strategy.clone() {
+    /// The strategy of the options; `of_file` stands in for the one that no option gives.
+    pub fn strategy(&self, of_file: Option<Strategy>) -> Option<Strategy> {
+        let given = self.strategy.as_ref().map(|given| given.strategy.clone());
+        Some(match given.or(of_file)? {
             Strategy::Beam(search) => {
                 let early_stopping = self.early_stopping.unwrap_or(search.early_stopping);
-                Some(Strategy::Beam(search.early_stopping(early_stopping)))
+                Strategy::Beam(search.early_stopping(early_stopping))
             }
-            other => Some(other),
+            other => other,
+        })
+    }
+
+    /// True if these options are what another one needs to have an effect. Needs of other kinds are
+    /// met. `strategy` is the strategy in use.
+    pub fn meets(&self, need: Need, strategy: &Strategy) -> bool {
+        match need {
+            Need::Beams => matches!(strategy, Strategy::Beam(_)),
+            Need::Draft => self.draft.is_some(),
+            Need::Guidance => self.guidance.is_some(),
+            _ => true,
         }
     }
 
@@ -122,14 +135,24 @@ impl StrategyArgs {
         }
     }
 
+    /// The options given that change nothing at temperature 0: the likeliest token is taken,
+    /// whoever guesses it.
+    pub fn void_at_temperature_0(&self) -> Vec<&'static str> {
+        let all = [
+            ("--draft-choice", self.draft_choice == Some(DraftChoice::Drawn)),
+            ("--accept-typical", self.accept_typical.is_some()),
+        ];
+        all.into_iter().filter(|(_, is_given)| *is_given).map(|(option, _)| option).collect()
+    }
+
     /// The rule by which guesses are accepted.
     pub fn acceptance(&self) -> Acceptance {
         self.accept_typical.unwrap_or_default()
     }
 
-    /// Refuses options that exclude each other. `strategy` is the strategy in use, which the file
-    /// of `--params` may have set; `outputs` is the number of outputs.
-    pub fn check(&self, strategy: &Strategy, outputs: usize) -> Result<(), CommandError> {
+    /// Refuses options that exclude each other. `strategy` is the strategy in use, which `source`
+    /// has set if no option does; `outputs` is the number of outputs.
+    pub fn check(&self, strategy: &Strategy, source: &str, outputs: usize) -> Result<(), CommandError> {
         let is_named = self.strategy.as_ref().is_some_and(|given| given.names_early_stopping);
         if self.early_stopping.is_some() && is_named {
             return Err(CommandError::usage(
@@ -138,16 +161,18 @@ impl StrategyArgs {
             .help("leave one of them out"));
         }
         if let Err(error) = strategy.check(outputs) {
+            let of_source = match (&self.strategy, strategy) {
+                (None, Strategy::Beam(_)) => format!(" of {source}"),
+                _ => String::new(),
+            };
             return Err(match outputs {
-                1 => CommandError::usage("the strategy is not usable").because(&error),
-                _ => CommandError::usage("the strategy and the number of outputs are not usable")
-                    .because(&error)
-                    .help(format!("{outputs} outputs are asked for")),
+                1 => CommandError::usage(format!("the strategy{of_source} is not usable")).because(&error),
+                _ => CommandError::usage(format!(
+                    "the strategy{of_source} and the number of outputs are not usable"
+                ))
+                .because(&error)
+                .help(format!("{outputs} outputs are asked for")),
             });
-        }
-        if self.early_stopping.is_some() && !matches!(strategy, Strategy::Beam(_)) {
-            return Err(CommandError::usage("--early-stopping has no effect without beams")
-                .help("give --strategy beam:BEAMS, or leave it out"));
         }
         if self.draft.is_some() && !matches!(strategy, Strategy::Sample | Strategy::BestOf(_)) {
             return Err(CommandError::usage("--draft has no effect on this strategy").help(
@@ -185,13 +210,13 @@ fn part<T: std::str::FromStr>(parts: &[&str], at: usize, default: Option<T>) -> 
     }
 }
 
-fn read_strategy(text: &str) -> Result<Given, String> {
+fn read_strategy(text: &str) -> Result<Named, String> {
     let strategy = text.parse().map_err(|error| match error {
         DecodeError::Strategy { reason } => reason.to_owned(),
         other => other.to_string(),
     })?;
     let last = text.rsplit(':').next().unwrap_or_default();
-    Ok(Given { strategy, names_early_stopping: last.parse::<EarlyStopping>().is_ok() })
+    Ok(Named { strategy, names_early_stopping: last.parse::<EarlyStopping>().is_ok() })
 }
 
 fn drafter(text: &str) -> Result<Drafter, String> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::command_error::{CommandError, written};
-use super::constraint::{Loaded, SchemaFile, warn};
+use super::constraint::{Loaded, PolicyArgs, SchemaFile, warn};
 use super::input;
 use hedgerow::CompileError;
 use hedgerow::decode::{ChatTemplate, DetectedFormat, Prompt};
@@ -17,15 +17,17 @@ use hedgerow::tags::{Preset, ToolChoice, ToolOptions, Tools};
 #[command(next_help_heading = "Tools")]
 pub(super) struct ToolArgs {
     /// Tools that the model may call: a list in JSON, as chat APIs take it (`-` reads standard
-    /// input). With --schema, an answer that is no call satisfies the schema
+    /// input). Arguments have their keys in any order, at most 2 bytes of whitespace between tokens
+    /// and no \uXXXX, unless options say otherwise. With --schema, an answer that is no call
+    /// satisfies the schema
     #[arg(long, value_name = "FILE", conflicts_with_all = ["regex", "grammar", "choice", "structural_tag"])]
     pub tools: Option<PathBuf>,
     /// Calls that the reply has: `auto`, `none`, `required`, a tool's name, or a choice in JSON as
     /// chat APIs take it [default: auto]
     #[arg(long, value_name = "CHOICE")]
     pub tool_choice: Option<String>,
-    /// Format of calls: that of the model's chat template (`auto`), a name that `hedgerow tools
-    /// list` shows, or a file with a format [default: auto]
+    /// Format of calls: a name that `hedgerow tools list` shows, a file with a format, or that of
+    /// the model's chat template (`auto`, for `generate`) [default: auto]
     #[arg(long, value_name = "NAME|FILE")]
     pub tool_format: Option<String>,
     /// At most one call in a reply
@@ -104,6 +106,11 @@ impl ToolArgs {
         }
     }
 
+    /// True if replies may have calls, whose arguments have schemas, if there are tools.
+    pub fn may_call(&self) -> bool {
+        !matches!(self.choice(), Ok(ToolChoice::None))
+    }
+
     /// True if a reply need have no calls: the tools are those of the conversation, and no option
     /// asks for calls.
     #[cfg_attr(not(feature = "torch"), allow(dead_code))]
@@ -115,6 +122,10 @@ impl ToolArgs {
     /// Refuses a choice that is none, or that names another tool than those of `tools`.
     pub fn check_choice(&self, tools: Option<&Tools>) -> Result<(), CommandError> {
         let choice = self.choice()?;
+        if self.one_call && choice == ToolChoice::None {
+            return Err(CommandError::usage("--one-call has no effect with --tool-choice none")
+                .help("leave one of them out"));
+        }
         tools.map_or(Ok(()), |tools| tools.check_choice(&choice)).map_err(|error| unusable_choice(&error))
     }
 
@@ -129,22 +140,25 @@ impl ToolArgs {
     }
 
     /// The grammar of replies. An answer that is no call satisfies `response`, if it is given.
+    /// `policy` has the options of all schemas.
     pub fn replies(
         &self,
         tools: &Tools,
         preset: &Preset,
         response: Option<SchemaFile>,
+        policy: &PolicyArgs,
         prompt_end: String,
     ) -> Result<Loaded, CommandError> {
         let mut options = self.options()?.prompt_end(prompt_end);
+        options.schema = policy.options_over(options.schema)?;
         options.response = response.map(|schema| schema.text);
         let compiled = tools.grammar_with_warnings(preset, &options);
-        let (grammar, mut warnings) =
-            compiled.map_err(|error| CommandError::new("cannot use the tools").because(&error))?;
+        let (grammar, mut warnings) = compiled.map_err(|error| policy.unusable("the tools", &error))?;
         // Those of --schema were printed when it was read.
         warnings.retain(|warning| !warning.pointer.starts_with("#/response"));
         warn(self.tools.as_deref().unwrap_or(Path::new("tools")), &warnings);
-        Ok(Loaded { grammar, schema: None })
+        let is_open = options.response.is_none() && !options.choice.is_required();
+        Ok(Loaded { grammar, schema: None, is_open })
     }
 
     /// The format that the command line names; `None` for `auto`.
@@ -183,17 +197,18 @@ pub(super) fn proven(found: DetectedFormat) -> Result<Preset, CommandError> {
 }
 
 const AFTER_HELP: &str = "\
-A chat template is asked to write an answer with calls. The format that writes the same text is the model's.
+`detect` lets a chat template write an answer with calls. The format that writes the same text is the model's: \
+its name goes to stdout, and --tool-format of other commands takes it.
 
 Exit codes:
-  0  a format is found
+  0  done; for `detect`, a format is found
   1  none is found, or the command failed
   2  the command line makes no sense
 
 Examples:
   hedgerow tools list
   hedgerow tools detect chat_template.jinja
-  hedgerow tools detect tokenizer_config.json
+  hedgerow tools detect model-folder/
   hedgerow tools detect model.gguf";
 
 /// Shows the formats in which models call tools, and finds the one of a chat template
@@ -210,8 +225,9 @@ enum Command {
     List,
     /// Finds the format of calls that a chat template proves
     Detect {
-        /// A chat template, a `tokenizer_config.json` with one, or a GGUF file
-        #[arg(value_name = "FILE")]
+        /// A chat template, or what has one: a model's folder, its tokenizer_config.json, or a GGUF
+        /// file
+        #[arg(value_name = "PATH")]
         template: PathBuf,
     },
 }
@@ -246,8 +262,17 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
     }
 }
 
-/// The chat template in a file.
+/// The chat template in a file, or in the folder of a model.
 fn template_of(path: &Path) -> Result<String, CommandError> {
+    if path.is_dir() {
+        let names = ["chat_template.jinja", "tokenizer_config.json"];
+        let file = names.iter().map(|name| path.join(name)).find(|file| file.is_file());
+        let missing = || {
+            CommandError::new(format!("there is no chat template in the folder `{}`", path.display()))
+                .help(format!("it has neither {}", names.join(" nor ")))
+        };
+        return template_of(&file.ok_or_else(missing)?);
+    }
     let bytes = input::read(path, "chat template")?;
     let missing = || CommandError::new(format!("there is no chat template in `{}`", path.display()));
     if bytes.starts_with(b"GGUF") {

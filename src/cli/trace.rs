@@ -9,6 +9,9 @@
 //! loop need not record them. The page is one file without scripts and links.
 
 use std::fmt::Write;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use super::command_error::CommandError;
 use hedgerow::decode::{Chunk, Completion, Generation, Strategy, TokenLogprobs};
@@ -90,12 +93,7 @@ impl Trace {
             usage.forced_tokens,
             usage.drafted_tokens,
             usage.confirmed_tokens,
-            generation
-                .completions
-                .iter()
-                .filter_map(|c| c.budget_ending)
-                .map(|end| end.tokens)
-                .sum::<usize>(),
+            usage.budget_tokens,
             title = escaped(model),
         );
         for (number, completion) in generation.completions.iter().enumerate() {
@@ -307,6 +305,42 @@ fn escaped(text: &str) -> String {
     out
 }
 
+/// The file of `--trace`. It stays as it is until there is a page to write.
+pub(super) enum TraceFile {
+    /// A file, device or pipe that is there.
+    Open(File),
+    /// A file that can be made.
+    New(PathBuf),
+}
+
+impl TraceFile {
+    /// Fails for a file that cannot be written.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        if let Err(error) = File::create_new(path) {
+            return match error.kind() {
+                io::ErrorKind::AlreadyExists => Ok(Self::Open(File::options().write(true).open(path)?)),
+                _ => Err(error),
+            };
+        }
+        std::fs::remove_file(path)?;
+        Ok(Self::New(path.to_owned()))
+    }
+
+    /// Writes the page in place of what the file holds.
+    #[cfg_attr(not(feature = "torch"), allow(dead_code))]
+    pub fn write(self, page: &str) -> io::Result<()> {
+        let mut file = match self {
+            Self::Open(file) => file,
+            Self::New(path) => File::create(path)?,
+        };
+        // A device or a pipe holds nothing.
+        if file.metadata()?.is_file() {
+            file.set_len(0)?;
+        }
+        io::Write::write_all(&mut file, page.as_bytes())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -390,6 +424,7 @@ mod tests {
         // Tokens that the budget has written get a row of their own.
         let mut ended = generation.clone();
         ended.completions[0].finish = FinishReason::Length;
+        ended.usage.budget_tokens = 2;
         ended.completions[0].budget_ending = Some(BudgetEnding { first_token: 2, tokens: 2, first_byte: 3 });
         let subject =
             Subject { model: "m", prompt: "", vocabulary: &vocabulary, constraint: None, generation: &ended };

@@ -455,6 +455,7 @@ impl<C: Send + 'static> ActiveRequest<C> {
         let completions = completions.collect::<Result<Vec<_>, _>>()?;
         self.usage.completion_tokens = completions.iter().map(|c| c.tokens.len()).sum();
         self.usage.forced_tokens = completions.iter().map(|c| c.forced_tokens).sum();
+        self.usage.budget_tokens = completions.iter().filter_map(|c| c.budget_ending).map(|e| e.tokens).sum();
         self.timings.total = now.saturating_sub(self.joined);
         Ok(Generation { completions, usage: self.usage, timings: self.timings })
     }

@@ -96,13 +96,19 @@ impl<C: Send + 'static> BeamState<C> {
                     Err(DecodeError::DeadEnd { .. }) => continue,
                     result => result?,
                 }
-                if child.end.is_some() {
-                    if child.end == Some(FinishReason::Length) && chosen.len() < before + size {
+                if let Some(end) = child.end {
+                    // An output of the largest length may be complete. The search treats it like
+                    // one that is not.
+                    let is_longest = match end {
+                        FinishReason::ConstraintComplete => child.length() >= settings.max_tokens,
+                        end => end == FinishReason::Length,
+                    };
+                    if is_longest && chosen.len() < before + size {
                         chosen.push(candidate.token);
                     }
                     let length = child.length() as f64;
                     child.search_score = Some(candidate.sum / length.powf(self.search.length_penalty));
-                    if grouped && child.end == Some(FinishReason::Length) {
+                    if grouped && is_longest {
                         cut.push(child);
                     } else if rank < size {
                         group.end(child, size);

@@ -114,8 +114,9 @@ impl ConstraintState {
         let ends = settings.vocabulary.eos();
         let first = first_ids(&self.mask, ends.len().max(1) + 1);
         let over = match settings.end_token {
-            EndToken::Implied => first.iter().all(|id| ends.contains(id)),
-            EndToken::Sampled => first.is_empty(),
+            EndToken::Sampled if length < settings.max_tokens => first.is_empty(),
+            // An output of the largest length has no room for an end token.
+            _ => first.iter().all(|id| ends.contains(id)),
         };
         if over {
             // The constraint allows no token but an end, or no token at all.

@@ -303,7 +303,9 @@ pub struct Completion {
     pub complete: Option<bool>,
     /// The end of the output, if the budget has written it in place of the model.
     pub budget_ending: Option<BudgetEnding>,
-    /// Number of tokens that were appended without asking the model, those of the budget included.
+    /// Number of tokens that were appended without asking the model, because the constraint or the
+    /// limit on reasoning forced them. Those of the [budget](Self::budget_ending) are not among
+    /// them.
     pub forced_tokens: usize,
     /// The score by which the strategy compared outputs, if it did: see [`Strategy`].
     pub score: Option<f64>,
@@ -366,8 +368,10 @@ pub struct Usage {
     pub reused_tokens: usize,
     /// Tokens of all outputs.
     pub completion_tokens: usize,
-    /// Those of them that were appended without asking the model.
+    /// Those of them that were forced: see [`Completion::forced_tokens`].
     pub forced_tokens: usize,
+    /// Those of them that [`Budget::Complete`] has written.
+    pub budget_tokens: usize,
     /// Draft tokens.
     pub drafted_tokens: usize,
     /// Draft tokens that were accepted.

@@ -354,16 +354,15 @@ impl<C> Sequence<C> {
 
     /// Appends the tokens with which the budget ends the output.
     fn append_ending(&mut self, ending: &[TokenId], settings: &DecodeSettings) -> Result<(), DecodeError> {
-        if !ending.is_empty() {
-            let (first_token, first_byte) = (self.length(), self.text.bytes().len());
-            self.budget_ending = Some(BudgetEnding { first_token, tokens: ending.len(), first_byte });
-        }
+        let (first_token, first_byte) = (self.length(), self.text.bytes().len());
         for &token in ending {
             if self.end.is_some() {
                 return Ok(());
             }
             self.append_allowed(token, settings)?;
-            self.count_forced(settings);
+            self.scores.record_forced(settings);
+            let tokens = self.length() - first_token;
+            self.budget_ending = Some(BudgetEnding { first_token, tokens, first_byte });
         }
         self.end.get_or_insert(FinishReason::Length);
         Ok(())

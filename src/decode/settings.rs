@@ -42,7 +42,7 @@ impl DecodeSettings {
 pub(crate) enum EndToken {
     /// The output ends without it.
     Implied,
-    /// It is sampled as any other, for strategies that count its probability.
+    /// It is sampled as any other while there is room, for strategies that count its probability.
     Sampled,
 }
 

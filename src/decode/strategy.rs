@@ -72,7 +72,10 @@ impl Strategy {
         }
         match self {
             Strategy::Sample => Ok(()),
-            &Strategy::BestOf(made) if made > limit => Err(DecodeError::Completions { given: made, limit }),
+            &Strategy::BestOf(made) if made == 0 || made > limit => {
+                let reason = "the number of outputs of which best-of keeps the best is not from 1 to 4096";
+                Err(DecodeError::Strategy { reason })
+            }
             &Strategy::BestOf(made) if made < completions => {
                 let reason = "best-of makes fewer outputs than are asked for; make more, or ask for fewer";
                 Err(DecodeError::Strategy { reason })

@@ -55,7 +55,8 @@ pub struct hr_generation_stats {
     pub prompt_tokens: usize,
     /// Tokens of all outputs.
     pub completion_tokens: usize,
-    /// Tokens of the outputs that the constraint forced, without sampling.
+    /// Tokens of the outputs that the constraint forced, without sampling. Those of the budget are
+    /// not among them.
     pub forced_tokens: usize,
     /// Tokens that a drafter guessed.
     pub drafted_tokens: usize,
@@ -77,6 +78,8 @@ pub struct hr_generation_stats {
     pub draft: f64,
     /// Time of the whole call.
     pub total: f64,
+    /// Tokens of the outputs that the budget has written: see hr_generation_budget_ending().
+    pub budget_tokens: usize,
 }
 
 // Numbers.
@@ -99,6 +102,7 @@ impl From<&Generation> for hr_generation_stats {
             sample: timings.sample.as_secs_f64(),
             draft: timings.draft.as_secs_f64(),
             total: timings.total.as_secs_f64(),
+            budget_tokens: usage.budget_tokens,
         }
     }
 }

@@ -35,8 +35,12 @@ impl std::str::FromStr for ChainOrder {
             _ => text
                 .split(',')
                 .map(|name| name.trim().parse())
-                .collect::<Result<_, _>>()
-                .map(ChainOrder::Custom),
+                .collect::<Result<_, String>>()
+                .map(ChainOrder::Custom)
+                .map_err(|error| match text.contains(',') {
+                    true => error,
+                    false => format!("expected `hf`, `llama`, or steps with commas between them; {error}"),
+                }),
         }
     }
 }

@@ -245,11 +245,12 @@ parameters! {
     min_tokens: [usize] = 0, "N", Loop, ANY;
     /// The greatest length: where `forced_last` applies, and what the decoding loop stops at.
     max_tokens: [Option<usize>] = None, "N", Loop, ANY;
-    /// Mark the output by a green list: the share of green tokens, the bias that they get, a secret
-    /// key (15485863 unless given), and the number of last tokens that choose the list, the
-    /// candidate included (without it, the last token alone).
+    /// Mark drawn tokens by a green list, which a detector finds: the share of green tokens, the
+    /// bias that they get, a secret key (15485863 unless given), and the number of last tokens that
+    /// choose the list, the candidate included (without it, the last token alone).
     watermark: [Option<Watermark>] = None, "RATIO:BIAS[:KEY[:WIDTH]]", Special, ANY;
-    /// Order of the steps: `hf`, `llama`, or a list of step names with commas.
+    /// Order of the steps: `hf`, `llama`, or names of steps with commas, such as
+    /// `mask,temperature,top-k`.
     order: [ChainOrder] = ChainOrder::Hf, "ORDER", Special, ANY;
     /// The way to draw a token: one random number against the cumulative distribution
     /// (`inverse-cdf`), or the largest of logits plus Gumbel noise (`gumbel-max`).

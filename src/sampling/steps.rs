@@ -262,7 +262,13 @@ impl Step {
     }
 
     /// True if the parameters ask for the step. The mask is always active.
-    pub(super) fn is_active(self, params: &SamplingParams) -> bool {
+    ///
+    /// ```
+    /// use hedgerow::sampling::{SamplingParams, Step};
+    /// let params = SamplingParams::default().top_k(40);
+    /// assert!(Step::TopK.is_active(&params) && !Step::TopP.is_active(&params));
+    /// ```
+    pub fn is_active(self, params: &SamplingParams) -> bool {
         (self.row().is_active)(params)
     }
 }

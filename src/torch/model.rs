@@ -190,6 +190,22 @@ impl Model {
         })
     }
 
+    /// The chat template of the model in `path`, if it has one. Its weights are not read.
+    ///
+    /// # Errors
+    /// A [`TorchError`] as [`load`](Self::load) for a file that cannot be read.
+    pub fn chat_template_of(path: impl AsRef<Path>) -> Result<Option<String>, TorchError> {
+        let path = path.as_ref();
+        if std::fs::metadata(path).map_err(TorchError::io(path))?.is_dir() {
+            let settings = object(&path.join("tokenizer_config.json"))?.unwrap_or_default();
+            return chat_template(path, &settings);
+        }
+        let in_file = |source| TorchError::Gguf { path: path.to_path_buf(), source: Box::new(source) };
+        let bytes = map(path)?;
+        let file = GgufFile::parse(&bytes).map_err(in_file)?;
+        Ok(file.str("tokenizer.chat_template").map_err(in_file)?.map(str::to_owned))
+    }
+
     /// Number of layers of the model in `path`, by its configuration. Its weights are not read.
     ///
     /// # Errors

@@ -17,8 +17,12 @@ pub enum TokenizerFile {
     Gguf,
 }
 
-/// The most bytes of a JSON file that are searched for the name of its tokens' bytes.
+/// The most bytes of a JSON file that are searched for names that only a `tekken.json` has.
 const SEARCHED: usize = 1 << 20;
+
+/// The names that only a `tekken.json` has. Its settings come first.
+const OF_TEKKEN: [&[u8]; 3] =
+    [b"\"token_bytes\"", b"\"default_num_special_tokens\"", b"\"default_vocab_size\""];
 
 impl TokenizerFile {
     /// The kinds of files that are read, for people.
@@ -31,9 +35,9 @@ impl TokenizerFile {
             return Some(Self::Gguf);
         }
         if text.starts_with(b"{") {
-            let name = b"\"token_bytes\"";
             let start = &text[..text.len().min(SEARCHED)];
-            let is_tekken = start.windows(name.len()).any(|window| window == name);
+            let has = |name: &&[u8]| start.windows(name.len()).any(|window| window == *name);
+            let is_tekken = OF_TEKKEN.iter().any(has);
             return Some(if is_tekken { Self::TekkenJson } else { Self::TokenizerJson });
         }
         // Field 1, a message: the first piece. Its own first field is a text.
@@ -77,6 +81,7 @@ mod tests {
             (&b"GGUF\x03"[..], Some(TokenizerFile::Gguf)),
             (b" {\"model\": {}}", Some(TokenizerFile::TokenizerJson)),
             (b"{\"vocab\": [{\"token_bytes\"", Some(TokenizerFile::TekkenJson)),
+            (b"{\"config\": {\"default_vocab_size\": 9", Some(TokenizerFile::TekkenJson)),
             (b"\x0a\x09\x0a\x05<unk>", Some(TokenizerFile::SentencePiece)),
             (b"\nIQ== 0\n", None),
             (b"", None),

@@ -1,108 +1,12 @@
 //! `hedgerow generate` as a black box, with a small random model that the tests write.
-//!
-//! The model has a tokenizer with a token for each printable ASCII character, the space and the
-//! line feed. It ends an output with `&`, token 5. Its outputs are noise, but they follow options
-//! and constraints as those of any other model.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::sync::LazyLock;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use super::small_model::{safetensors, tokenizer_json, weights};
-
-/// A chat template that writes the parts of a conversation one after another.
-const TEMPLATE: &str = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}\
-    {% if tools %}[{{ tools | length }}]{% endif %}{% if tone %}({{ tone }}){% endif %}\
-    {% if add_generation_prompt %}<assistant>{% endif %}";
-
-/// The folder of the model, without a chat template.
-static PLAIN: LazyLock<PathBuf> = LazyLock::new(|| model("plain", &[]));
-
-/// The folder of the model with a chat template.
-static CHAT: LazyLock<PathBuf> = LazyLock::new(|| {
-    model("chat", &[("tokenizer_config.json", json!({"chat_template": TEMPLATE}).to_string())])
-});
-
-/// A path in the folder of this program's files.
-fn scratch(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("generation");
-    std::fs::create_dir_all(&folder).unwrap();
-    folder.join(name)
-}
-
-/// A file with this text.
-fn file(name: &str, text: impl AsRef<[u8]>) -> PathBuf {
-    let path = scratch(name);
-    std::fs::write(&path, text).unwrap();
-    path
-}
-
-/// The folder of a model, with more files in it, or with others in place of the usual ones.
-fn model(name: &str, files: &[(&str, String)]) -> PathBuf {
-    let folder = scratch(name);
-    std::fs::create_dir_all(&folder).unwrap();
-    let case: Value = serde_json::from_str(include_str!("../data/torch/strategies.json")).unwrap();
-    let mut tokenizer = tokenizer_json();
-    let vocab = tokenizer["model"]["vocab"].as_object_mut().unwrap();
-    vocab.retain(|_, id| id.as_u64().unwrap() < 94);
-    vocab.extend([("Ġ".to_owned(), json!(94)), ("Ċ".to_owned(), json!(95)), ("¡".to_owned(), json!(96))]);
-    std::fs::write(folder.join("config.json"), case["config"].to_string()).unwrap();
-    std::fs::write(folder.join("tokenizer.json"), tokenizer.to_string()).unwrap();
-    std::fs::write(folder.join("model.safetensors"), safetensors(&weights(&case["weights"]))).unwrap();
-    for (name, text) in files {
-        std::fs::write(folder.join(name), text).unwrap();
-    }
-    folder
-}
-
-/// The command with a model, in the folder of test data.
-fn command(model: &Path, options: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hedgerow"));
-    command
-        .args(["generate", "--threads", "1", "--model"])
-        .arg(model)
-        .args(options)
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/cli"))
-        .stdin(Stdio::null());
-    command
-}
-
-/// The answer of a run of the command.
-struct Said {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
-impl Said {
-    fn of(output: Output) -> Self {
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
-    }
-
-    /// The objects of `--json`.
-    fn lines(&self) -> Vec<Value> {
-        self.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-}
-
-fn run(model: &Path, options: &[&str]) -> Said {
-    Said::of(command(model, options).output().unwrap())
-}
-
-/// Runs the command with options that have no spaces in them, after the prompt `Hi`.
-fn hi(model: &Path, options: &str) -> Said {
-    let options: Vec<&str> = ["--prompt", "Hi"].into_iter().chain(options.split_whitespace()).collect();
-    run(model, &options)
-}
-
-/// The notes and warnings among the lines of stderr.
-fn notes(said: &Said) -> Vec<&str> {
-    let is_note = |line: &&str| line.starts_with("note: ") || line.starts_with("warning: ");
-    said.stderr.lines().filter(is_note).filter(|line| !line.contains("has no chat template")).collect()
-}
+use super::random_model::{CHAT, PLAIN, Said, command, file, hi, model, run, scratch};
+use super::small_model::tokenizer_json;
 
 #[test]
 fn an_output_that_a_limit_ended_is_told() {
@@ -118,9 +22,16 @@ fn an_output_that_a_limit_ended_is_told() {
         ("--regex [a-z]+ --max-tokens 5 --budget cut", 1, "that the constraint is satisfied is chance"),
         ("--regex [a-z]+ --max-tokens 5 --strategy beam:2", 1, "that the constraint is satisfied is chance"),
         ("--regex [a-z]{5} --max-tokens 5", 0, "finished: constraint_complete"),
+        ("--regex [a-z]{5} --max-tokens 5 --strategy beam:2", 0, "finished: constraint_complete"),
+        (
+            "--regex [a-z]{5} --max-tokens 5 --strategy diverse-beam:4:2:0.5",
+            0,
+            "finished: constraint_complete",
+        ),
         // The budget wrote the ends.
         (&format!("{schema} --max-tokens 30"), 1, "the model did not complete the output within its tokens"),
         (&format!("{schema} --max-tokens 30"), 1, "--budget complete wrote the last "),
+        (&format!("{schema} --max-tokens 30"), 1, " by the budget) in "),
         (
             &format!("{schema} --max-tokens 30 --completions 3"),
             1,
@@ -229,6 +140,8 @@ fn json_tells_each_end_that_the_budget_wrote() {
         }
         let usage = &line["request"]["usage"];
         assert_eq!(usage["prompt_tokens"], 2, "{line}");
+        let endings = lines.iter().filter_map(|line| line["budget_ending"]["tokens"].as_u64());
+        assert_eq!(usage["budget_tokens"], endings.sum::<u64>(), "{line}");
     }
     assert!(lines.len() == 4 && written > 0, "{}", said.stdout);
     // The trace gives these tokens a colour, and none to an output of the model's own.
@@ -265,6 +178,8 @@ fn rates_are_those_of_passes() {
         // The pass that reads the prompt gives the only token.
         ("--max-tokens 1", true, false),
         ("--max-tokens 4 --suppressed-tokens 5", true, true),
+        // The budget writes a token in place of the only one that a pass after the prompt gives.
+        ("--regex [ab]+c --max-tokens 2 --logit-bias 66=-50", true, false),
     ] {
         let said = hi(&PLAIN, options);
         let line = said.stderr.lines().find(|line| line.starts_with("prefill ")).unwrap();
@@ -282,184 +197,6 @@ fn rates_are_those_of_passes() {
     );
     let said = hi(&PLAIN, "--max-tokens 2 --completions 5 --suppressed-tokens 5");
     assert!(said.stderr.contains("in 2 forward passes; finished: 5 × length"), "{}", said.stderr);
-}
-
-#[test]
-fn options_take_precedence_over_files_and_files_over_presets() {
-    let drawing =
-        r#"{"do_sample": true, "temperature": 0.6, "top_k": 7, "max_new_tokens": 4, "stop_strings": ["zz"]}"#;
-    let folder = model("verbose", &[("generation_config.json", drawing.to_owned())]);
-    let greedy = r#"{"num_beams": 3, "max_new_tokens": 2, "num_return_sequences": 2}"#;
-    let beams = model("beams", &[("generation_config.json", greedy.to_owned())]);
-    let lengths = r#"{"max_length": 9, "min_length": 4}"#;
-    let lengths = model("lengths", &[("generation_config.json", lengths.to_owned())]);
-    let set = file(
-        "openai.json",
-        r#"{"temperature": 0.25, "max_tokens": 3, "n": 2, "stop": "q", "logprobs": true}"#,
-    );
-    let set = format!("--params openai:{}", set.display());
-    let mut all = String::new();
-    for (model, options) in [
-        (&*PLAIN, "--max-tokens 1".to_owned()),
-        (&*PLAIN, "--max-tokens 1 --preset chat --top-p 0.5 --seed 3".to_owned()),
-        (&folder, String::new()),
-        (&folder, "--temperature 0.5 --max-tokens 2 --stop y --completions 2 --min-tokens 1".to_owned()),
-        (&folder, "--preset creative --max-tokens 2".to_owned()),
-        (&folder, set.clone()),
-        (&folder, format!("{set} --temperature 1 --max-tokens 2 --completions 1 --json --logprobs 2")),
-        (&beams, String::new()),
-        (&beams, "--strategy sample --completions 1".to_owned()),
-        (&beams, "--strategy best-of:3 --temperature 0.5".to_owned()),
-        (&lengths, String::new()),
-        (&lengths, "--max-tokens 3".to_owned()),
-        (&lengths, "--max-tokens 3 --min-tokens 2".to_owned()),
-    ] {
-        let said = hi(model, &format!("{options} --quiet --verbose"));
-        assert_eq!(said.code, Some(0), "{options}: {}", said.stderr);
-        let told = said.stderr.replace(&format!("{}/", scratch("").display()), "");
-        let told = told.replace(&scratch("").display().to_string(), "");
-        let options = options.replace(&scratch("").display().to_string(), "");
-        let name = model.file_name().unwrap().to_str().unwrap();
-        all += &format!("$ hedgerow generate --model {name} {options} --verbose\n{told}\n");
-    }
-    insta::assert_snapshot!("verbose", all);
-}
-
-#[test]
-fn members_of_generation_config_are_honoured_or_named() {
-    let eos = r#""eos_token_id": 5"#;
-    for (config, options, tokens, note) in [
-        (format!(r#"{{"max_new_tokens": 3, "suppress_tokens": [5], {eos}}}"#), "", 3, None),
-        (format!(r#"{{"max_length": 8, "suppress_tokens": [5], {eos}}}"#), "", 6, None),
-        (r#"{"max_length": 8, "suppress_tokens": [5]}"#.to_owned(), "--max-tokens 4", 4, None),
-        (r#"{"max_length": 8, "max_new_tokens": 2}"#.to_owned(), "", 2, Some("max_length")),
-        // An empty list names no token; `config.json` names one.
-        (r#"{"max_new_tokens": 2, "eos_token_id": [], "bos_token_id": []}"#.to_owned(), "", 2, None),
-        (
-            r#"{"max_new_tokens": 2, "max_time": 3.5, "temperature": 0.5, "use_cache": true}"#.to_owned(),
-            "",
-            2,
-            Some("temperature, max_time"),
-        ),
-        (r#"{"max_new_tokens": 2, "frobnicate": 1}"#.to_owned(), "", 2, Some("/frobnicate: unknown")),
-        // What cannot be used is left out, and the rest is used.
-        (
-            r#"{"max_new_tokens": 2, "forced_eos_token_id": []}"#.to_owned(),
-            "",
-            2,
-            Some("/forced_eos_token_id: [] is not a token id"),
-        ),
-        (
-            r#"{"max_new_tokens": 2, "watermarking_config": {"bias": "x"}}"#.to_owned(),
-            "",
-            2,
-            Some("/watermarking_config/bias: "),
-        ),
-        ("[".to_owned(), "--max-tokens 3", 3, Some("is not used: ")),
-    ] {
-        let folder = model("members", &[("generation_config.json", config.clone())]);
-        let said = hi(&folder, &format!("{options} --json"));
-        assert_eq!(said.code, Some(0), "{config}: {}", said.stderr);
-        let found = said.lines()[0]["tokens"].as_array().unwrap().len();
-        assert_eq!(found, tokens, "{config}: {}", said.stdout);
-        match note {
-            None => assert!(notes(&said).is_empty(), "{config}: {}", said.stderr),
-            Some(note) => {
-                let order = |text: &str| {
-                    let mut words: Vec<&str> = text.split(", ").collect();
-                    words.sort_unstable();
-                    words.join(", ")
-                };
-                let found = notes(&said).concat();
-                let listed = found.split(": ").last().map(order).unwrap_or_default();
-                assert!(found.contains(note) || listed == order(note), "{config}: {found}");
-            }
-        }
-    }
-    // The prompt is as long as the length that counts it.
-    let folder = model("members-full", &[("generation_config.json", r#"{"max_length": 2}"#.to_owned())]);
-    let said = hi(&folder, "");
-    assert_eq!(said.code, Some(2), "{}", said.stderr);
-    assert!(said.stderr.contains("/max_length: 2 tokens of prompt and output together"), "{}", said.stderr);
-    assert_eq!(hi(&folder, "--max-tokens 3").code, Some(0));
-}
-
-#[test]
-fn a_file_of_parameters_sets_what_its_api_sets() {
-    let number = r#"{"response_format": {"type": "json_schema", "json_schema": {"name": "n",
-        "schema": {"enum": [12, 345]}}}, "temperature": 0}"#;
-    for (api, set, options, code, expected) in [
-        ("openai", number, "", 0, "valid: the output satisfies `response_format of --params"),
-        ("openai", number, "--choice abc", 0, "is not used: another constraint is given"),
-        (
-            "openai",
-            r#"{"response_format": {"type": "json_object"}}"#,
-            "--max-tokens 9 --max-items 1",
-            2,
-            "--schema",
-        ),
-        ("openai", r#"{"n": 3, "max_tokens": 2}"#, "", 0, "finished: 3 × length"),
-        ("openai", r#"{"n": 3, "max_tokens": 2}"#, "--stream", 2, "--stream writes one output"),
-        (
-            "openai",
-            r#"{"max_tokens": 2, "messages": [{}], "tools": [{}]}"#,
-            "",
-            0,
-            "(see --messages, --tools)",
-        ),
-        ("openai", r#"{"max_tokens": 0}"#, "", 2, "/max_tokens: 0 is not"),
-        (
-            "vllm",
-            r#"{"max_tokens": 2, "stop_token_ids": [900]}"#,
-            "",
-            2,
-            "names token 900, but the model has 97",
-        ),
-        (
-            "vllm",
-            r#"{"max_tokens": 2, "n": 5000}"#,
-            "",
-            2,
-            "the strategy and the number of outputs are not usable",
-        ),
-        ("anthropic", r#"{"temperature": 0.5}"#, "", 2, "/max_tokens: missing"),
-        (
-            "hugging-face",
-            r#"{"num_beams": 2}"#,
-            "--temperature 0.5",
-            2,
-            "--temperature has no effect on this strategy",
-        ),
-        ("hugging-face", r#"{"num_beams": 2}"#, "--draft ngram", 2, "--draft has no effect on this strategy"),
-        (
-            "openai",
-            r#"{"temperature": 0.5, "top_p": 0.5, "frequency_penalty": 0.5, "max_tokens": 2}"#,
-            "--strategy beam:2",
-            0,
-            ": temperature, top_p, which concern strategies that draw tokens",
-        ),
-        (
-            "hugging-face",
-            r#"{"num_beams": 3, "num_return_sequences": 2, "max_new_tokens": 2}"#,
-            "",
-            0,
-            "finished: 2 × length",
-        ),
-    ] {
-        let path = file(&format!("set-{api}.json"), set);
-        let said = hi(&PLAIN, &format!("--params {api}:{} {options}", path.display()));
-        assert_eq!(said.code, Some(code), "{set} {options}: {}", said.stderr);
-        assert!(said.stderr.contains(expected), "{set} {options}: {}", said.stderr);
-        assert!(!said.stderr.contains("are alike"), "{set}: {}", said.stderr);
-    }
-    // vLLM's forbidden texts become tokens of the model.
-    let path = file("words.json", r#"{"bad_words": ["a", "bc"], "max_tokens": 9, "temperature": 0}"#);
-    for (pattern, expected) in [("[ab]{4}", Some("bbbb\n")), ("bc|bd", Some("bd\n")), ("a", None)] {
-        let params = format!("vllm:{}", path.display());
-        let said = run(&PLAIN, &["--prompt", "Hi", "--quiet", "--params", &params, "--regex", pattern]);
-        assert_eq!(said.code, Some(if expected.is_some() { 0 } else { 1 }), "{pattern}: {}", said.stderr);
-        assert_eq!(said.stdout, expected.unwrap_or_default(), "{pattern}: {}", said.stderr);
-    }
 }
 
 #[test]
@@ -484,10 +221,55 @@ fn bans_hold_for_what_a_constraint_forces() {
     assert_eq!((said.code, said.stdout.as_str()), (Some(0), "aaaa\n"), "{}", said.stderr);
 }
 
+/// A list with one tool, `f`, whose arguments are `{"a": 1}`.
+fn tool() -> Value {
+    json!({"type": "function", "function": {"name": "f", "parameters": {
+        "type": "object", "properties": {"a": {"enum": [1]}}, "required": ["a"], "additionalProperties": false}}})
+}
+
+#[test]
+fn replies_with_tools_follow_options_of_schemas_and_lengths() {
+    let list = file("tools-beside.json", json!([tool()]).to_string());
+    let list = list.to_str().unwrap();
+    // Without a chat template, nothing says in which format a model writes calls.
+    let missing = "the model has no chat template that would prove a format of calls";
+    for (options, expected) in [
+        (&["--tools", list][..], missing.to_owned()),
+        (&["--reasoning-budget", "2"], format!("how the model marks its reasoning, and {missing}")),
+    ] {
+        let said = run(&PLAIN, &[&["--prompt", "Hi", "--raw"], options].concat());
+        assert_eq!(said.code, Some(1), "{options:?}: {}", said.stderr);
+        assert!(said.stderr.contains(&expected), "{options:?}: {}", said.stderr);
+        assert!(said.stderr.contains("help: name the format with --tool-format"), "{options:?}");
+    }
+    // A limit may end a text that need not be a call, as it may end any free text.
+    for (choice, limit, code, expected) in [
+        ("none", "3", 0, "finished: length"),
+        ("auto", "3", 0, "finished: length"),
+        ("required", "60", 1, "the model did not complete the output within its tokens"),
+    ] {
+        let options = ["--prompt", "Hi", "--tools", list, "--tool-format", "hermes", "--tool-choice", choice];
+        let said = run(&CHAT, &[&options[..], &["--max-tokens", limit, "--suppressed-tokens", "5"]].concat());
+        assert_eq!(said.code, Some(code), "{choice}: {}", said.stderr);
+        assert!(said.stderr.contains(expected), "{choice}: {}", said.stderr);
+    }
+    // Options of schemas are about the arguments of calls.
+    let required = ["--tool-format", "llama3_json", "--tool-choice", "required", "--max-tokens", "120"];
+    let several = json!([{"name": "f", "input_schema": {"type": "object", "required": ["b", "a"],
+        "properties": {"a": {"enum": [1]}, "b": {"enum": [2]}}, "additionalProperties": false}}]);
+    let several = file("tools-several.json", several.to_string());
+    for (order, expected) in [("declared", "{\"a\":1,\"b\":2}"), ("any", "{\"b\":2,\"a\":1}")] {
+        let options = [&["--prompt", "Hi", "--tools", several.to_str().unwrap(), "--key-order", order]];
+        // Token 66 is `c`, and token 65 is `b`, which comes first where it may.
+        let bias = ["--whitespace", "compact", "--logit-bias", "65=50", "--one-call"];
+        let said = run(&CHAT, &[options[0], &required[..], &bias].concat());
+        assert!(said.stdout.contains(expected), "{order}: {} {}", said.stdout, said.stderr);
+    }
+}
+
 #[test]
 fn tools_inside_a_conversation_count() {
-    let tool = json!({"type": "function", "function": {"name": "f", "parameters": {
-        "type": "object", "properties": {"a": {"enum": [1]}}, "required": ["a"], "additionalProperties": false}}});
+    let tool = tool();
     let chat = json!({"messages": [{"role": "user", "content": "Hi"}], "tools": [tool]});
     let chat = file("tools-inside.json", chat.to_string());
     let list = file("tools-beside.json", json!([tool]).to_string());
@@ -533,7 +315,7 @@ fn tools_inside_a_conversation_count() {
     let said = run(&CHAT, &["--messages", chat, "--tools", list]);
     assert!(said.code == Some(2) && said.stderr.contains("has tools of its own"), "{}", said.stderr);
     let said = run(&PLAIN, &["--prompt", "Hi", "--tools", list, "--tool-format", "hermes"]);
-    assert!(said.code == Some(1) && said.stderr.contains("--messages and --tools need"), "{}", said.stderr);
+    assert!(said.code == Some(2) && said.stderr.contains("--messages and --tools need"), "{}", said.stderr);
     let none = file("no-tools.json", "[]");
     let said = run(&CHAT, &["--prompt", "Hi", "--tool-format", "hermes", "--tools", none.to_str().unwrap()]);
     assert!(said.code == Some(2) && said.stderr.contains("no-tools.json`, has no tool"), "{}", said.stderr);
@@ -610,6 +392,17 @@ fn conversations_and_variables_reach_the_template() {
         let page = std::fs::read_to_string(&trace).unwrap();
         assert!(page.contains(expected), "{options:?}: {page}");
     }
+    for (options, expected) in [
+        (
+            "--template-variables tone=1",
+            "--template-variables has no effect on this model, which has no chat",
+        ),
+        ("--system S", "this model has no chat template, which --system, --messages and --tools need"),
+    ] {
+        let said = hi(&PLAIN, options);
+        assert_eq!(said.code, Some(2), "{options}: {}", said.stderr);
+        assert!(said.stderr.contains(expected), "{options}: {}", said.stderr);
+    }
 }
 
 #[test]
@@ -676,6 +469,9 @@ fn streams_that_cannot_be_written_lose_nothing_else() {
         &["--prompt", "Hi", "--trace", path, "--schema", "person.schema.json", "--max-tokens", "3"],
     );
     assert_eq!((said.code, std::fs::read_to_string(&trace).unwrap().as_str()), (Some(1), "earlier"));
+    std::fs::remove_file(&trace).unwrap();
+    let said = run(&PLAIN, &["--prompt", "Hi", "--trace", path, "--choice", "abc", "--max-tokens", "1"]);
+    assert!(said.code == Some(1) && !trace.exists(), "{}", said.stderr);
 }
 
 /// Threads of libtorch sleep while they wait, unless the environment says otherwise.
@@ -734,9 +530,9 @@ fn a_watermark_is_detected_in_the_text_that_has_it() {
     }
 }
 
-/// Waits until a process has a handler for SIGINT, then sends it.
+/// Sends SIGINT to a process once it has a handler for it, and `wait` after that.
 #[cfg(target_os = "linux")]
-fn interrupt(process: &std::process::Child) {
+fn interrupt(process: &std::process::Child, wait: std::time::Duration) {
     let id = process.id();
     let has_handler = || {
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
@@ -746,6 +542,7 @@ fn interrupt(process: &std::process::Child) {
     while !has_handler() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
+    std::thread::sleep(wait);
     assert!(Command::new("kill").args(["-INT", &id.to_string()]).status().unwrap().success());
 }
 
@@ -768,10 +565,15 @@ fn ctrl_c_writes_what_was_made() {
         (&["--strategy", "beam:2", "--json"], "\"finish_reason\":\"cancelled\""),
         (&["--regex", "[a-z]*", "--json", "--draft", "ngram"], "\"complete\":true"),
     ] {
-        let mut command = command(&folder, &[&endless[..], more].concat());
-        let process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        interrupt(&process);
-        let said = Said::of(process.wait_with_output().unwrap());
+        // A busy machine takes long to load the model.
+        let said = (0..8).map(|doubled| std::time::Duration::from_millis(100 << doubled)).find_map(|wait| {
+            let mut command = command(&folder, &[&endless[..], more].concat());
+            let process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            interrupt(&process, wait);
+            let said = Said::of(process.wait_with_output().unwrap());
+            Some(said).filter(|said| !said.stderr.contains("before anything was made"))
+        });
+        let said = said.unwrap();
         assert_eq!(said.code, Some(130), "{more:?}: {}", said.stderr);
         assert!(said.stdout.contains(expected), "{more:?}: {}", said.stdout);
         assert!(
@@ -781,4 +583,16 @@ fn ctrl_c_writes_what_was_made() {
         );
     }
     assert!(std::fs::read_to_string(&trace).unwrap().ends_with("</body></html>\n"));
+    // The command waits for its prompt, and has made nothing.
+    let _ = std::fs::remove_file(&trace);
+    let mut command = command(&folder, &["--prompt", "-", "--trace", path]);
+    let process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut process = process.unwrap();
+    let input = process.stdin.take();
+    interrupt(&process, std::time::Duration::ZERO);
+    let said = Said::of(process.wait_with_output().unwrap());
+    drop(input);
+    assert_eq!((said.code, said.stdout.as_str()), (Some(130), ""));
+    assert_eq!(said.stderr, "note: stopped by Ctrl-C before anything was made\n");
+    assert!(!trace.exists());
 }

@@ -8,5 +8,9 @@ mod generation;
 mod needs_model;
 mod options;
 #[cfg(feature = "torch")]
+mod parameters;
+#[cfg(feature = "torch")]
+mod random_model;
+#[cfg(feature = "torch")]
 #[path = "../support/small_model.rs"]
 mod small_model;

@@ -46,12 +46,19 @@ const REFUSED: &[(&str, &str)] = &[
     ("--strategy contrastive --min-p 0.1", "--min-p has no effect on this strategy"),
     ("--strategy beam:3 --draft ngram", "--draft has no effect on this strategy"),
     ("--strategy beam:0", "the number of beams is not from 1 to 4096"),
+    ("--strategy best-of:0", "of which best-of keeps the best is not from 1 to 4096"),
+    ("--strategy beam:3 --watermark 0.25:2", "--watermark has no effect on this strategy"),
+    ("--strategy contrastive --watermark 0.25:2", "--watermark has no effect on this strategy"),
+    ("--temperature 0 --watermark 0.25:2", "--watermark has no effect at temperature 0 (--temperature)"),
+    ("--preset factual --watermark 0.25:2", "at temperature 0 (--preset factual)"),
+    ("--temperature 0 --watermark 0.25:2", "give a --temperature above 0, or leave --watermark out"),
+    ("--temperature 0 --watermark 0.25:2 --order llama", "--watermark has no effect at temperature 0"),
     ("--strategy beam:2 --completions 3", "raise the number of beams"),
     ("--strategy diverse-beam:4:3:0.5", "does not divide the number of beams"),
     ("--strategy best-of:2 --completions 3", "make more, or ask for fewer"),
     ("--strategy contrastive --completions 2", "contrastive search finds one output"),
     ("--strategy contrastive:0", "the number of candidates is not from 1 to 4096"),
-    ("--early-stopping full", "--strategy <STRATEGY>"),
+    ("--early-stopping full", "--early-stopping has no effect without beams"),
     ("--strategy sample --early-stopping full", "--early-stopping has no effect without beams"),
     ("--completions 0", "expected a whole number from 1 to 4096"),
     ("--completions 5000", "expected a whole number from 1 to 4096"),
@@ -60,27 +67,45 @@ const REFUSED: &[(&str, &str)] = &[
     ("--draft ngram --draft-tokens 900", "expected a whole number from 1 to 64"),
     ("--draft ngram --draft-tokens 0", "expected a whole number from 1 to 64"),
     ("--draft ngram:3:900", "LONGEST and TOKENS are from 1 to 64"),
-    ("--draft-tokens 3", "--draft <DRAFTER>"),
+    ("--draft-tokens 3", "--draft-tokens has no effect without --draft"),
+    ("--draft-choice drawn", "--draft-choice has no effect without --draft"),
+    ("--accept-typical 0.09:0.3", "--accept-typical has no effect without --draft"),
+    ("--negative-prompt x", "--negative-prompt has no effect without --guidance"),
     ("--draft ngram --accept-typical 2:0.3", "EPSILON between 0 and 1"),
     ("--stop-tokens 999999", "--stop-tokens names token 999999, but the model has"),
     ("--logit-bias 99999999=3", "--logit-bias names token 99999999, but the model has"),
     ("--suppressed-tokens 77777777", "--suppressed-tokens names token 77777777"),
-    ("--strictness lenient", "--schema <FILE>"),
-    ("--fuel 3", "--schema <FILE>"),
-    ("--key-order any", "--schema <FILE>"),
-    ("--grammar list.gbnf --whitespace compact", "cannot be used with"),
-    ("--grammar-notation gbnf", "--grammar <FILE>"),
-    ("--structural-tag calls.json --regex-dialect rust", "cannot be used with"),
-    ("--schema person.schema.json --start x", "cannot be used with"),
+    ("--strictness lenient", "--strictness has no effect without a schema"),
+    ("--fuel 3", "--fuel has no effect without a schema"),
+    ("--key-order any", "--key-order has no effect without a schema"),
+    ("--key-order any", "give one, such as by --schema FILE, or leave --key-order out"),
+    ("--choice a --documents x=y", "--documents has no effect without a schema"),
+    ("--grammar list.gbnf --whitespace compact", "--whitespace has no effect without a schema"),
+    ("--grammar-notation gbnf", "--grammar-notation has no effect without --grammar"),
+    ("--structural-tag calls.json --regex-dialect rust", "--regex-dialect has no effect without --regex"),
+    ("--schema person.schema.json --start x", "--start has no effect without --grammar"),
+    ("--grammar list.gbnf --start x", "--start has no effect on a grammar in the notation gbnf"),
+    ("--grammar list.gbnf --import-dir .", "--import-dir has no effect on a grammar in the notation gbnf"),
     ("--messages ada.json", "cannot be used with"),
     ("--template-variables a=b", "is not JSON; a text stands in quotes"),
     ("--template-variables a=1 --raw", "cannot be used with"),
-    ("--logprobs 3", "--json"),
+    ("--logprobs 3", "--logprobs has no effect without --json"),
     ("--order mask,temperature", "`top-p` is set by the parameters but not listed"),
+    ("--order vllm", "expected `hf`, `llama`, or steps with commas between them; `vllm` is no step"),
+    ("--order mask,top_k", "`top_k` is no step; the steps are logit-bias, "),
     ("--order mask,temperature", "parameters without an option are those of --preset balanced"),
     ("--max-digits 0 --schema person.schema.json", "expected a whole number from 1 to"),
-    ("--max-items 3", "--schema <FILE>"),
+    ("--max-items 3", "--max-items has no effect without a schema"),
     ("--budget cut", "--budget has no effect without a constraint"),
+    ("--forced sample", "--forced has no effect without a constraint"),
+    (
+        "--tools ../../../examples/data/tools.json --tool-format hermes --tool-choice none --one-call",
+        "--one-call has no effect with --tool-choice none",
+    ),
+    (
+        "--raw --tools ../../../examples/data/tools.json --tool-format hermes --tool-choice none --key-order any",
+        "--key-order has no effect without a schema",
+    ),
     ("--budget complete --strategy beam:2 --choice a", "--budget complete has no effect on this strategy"),
     ("--repetition-window 5", "--repetition-window has no effect without --repetition-penalty"),
     ("--top-k-ties keep-all --preset chat", "--top-k-ties has no effect without --top-k"),
@@ -211,7 +236,9 @@ fn parameters_of_a_row_are_checked() {
         ("--params vllm:-", 2, "`end_tokens` of --params vllm:- names token 7"),
         ("--output-ids 3 --prompt-ids 0 --stop-tokens 3 --logit-bias 3=1", 0, ""),
         ("--forced-last 1", 2, "--forced-last has no effect on a single row"),
-        ("--temperature 0 --seed 3 --top-p 0.5", 0, "and --top-p, --seed changes nothing"),
+        ("--temperature 0 --seed 3 --top-p 0.5", 0, "; --top-p and --seed change nothing"),
+        ("--temperature 0 --watermark 0.5:2", 2, "--watermark has no effect at temperature 0"),
+        ("--key-order any", 2, "--key-order has no effect without a schema"),
         ("--exponential-decay 0:2", 2, "no end token is known; name one with --stop-tokens"),
         (
             "--params openai:-",
@@ -279,6 +306,14 @@ fn errors_of_schemas_point_at_the_fault() {
         (r##"{"$ref":"#/$defs/x"}"##, "", 1, "cause: #/$ref: `$ref` names `#/$defs/x`, which does not exist"),
         (r#"{"format":"foo"}"#, "--unknown-format refuse", 1, "the format `foo` is not known"),
         (r#"{"format":"foo"}"#, "--unknown-format refuse --strictness lenient", 1, "`foo` is not known"),
+        // The first fault in the text is reported.
+        (
+            r#"{"properties":{"b":{"format":"foo"},"a":{"format":"bar"}}}"#,
+            "--unknown-format refuse",
+            1,
+            "cause: #/properties/b/format: ",
+        ),
+        (r#"{"anyOf":[{"minimum":"x"},{"maximum":"y"}]}"#, "", 1, "cause: #/anyOf/0/minimum: "),
         ("", "", 1, "the schema is not JSON: line 1, column 1"),
         ("false", "", 1, "no JSON value satisfies the schema"),
         ("{}", "--fuel 0", 1, "raise --fuel"),
@@ -319,6 +354,14 @@ fn refusals_of_instances_are_explained() {
         ("--regex [0-9]+".to_owned(), "12a", 1, "responsible: the regular expression, after \"12\""),
         ("--choice yes --choice no".to_owned(), "yo", 1, "responsible: the list of choices, after \"y\""),
         ("--grammar list.gbnf".to_owned(), "x", 1, "responsible: list.gbnf, at the beginning"),
+        ("--regex a".to_owned(), "\"", 1, "refused: expected `a`, found `\"`\n"),
+        ("--regex [\\x22]".to_owned(), "'", 1, "refused: expected `\"`, found `'`\n"),
+        (
+            format!("--schema {chat} --whitespace compact"),
+            "[1, 2]",
+            1,
+            "refuses its spelling, its order of keys or its size\n",
+        ),
         ("--grammar turn.gbnf".to_owned(), "a</s>b", 0, "accepted"),
     ] {
         let options = options.replace("any.json", &scratch("any.json", "{}"));
@@ -326,6 +369,35 @@ fn refusals_of_instances_are_explained() {
         let (found, stdout, stderr) = hedgerow(&format!("check {options} --instance - {explain}"), input);
         assert_eq!(found, Some(code), "{options} {input}: {stdout} {stderr}");
         assert!(stdout.contains(expected), "{options} {input}: {stdout} {stderr}");
+    }
+}
+
+/// A vocabulary is read from a file of any kind, or from the folder of a model.
+#[test]
+fn vocabularies_are_found() {
+    let broken = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("broken");
+    std::fs::create_dir_all(&broken).unwrap();
+    std::fs::write(broken.join("tekken.json"), "{}").unwrap();
+    let tekken = scratch("of-mistral.json", r#"{"config": {"default_vocab_size": 3}, "vocab": []}"#);
+    let broken = broken.display();
+    for (options, code, expected) in [
+        ("mask --vocab . --regex ab".to_owned(), 0, "complete  no"),
+        ("check --regex ab --instance ada.json --explain --vocab .".to_owned(), 1, "is not allowed; "),
+        ("mask --vocab .. --regex ab".to_owned(), 1, "the folder `..` has no tokenizer"),
+        ("mask --vocab .. --regex ab".to_owned(), 1, "one of tokenizer.json, tekken.json, tokenizer.model"),
+        (format!("mask --vocab {broken} --regex ab"), 1, "the tekken.json is not as expected: missing field"),
+        (format!("mask --vocab {broken}/tekken.json --regex ab"), 1, "the tekken.json is not as expected"),
+        (format!("mask --vocab {tekken} --regex ab"), 1, "the tekken.json is not as expected"),
+        (
+            format!("detect --vocab {tekken} --watermark 0.25:2 --text ada.json"),
+            1,
+            "only a tokenizer.json or a GGUF",
+        ),
+        ("detect --vocab . --watermark 0.25:2 --text ada.json".to_owned(), 1, "no watermark found: "),
+    ] {
+        let (found, stdout, stderr) = hedgerow(&options, "");
+        assert_eq!(found, Some(code), "{options}: {stderr}");
+        assert!(format!("{stdout}{stderr}").contains(expected), "{options}: {stdout}{stderr}");
     }
 }
 
@@ -350,6 +422,10 @@ fn options_that_go_together_reach_the_model() {
         "--seed 18446744073709551615",
         "--stop-tokens 3 --logit-bias 4=-inf",
         "--schema person.schema.json --strictness lenient --key-order any",
+        "--raw --tools ../../../examples/data/tools.json --tool-format hermes --key-order declared --max-items 2",
+        "--temperature 0 --top-p 1 --order mask,watermark,temperature --watermark 0.25:2",
+        "--temperature 0.1 --watermark 0.25:2",
+        "--strategy best-of:2 --watermark 0.25:2",
         "--structural-tag calls.json --strictness lenient --key-order any --max-items 3",
         "--draft ngram:4:9",
         "--draft ngram:4 --draft-tokens 64",
@@ -371,12 +447,34 @@ fn options_that_go_together_reach_the_model() {
 #[test]
 fn options_without_effect_at_temperature_0_are_noted() {
     for (options, expected) in [
-        ("--temperature 0 --top-p 0.9 --seed 3", Some("and --top-p, --seed changes nothing")),
+        ("--temperature 0 --top-p 0.9 --seed 3", Some("; --top-p and --seed change nothing")),
+        ("--temperature 0 --seed 3", Some("the most probable token is taken; --seed changes nothing")),
         ("--temperature 0 --completions 2", Some("all 2 outputs that are drawn are alike")),
         ("--temperature 0 --strategy best-of:3", Some("all 3 outputs that are drawn are alike")),
-        ("--temperature 0 --typical-p 0.5", None),
+        ("--temperature 0 --top-p 1", None),
+        ("--temperature 0 --repetition-penalty 1.1", None),
+        // Whatever follows temperature 0 is void, and does not hide the other notes.
+        ("--temperature 0 --typical-p 0.5", Some("; --typical-p changes nothing")),
+        ("--temperature 0 --typical-p 0.5 --order llama", None),
+        (
+            "--temperature 0 --xtc 0.5:0.1 --dynamic-temperature entropy --seed 3 --completions 2",
+            Some("; --dynamic-temperature, --xtc and --seed change nothing"),
+        ),
+        (
+            "--temperature 0 --xtc 0.5:0.1 --seed 3 --completions 2",
+            Some("all 2 outputs that are drawn are alike"),
+        ),
+        ("--temperature 0 --mirostat 2 --order llama", Some("; --mirostat and --order change nothing")),
+        (
+            "--temperature 0 --draft ngram --accept-typical 0.1:0.3",
+            Some("; --accept-typical changes nothing"),
+        ),
+        ("--temperature 0 --adaptive-p 0.3", Some("; --adaptive-p changes nothing")),
+        ("--temperature 0 --selection gumbel-max", Some("; --selection changes nothing")),
+        ("--temperature 0 --preset creative", Some("; top_p of --preset creative changes nothing")),
+        ("--temperature 0 --dynamic-temperature range:0.5:1 --seed 3", None),
+        ("--temperature 0 --xtc 0.5:0.1 --seed 3 --order llama", None),
         ("--temperature 0.1 --top-p 0.9 --seed 3 --completions 2", None),
-        ("--temperature 0 --xtc 0.5:0.1 --seed 3", None),
         ("--guidance 1", Some("--guidance 1 changes nothing")),
     ] {
         let (code, stderr) = generate(&format!("--prompt x {options}"));

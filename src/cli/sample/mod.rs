@@ -17,7 +17,8 @@ use serde_json::{Value, json};
 
 use super::command_error::{CommandError, written};
 use super::constraint::{ConstraintArgs, PolicyArgs};
-use super::effect;
+use super::effect::Given;
+use super::greedy;
 use super::input;
 use super::mask::{read_prefix, shown_token};
 use super::number::whole;
@@ -56,8 +57,9 @@ pub(super) struct Args {
     /// The row to sample from, counted from 0, in a file of several
     #[arg(long, value_name = "N", value_parser = whole::<usize>)]
     row: Option<usize>,
-    /// Show the text of tokens: a tokenizer.json, tekken.json, SentencePiece model or GGUF file
-    #[arg(long, value_name = "FILE")]
+    /// Show the text of tokens: a tokenizer.json, tekken.json, SentencePiece model or GGUF file, or
+    /// a model's folder with one of them
+    #[arg(long, value_name = "PATH")]
     vocab: Option<PathBuf>,
     /// Follow the N most probable tokens
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = whole::<usize>)]
@@ -91,7 +93,8 @@ pub(super) struct Args {
     sampling: SamplingArgs,
 }
 
-pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
+pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode, CommandError> {
+    given.check(|need| args.constraint.meets(need) && args.policy.meets(need))?;
     let chosen = args.sampling.choose(None, Some(args.min_tokens), None, usize::MAX)?;
     chosen.notes.iter().for_each(|note| say!("note: {note}"));
     check_effect(args, &chosen)?;
@@ -165,7 +168,7 @@ fn check_effect(args: &Args, chosen: &Chosen) -> Result<(), CommandError> {
         let what = "--forced-last has no effect on a single row, which may not be the last of an output";
         return Err(CommandError::usage(what).help("--forced-first ID forces a token here"));
     }
-    for note in effect::notes_at_temperature_0(args.sampling.names(), &chosen.params, 1) {
+    for note in greedy::notes_at_temperature_0(&args.sampling, chosen, &[], 1)? {
         say!("note: {note}");
     }
     let of_loop = chosen.set.as_ref().map_or_else(Vec::new, of_loop);

@@ -7,9 +7,10 @@ use super::{Fields, NotRead, ParameterSet};
 use crate::sampling::SamplingError;
 
 const NOT_READ: NotRead = NotRead {
-    harmless: &["model", "metadata", "stream", "service_tier"],
+    harmless: &["model", "metadata", "service_tier"],
     telling: &[
         "messages",
+        "stream",
         "system",
         "tools",
         "tool_choice",

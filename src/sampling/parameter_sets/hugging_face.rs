@@ -33,7 +33,6 @@ const HARMLESS: &[&str] = &[
     "num_assistant_tokens",
     "num_assistant_tokens_schedule",
     "assistant_confidence_threshold",
-    "assistant_early_exit",
     "assistant_lookbehind",
     "target_lookbehind",
     "max_matching_ngram_size",
@@ -44,18 +43,28 @@ const HARMLESS: &[&str] = &[
     "trust_remote_code",
 ];
 
-const TELLING: &[&str] =
-    &["custom_generate", "max_time", "prompt_lookup_num_tokens", "renormalize_logits", "token_healing"];
+const TELLING: &[&str] = &[
+    "assistant_early_exit",
+    "custom_generate",
+    "max_time",
+    "prompt_lookup_num_tokens",
+    "renormalize_logits",
+    "token_healing",
+];
 
-/// Fields that do not act on one row of logits. Only their neutral value is accepted.
-const UNSUPPORTED: &[(&str, f64)] = &[
-    ("encoder_repetition_penalty", 1.0),
-    ("encoder_no_repeat_ngram_size", 0.0),
-    ("force_words_ids", f64::NAN),
-    ("constraints", f64::NAN),
-    ("penalty_alpha", 0.0),
-    ("guidance_scale", 1.0),
-    ("dola_layers", f64::NAN),
+const OF_ENCODERS: &str = "it is for models with an encoder; remove the field";
+const OF_WORDS: &str = "make a constraint of it and remove the field";
+
+/// Fields that do not act on one row of logits, their neutral values, which are accepted, and what
+/// to do about others.
+const UNSUPPORTED: &[(&str, f64, &str)] = &[
+    ("encoder_repetition_penalty", 1.0, OF_ENCODERS),
+    ("encoder_no_repeat_ngram_size", 0.0, OF_ENCODERS),
+    ("force_words_ids", f64::NAN, OF_WORDS),
+    ("constraints", f64::NAN, OF_WORDS),
+    ("penalty_alpha", 0.0, "ask for contrastive search (`Strategy::Contrastive`) and remove the field"),
+    ("guidance_scale", 1.0, "guide the model (`decode::Guided`) and remove the field"),
+    ("dola_layers", f64::NAN, "wrap the model (`decode::Dola`) and remove the field"),
 ];
 
 /// Fields of drawing tokens, which need `do_sample`.
@@ -89,10 +98,10 @@ const ALWAYS: &[Row] = rows! {
 const TOP_K: usize = 50;
 
 pub(super) fn read(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<NotRead, SamplingError> {
-    for &(name, neutral) in UNSUPPORTED {
+    for &(name, neutral, remedy) in UNSUPPORTED {
         match fields.take(name) {
             Some(value) if value.as_f64() != Some(neutral) => {
-                return Err(fields.fault(name, "not supported as a sampling parameter; remove it"));
+                return Err(fields.fault(name, format!("not supported; {remedy}")));
             }
             _ => {}
         }
@@ -154,6 +163,9 @@ fn lengths(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<(), Sampli
     if fields.take("max_new_tokens").is_some() && set.max_length.take().is_some() {
         fields.void.push("max_length");
     }
+    if set.max_length.is_some() {
+        fields.parameters.push(("max_tokens", "max_length"));
+    }
     if fields.take("min_new_tokens").is_some() && set.min_length.take().is_some() {
         fields.void.push("min_length");
     }
@@ -192,7 +204,7 @@ fn watermark(fields: &mut Fields<'_>) -> Result<Option<Watermark>, SamplingError
         }
         other => other,
     };
-    let mut config = Fields { api: fields.api, map, used: Vec::new(), void: Vec::new() };
+    let mut config = Fields::of(fields.api, map);
     let read = |config: &mut Fields<'_>| {
         let standard = Watermark::default();
         let width = config.value("context_width", 1.0, ANY)?.unwrap_or(1);

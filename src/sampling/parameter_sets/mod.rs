@@ -206,7 +206,7 @@ impl ParameterSet {
                 reason: "not a JSON object".to_owned(),
             });
         };
-        let mut fields = Fields { api: api.title(), map, used: Vec::new(), void: Vec::new() };
+        let mut fields = Fields::of(api.title(), map);
         let mut set = ParameterSet {
             api,
             sampling: SamplingParams::default(),
@@ -229,11 +229,19 @@ impl ParameterSet {
             Api::Vllm => vllm::read(&mut fields, &mut set)?,
         };
         fields.finish(&not_read, &mut set)?;
-        // A length that counts the prompt will be a largest number of tokens.
-        let mut checked = set.sampling.clone();
-        checked.max_tokens = checked.max_tokens.or(set.max_length);
-        checked.validate()?;
+        set.validate().map_err(|error| fields.named(error))?;
         Ok(set)
+    }
+
+    /// Checks the sampling parameters. The end tokens and the greatest length may be those of the
+    /// caller. A length that counts the prompt will be a largest number of tokens.
+    fn validate(&self) -> Result<(), SamplingError> {
+        let mut checked = self.sampling.clone();
+        checked.max_tokens = checked.max_tokens.or(self.max_length).or(Some(usize::MAX));
+        if checked.end_tokens.is_empty() {
+            checked.end_tokens.push(TokenId(0));
+        }
+        checked.validate()
     }
 
     /// The set for a prompt of `tokens` tokens. The lengths that count the prompt become numbers of
@@ -264,7 +272,7 @@ impl ParameterSet {
         if let Some(length) = self.min_length.take() {
             self.sampling.min_tokens = length.saturating_sub(tokens);
         }
-        self.sampling.validate()?;
+        self.validate()?;
         Ok(self)
     }
 
@@ -294,6 +302,8 @@ struct Fields<'a> {
     used: Vec<&'static str>,
     /// Fields that were taken, and that another field makes void.
     void: Vec<&'static str>,
+    /// The parameters that were read, each with its field.
+    parameters: Vec<(&'static str, &'static str)>,
 }
 
 /// The fields of an API that are not read.
@@ -305,8 +315,10 @@ struct NotRead {
 }
 
 /// True if a field asks for nothing by this value.
-fn asks_nothing(value: &Json) -> bool {
+fn asks_nothing(name: &str, value: &Json) -> bool {
     match value {
+        // Without the field, calls may be parallel.
+        Json::Bool(flag) if name == "parallel_tool_calls" => *flag,
         Json::Null | Json::Bool(false) => true,
         Json::Bool(true) => false,
         Json::Number(number) => number.as_f64() == Some(0.0),
@@ -319,6 +331,29 @@ fn asks_nothing(value: &Json) -> bool {
 }
 
 impl<'a> Fields<'a> {
+    fn of(api: &'static str, map: &'a Map<String, Json>) -> Self {
+        Fields { api, map, used: Vec::new(), void: Vec::new(), parameters: Vec::new() }
+    }
+
+    /// The error about parameters as one about the fields that set them.
+    fn named(&self, error: SamplingError) -> SamplingError {
+        let field = |name: &str| self.parameters.iter().find(|entry| entry.0 == name).map(|entry| entry.1);
+        match &error {
+            SamplingError::InvalidParameter { name, value, expected } => match field(name) {
+                Some(field) => self.fault(field, format!("{value} is not usable; expected {expected}")),
+                None => error,
+            },
+            SamplingError::Conflict { first, second, reason } => match (field(first), field(second)) {
+                (Some(first), Some(second)) => {
+                    self.fault(first, format!("conflicts with `{second}`: {reason}"))
+                }
+                (Some(one), None) | (None, Some(one)) => self.fault(one, *reason),
+                (None, None) => error,
+            },
+            _ => error,
+        }
+    }
+
     fn fault(&self, name: &str, reason: impl Into<String>) -> SamplingError {
         let name = name.replace('~', "~0").replace('/', "~1");
         SamplingError::ParameterSet { api: self.api, pointer: format!("/{name}"), reason: reason.into() }
@@ -397,7 +432,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Lists the fields that have not been read. Any other field is unknown.
-    fn finish(self, not_read: &NotRead, set: &mut ParameterSet) -> Result<(), SamplingError> {
+    fn finish(&self, not_read: &NotRead, set: &mut ParameterSet) -> Result<(), SamplingError> {
         for (name, value) in self.map {
             let is_void = self.void.contains(&name.as_str());
             if self.used.contains(&name.as_str()) && !is_void {
@@ -408,7 +443,7 @@ impl<'a> Fields<'a> {
                 return Err(self.unknown(name));
             }
             set.passed_over.push(name.clone());
-            if is_telling && !asks_nothing(value) {
+            if is_telling && !asks_nothing(name, value) {
                 set.unused.push(name.clone());
             }
         }
@@ -532,8 +567,14 @@ mod tests {
             (
                 Api::OpenAi,
                 r#"{"model": "m", "messages": [{}], "tools": [{}], "tool_choice": "auto", "prediction": {"a": 1},
-                    "stream": true}"#,
-                "messages tools tool_choice prediction",
+                    "stream": true, "parallel_tool_calls": false, "store": true}"#,
+                "messages tools tool_choice prediction stream parallel_tool_calls",
+            ),
+            (Api::OpenAi, r#"{"stream": false, "parallel_tool_calls": true}"#, ""),
+            (
+                Api::HuggingFace,
+                r#"{"assistant_early_exit": 4, "num_assistant_tokens": 3}"#,
+                "assistant_early_exit",
             ),
             (Api::OpenAi, r#"{"tools": [], "tool_choice": "none", "modalities": null}"#, ""),
             (Api::OpenAi, r#"{"response_format": {"type": "text"}}"#, ""),
@@ -602,6 +643,14 @@ mod tests {
             ),
             (Api::Anthropic, r#"{"max_tokens": 1, "stop": "x"}"#, "/stop: unknown"),
             (Api::Anthropic, r#"{"max_tokens": 1, "stop_sequences": "x"}"#, "\"x\" is not a list of strings"),
+        ] {
+            check_fault(api, text, expected);
+        }
+    }
+
+    #[test]
+    fn faults_of_hugging_face_name_the_field() {
+        for (api, text, expected) in [
             (
                 Api::HuggingFace,
                 r#"{"do_sample": true, "num_beams": 4}"#,
@@ -624,20 +673,64 @@ mod tests {
             (
                 Api::HuggingFace,
                 r#"{"encoder_repetition_penalty": 1.2}"#,
-                "/encoder_repetition_penalty: not supported",
+                "/encoder_repetition_penalty: not supported; it is for models with an encoder",
+            ),
+            (
+                Api::HuggingFace,
+                r#"{"penalty_alpha": 0.6}"#,
+                "ask for contrastive search (`Strategy::Contrastive`)",
+            ),
+            (Api::HuggingFace, r#"{"guidance_scale": 2}"#, "guide the model (`decode::Guided`) and remove"),
+            (
+                Api::HuggingFace,
+                r#"{"dola_layers": "high"}"#,
+                "wrap the model (`decode::Dola`) and remove the",
+            ),
+            // The parameters conflict, or have no meaning.
+            (
+                Api::HuggingFace,
+                r#"{"max_new_tokens": 3, "min_new_tokens": 9}"#,
+                "/min_new_tokens: conflicts with `max_new_tokens`: the minimum is above the maximum",
+            ),
+            (
+                Api::HuggingFace,
+                r#"{"min_new_tokens": 9, "max_length": 5}"#,
+                "/min_new_tokens: conflicts with `max_length`",
+            ),
+            (
+                Api::HuggingFace,
+                r#"{"repetition_penalty": 0}"#,
+                "/repetition_penalty: 0 is not usable; expected",
             ),
             (Api::HuggingFace, r#"{"eos_token_id": -1}"#, "/eos_token_id: -1 is not a token id"),
             (Api::HuggingFace, r#"{"early_stopping": "often"}"#, "/early_stopping"),
             (Api::HuggingFace, r#"{"watermarking_config": {"key": 1}}"#, "/watermarking_config/key: unknown"),
+        ] {
+            check_fault(api, text, expected);
+        }
+    }
+
+    #[test]
+    fn faults_of_vllm_name_the_field() {
+        for (api, text, expected) in [
             (Api::Vllm, r#"{"top_k": -2}"#, "/top_k: -2 is not"),
             (Api::Vllm, r#"{"ignore_eos": true}"#, "/ignore_eos: not supported"),
             (Api::Vllm, r#"{"skip_special_tokens": false}"#, "/skip_special_tokens: not supported"),
-            (Api::Vllm, r#"{"structured_outputs": {"regex": "a"}}"#, "/structured_outputs: not supported"),
+            (
+                Api::Vllm,
+                r#"{"structured_outputs": {"json": null, "regex": "a"}}"#,
+                "/structured_outputs: not supported; make a constraint of its `regex` and remove the field",
+            ),
+            (Api::Vllm, r#"{"structured_outputs": 3}"#, "make a constraint of it and remove the field"),
             (Api::Vllm, r#"{"stop_token_ids": 3}"#, "/stop_token_ids: 3 is not a list of token ids"),
-            (Api::Vllm, r#"{"min_tokens": 20, "max_tokens": 5}"#, "conflict"),
+            (Api::Vllm, r#"{"min_tokens": 20, "max_tokens": 5}"#, "/min_tokens: conflicts with `max_tokens`"),
         ] {
-            let error = ParameterSet::from_text(api, text).expect_err(text).to_string();
-            assert!(error.contains(expected), "{text}: {error}");
+            check_fault(api, text, expected);
         }
+    }
+
+    fn check_fault(api: Api, text: &str, expected: &str) {
+        let error = ParameterSet::from_text(api, text).expect_err(text).to_string();
+        assert!(error.contains(expected), "{text}: {error}");
     }
 }

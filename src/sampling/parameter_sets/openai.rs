@@ -9,8 +9,6 @@ use crate::sampling::SamplingError;
 const NOT_READ: NotRead = NotRead {
     harmless: &[
         "model",
-        "stream",
-        "stream_options",
         "user",
         "metadata",
         "store",
@@ -21,6 +19,8 @@ const NOT_READ: NotRead = NotRead {
     ],
     telling: &[
         "messages",
+        "stream",
+        "stream_options",
         "tools",
         "tool_choice",
         "parallel_tool_calls",

@@ -7,6 +7,7 @@ use crate::sampling::{SamplingError, SamplingParams};
 /// A field of an API that is a parameter of the sampler.
 pub(super) struct Row {
     pub field: &'static str,
+    pub parameter: &'static str,
     pub bounds: Bounds,
     /// Sets the parameter to a value in JSON.
     pub set: fn(&mut SamplingParams, &Json, Bounds) -> Result<(), String>,
@@ -19,6 +20,7 @@ macro_rules! rows {
     ($($field:literal => $parameter:ident $(, $low:expr, $high:expr)?;)*) => {
         &[$($crate::sampling::parameter_sets::row::Row {
             field: $field,
+            parameter: stringify!($parameter),
             bounds: $crate::sampling::parameter_sets::row::bounds(&[$($low, $high)?]),
             set: |params, json, bounds| {
                 params.$parameter = $crate::sampling::value::Value::from_json(json, bounds)?;
@@ -45,7 +47,10 @@ impl Fields<'_> {
     pub fn read(&mut self, rows: &[Row], params: &mut SamplingParams) -> Result<(), SamplingError> {
         rows.iter().try_for_each(|row| match self.take(row.field) {
             None => Ok(()),
-            Some(json) => (row.set)(params, json, row.bounds).map_err(|reason| self.fault(row.field, reason)),
+            Some(json) => {
+                self.parameters.push((row.parameter, row.field));
+                (row.set)(params, json, row.bounds).map_err(|reason| self.fault(row.field, reason))
+            }
         })
     }
 }

@@ -48,9 +48,12 @@ pub(super) fn read(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<No
         return Err(fields.fault("skip_special_tokens", "not supported; special tokens are no text here"));
     }
     for name in ["structured_outputs", "guided_decoding"] {
-        if fields.take(name).is_some() {
-            return Err(fields.fault(name, "not supported; make a constraint of it and remove the field"));
-        }
+        let Some(value) = fields.take(name) else { continue };
+        let kinds = value.as_object().into_iter().flatten();
+        let of = kinds.filter(|(_, value)| !value.is_null()).map(|(kind, _)| format!("its `{kind}`")).next();
+        let of = of.unwrap_or_else(|| "it".to_owned());
+        let reason = format!("not supported; make a constraint of {of} and remove the field");
+        return Err(fields.fault(name, reason));
     }
     set.stop = fields.strings("stop")?;
     set.bad_words = fields.strings("bad_words")?;

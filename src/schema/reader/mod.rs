@@ -70,7 +70,10 @@ pub(super) fn read(
     reader.doc.keywords.reserve(64);
     reader.enqueue(root, root);
     while let Some((schema, resource)) = reader.queue.pop() {
+        let first = reader.queue.len();
         reader.schema(schema, resource)?;
+        // The next is the first in the text, so that the first fault is reported.
+        reader.queue[first..].reverse();
     }
     reader.widen();
     Ok((reader.doc, reader.notes))

@@ -380,6 +380,44 @@ fn beams_stop_at_stop_strings_and_lengths_and_when_told() {
     }
 }
 
+/// An output whose constraint ends at the largest length is complete, whatever found it.
+#[test]
+fn an_output_of_the_largest_length_may_be_complete() {
+    let model = Fake::new(Scores::Hash { eos: -1.0 });
+    let beam = BeamSearch::new(3);
+    for (pattern, max_tokens, finish) in [
+        // No token but an end can follow, and there is no room for it.
+        ("[x-z]{4}", 4, FinishReason::ConstraintComplete),
+        ("x{4}", 4, FinishReason::ConstraintComplete),
+        // Another token could follow.
+        ("[x-z]{4,5}", 4, FinishReason::Length),
+        ("x{5}", 4, FinishReason::Length),
+    ] {
+        for strategy in [
+            Strategy::Sample,
+            Strategy::BestOf(3),
+            Strategy::Beam(beam),
+            Strategy::Beam(beam.early_stopping(EarlyStopping::Never)),
+            Strategy::Beam(BeamSearch::new(4).diverse(2, 0.5)),
+            Strategy::Contrastive(ContrastiveSearch::default().candidates(2)),
+        ] {
+            for forced in [ForcedTokens::Append, ForcedTokens::Sample] {
+                let request = Request::new(tokens(b"u"))
+                    .constraint(Constraint::regex(pattern, &vocabulary()).unwrap())
+                    // No end token before the largest length.
+                    .sampling(greedy().max_tokens(max_tokens).min_tokens(max_tokens))
+                    .strategy(strategy.clone())
+                    .forced(forced)
+                    .budget(Budget::Cut);
+                let made = &run(&model, request).unwrap().completions[0];
+                let name = format!("{pattern} {strategy} {forced:?}: {:?}", made.text);
+                assert_eq!((made.finish, made.tokens.len()), (finish, max_tokens), "{name}");
+                assert_eq!(made.complete, Some(pattern != "x{5}"), "{name}");
+            }
+        }
+    }
+}
+
 #[test]
 fn beams_share_a_batch() {
     let model = Fake::new(Scores::Hash { eos: 3.0 });
@@ -539,7 +577,10 @@ fn check_ending(completion: &Completion, room: usize) -> usize {
         Some(BudgetEnding { first_token, tokens, first_byte }) => {
             assert_eq!(completion.finish, FinishReason::Length, "{}", completion.text);
             assert_eq!(first_token + tokens, completion.tokens.len());
-            assert!(completion.tokens.len() <= room && tokens <= completion.forced_tokens);
+            assert!(
+                completion.tokens.len() <= room
+                    && tokens + completion.forced_tokens <= completion.tokens.len()
+            );
             let before = vocabulary().decode(&completion.tokens[..first_token]);
             assert_eq!(completion.bytes[..first_byte], before);
             1

@@ -1,0 +1,252 @@
+//! `hedgerow generate` with parameters from files: `--params`, and the `generation_config.json` of
+//! a model's folder.
+
+use super::random_model::{PLAIN, file, hi, model, notes, run, scratch};
+
+#[test]
+fn options_take_precedence_over_files_and_files_over_presets() {
+    let drawing =
+        r#"{"do_sample": true, "temperature": 0.6, "top_k": 7, "max_new_tokens": 4, "stop_strings": ["zz"]}"#;
+    let folder = model("verbose", &[("generation_config.json", drawing.to_owned())]);
+    let greedy = r#"{"num_beams": 3, "max_new_tokens": 2, "num_return_sequences": 2}"#;
+    let beams = model("beams", &[("generation_config.json", greedy.to_owned())]);
+    let lengths = r#"{"max_length": 9, "min_length": 4}"#;
+    let lengths = model("lengths", &[("generation_config.json", lengths.to_owned())]);
+    let set = file(
+        "openai.json",
+        r#"{"temperature": 0.25, "max_tokens": 3, "n": 2, "stop": "q", "logprobs": true}"#,
+    );
+    let set = format!("--params openai:{}", set.display());
+    let mut all = String::new();
+    for (model, options) in [
+        (&*PLAIN, "--max-tokens 1".to_owned()),
+        (&*PLAIN, "--max-tokens 1 --preset chat --top-p 0.5 --seed 3".to_owned()),
+        (&folder, String::new()),
+        (&folder, "--temperature 0.5 --max-tokens 2 --stop y --completions 2 --min-tokens 1".to_owned()),
+        (&folder, "--preset creative --max-tokens 2".to_owned()),
+        (&folder, set.clone()),
+        (&folder, format!("{set} --temperature 1 --max-tokens 2 --completions 1 --json --logprobs 2")),
+        (&beams, String::new()),
+        (&beams, "--strategy sample --completions 1".to_owned()),
+        (&beams, "--strategy best-of:3 --temperature 0.5".to_owned()),
+        (&lengths, String::new()),
+        (&lengths, "--max-tokens 3".to_owned()),
+        (&lengths, "--max-tokens 3 --min-tokens 2".to_owned()),
+    ] {
+        let said = hi(model, &format!("{options} --quiet --verbose"));
+        assert_eq!(said.code, Some(0), "{options}: {}", said.stderr);
+        let told = said.stderr.replace(&format!("{}/", scratch("").display()), "");
+        let told = told.replace(&scratch("").display().to_string(), "");
+        let options = options.replace(&scratch("").display().to_string(), "");
+        let name = model.file_name().unwrap().to_str().unwrap();
+        all += &format!("$ hedgerow generate --model {name} {options} --verbose\n{told}\n");
+    }
+    insta::assert_snapshot!("verbose", all);
+}
+
+/// A `generation_config.json`, options, the number of tokens of the output, and a part of the
+/// notes.
+const CONFIGS: &[(&str, &str, usize, Option<&str>)] = &[
+    (r#"{"max_new_tokens": 3, "suppress_tokens": [5], "eos_token_id": 5}"#, "", 3, None),
+    (r#"{"max_length": 8, "suppress_tokens": [5], "eos_token_id": 5}"#, "", 6, None),
+    (r#"{"max_length": 8, "suppress_tokens": [5]}"#, "--max-tokens 4", 4, None),
+    (r#"{"max_length": 8, "max_new_tokens": 2}"#, "", 2, Some("max_length")),
+    // An empty list names no token; `config.json` names one.
+    (r#"{"max_new_tokens": 2, "eos_token_id": [], "bos_token_id": []}"#, "", 2, None),
+    (
+        r#"{"max_new_tokens": 2, "max_time": 3.5, "temperature": 0.5, "use_cache": true}"#,
+        "",
+        2,
+        Some("temperature, max_time"),
+    ),
+    (
+        r#"{"max_new_tokens": 2, "assistant_early_exit": 3}"#,
+        "",
+        2,
+        Some("assistant_early_exit (see --draft skip:LAYERS)"),
+    ),
+    (r#"{"max_new_tokens": 2, "guidance_scale": 3}"#, "", 2, Some("give --guidance SCALE and")),
+    (
+        r#"{"max_new_tokens": 2, "penalty_alpha": 0.5}"#,
+        "",
+        2,
+        Some("give --strategy contrastive:CANDIDATES:PENALTY and"),
+    ),
+    // Parameters that conflict, or that have no meaning.
+    (
+        r#"{"max_new_tokens": 2, "min_new_tokens": 9}"#,
+        "",
+        2,
+        Some("/min_new_tokens: conflicts with `max_new_tokens`"),
+    ),
+    (
+        r#"{"max_new_tokens": 2, "repetition_penalty": 0}"#,
+        "",
+        2,
+        Some("/repetition_penalty: 0 is not usable"),
+    ),
+    // The model names an end token, and the command a length.
+    (
+        r#"{"exponential_decay_length_penalty": [1, 1.5], "forced_eos_token_id": 5}"#,
+        "--max-tokens 1",
+        1,
+        None,
+    ),
+    (r#"{"max_new_tokens": 2, "watermarking_config": {"bias": 2.0}}"#, "", 2, Some("watermark of ")),
+    (r#"{"max_new_tokens": 2, "frobnicate": 1}"#, "", 2, Some("/frobnicate: unknown")),
+    // What cannot be used is left out, and the rest is used.
+    (
+        r#"{"max_new_tokens": 2, "forced_eos_token_id": []}"#,
+        "",
+        2,
+        Some("/forced_eos_token_id: [] is not a token id"),
+    ),
+    (
+        r#"{"max_new_tokens": 2, "watermarking_config": {"bias": "x"}}"#,
+        "",
+        2,
+        Some("/watermarking_config/bias: "),
+    ),
+    ("[", "--max-tokens 3", 3, Some("is not used: ")),
+];
+
+#[test]
+fn members_of_generation_config_are_honoured_or_named() {
+    for &(config, options, tokens, note) in CONFIGS {
+        let folder = model("members", &[("generation_config.json", config.to_owned())]);
+        let said = hi(&folder, &format!("{options} --json"));
+        assert_eq!(said.code, Some(0), "{config}: {}", said.stderr);
+        let found = said.lines()[0]["tokens"].as_array().unwrap().len();
+        assert_eq!(found, tokens, "{config}: {}", said.stdout);
+        match note {
+            None => assert!(notes(&said).is_empty(), "{config}: {}", said.stderr),
+            Some(note) => {
+                let order = |text: &str| {
+                    let mut words: Vec<&str> = text.split(", ").collect();
+                    words.sort_unstable();
+                    words.join(", ")
+                };
+                let found = notes(&said).concat();
+                let listed = found.split(": ").last().map(order).unwrap_or_default();
+                assert!(found.contains(note) || listed == order(note), "{config}: {found}");
+            }
+        }
+    }
+    // The prompt is as long as the length that counts it.
+    let folder = model("members-full", &[("generation_config.json", r#"{"max_length": 2}"#.to_owned())]);
+    let said = hi(&folder, "");
+    assert_eq!(said.code, Some(2), "{}", said.stderr);
+    assert!(said.stderr.contains("/max_length: 2 tokens of prompt and output together"), "{}", said.stderr);
+    assert_eq!(hi(&folder, "--max-tokens 3").code, Some(0));
+}
+
+/// Parameters with a response format.
+const NUMBER: &str = r#"{"response_format": {"type": "json_schema", "json_schema": {"name": "n",
+        "schema": {"enum": [12, 345]}}}, "temperature": 0}"#;
+
+/// An API, a file of its parameters, options, the exit code, and a part of stderr.
+const SETS: &[(&str, &str, &str, i32, &str)] = &[
+    ("openai", NUMBER, "", 0, "valid: the output satisfies `response_format of --params"),
+    ("openai", NUMBER, "--choice abc", 0, "is not used: another constraint is given"),
+    (
+        "openai",
+        r#"{"temperature": 0.5, "max_tokens": 2}"#,
+        "--max-items 1",
+        2,
+        "--max-items has no effect without a schema",
+    ),
+    // Options of schemas are about the schema of the file.
+    ("openai", NUMBER, "--max-digits 2 --regex 12", 2, "--max-digits has no effect without a schema"),
+    ("openai", NUMBER, "--strictness lenient --max-digits 4", 0, "valid: the output satisfies"),
+    (
+        "hugging-face",
+        r#"{"num_beams": 2, "max_new_tokens": 2}"#,
+        "--early-stopping full --verbose",
+        0,
+        "strategy beam:2:1:full",
+    ),
+    (
+        "hugging-face",
+        r#"{"num_beams": 2, "max_new_tokens": 2, "watermarking_config": {"bias": 2.0}}"#,
+        "",
+        0,
+        ": watermark, which concern strategies that draw tokens",
+    ),
+    ("openai", r#"{"max_tokens": 2, "stream": true}"#, "", 0, "(see --stream)"),
+    (
+        "openai",
+        r#"{"max_tokens": 2, "temperature": 0, "top_p": 0.5}"#,
+        "--seed 3",
+        0,
+        "; --seed and top_p of ",
+    ),
+    (
+        "vllm",
+        r#"{"structured_outputs": {"regex": "a"}}"#,
+        "",
+        2,
+        "/structured_outputs: not supported; give it by --regex and remove the field",
+    ),
+    (
+        "vllm",
+        r#"{"ignore_eos": true}"#,
+        "",
+        2,
+        "/ignore_eos: not supported; give the end tokens to --suppressed-tokens instead",
+    ),
+    ("openai", r#"{"n": 3, "max_tokens": 2}"#, "", 0, "finished: 3 × length"),
+    ("openai", r#"{"n": 3, "max_tokens": 2}"#, "--stream", 2, "--stream writes one output"),
+    ("openai", r#"{"max_tokens": 2, "messages": [{}], "tools": [{}]}"#, "", 0, "(see --messages, --tools)"),
+    ("openai", r#"{"max_tokens": 0}"#, "", 2, "/max_tokens: 0 is not"),
+    ("vllm", r#"{"max_tokens": 2, "stop_token_ids": [900]}"#, "", 2, "names token 900, but the model has 97"),
+    (
+        "vllm",
+        r#"{"max_tokens": 2, "n": 5000}"#,
+        "",
+        2,
+        "the strategy and the number of outputs are not usable",
+    ),
+    ("hugging-face", r#"{"num_beams": 5000}"#, "", 2, "the strategy of --params hugging-face:"),
+    ("anthropic", r#"{"temperature": 0.5}"#, "", 2, "/max_tokens: missing"),
+    (
+        "hugging-face",
+        r#"{"num_beams": 2}"#,
+        "--temperature 0.5",
+        2,
+        "--temperature has no effect on this strategy",
+    ),
+    ("hugging-face", r#"{"num_beams": 2}"#, "--draft ngram", 2, "--draft has no effect on this strategy"),
+    (
+        "openai",
+        r#"{"temperature": 0.5, "top_p": 0.5, "frequency_penalty": 0.5, "max_tokens": 2}"#,
+        "--strategy beam:2",
+        0,
+        ": temperature, top_p, which concern strategies that draw tokens",
+    ),
+    (
+        "hugging-face",
+        r#"{"num_beams": 3, "num_return_sequences": 2, "max_new_tokens": 2}"#,
+        "",
+        0,
+        "finished: 2 × length",
+    ),
+];
+
+#[test]
+fn a_file_of_parameters_sets_what_its_api_sets() {
+    for &(api, set, options, code, expected) in SETS {
+        let path = file(&format!("set-{api}.json"), set);
+        let said = hi(&PLAIN, &format!("--params {api}:{} {options}", path.display()));
+        assert_eq!(said.code, Some(code), "{set} {options}: {}", said.stderr);
+        assert!(said.stderr.contains(expected), "{set} {options}: {}", said.stderr);
+        assert!(!said.stderr.contains("are alike"), "{set}: {}", said.stderr);
+    }
+    // vLLM's forbidden texts become tokens of the model.
+    let path = file("words.json", r#"{"bad_words": ["a", "bc"], "max_tokens": 9, "temperature": 0}"#);
+    for (pattern, expected) in [("[ab]{4}", Some("bbbb\n")), ("bc|bd", Some("bd\n")), ("a", None)] {
+        let params = format!("vllm:{}", path.display());
+        let said = run(&PLAIN, &["--prompt", "Hi", "--quiet", "--params", &params, "--regex", pattern]);
+        assert_eq!(said.code, Some(if expected.is_some() { 0 } else { 1 }), "{pattern}: {}", said.stderr);
+        assert_eq!(said.stdout, expected.unwrap_or_default(), "{pattern}: {}", said.stderr);
+    }
+}
