@@ -108,11 +108,8 @@ impl<S: TextSteps> Search<'_, S> {
         self.arrive(start, 0, None);
         while let Some(Untried { from, at, piece, before }) = self.open.pop() {
             if work > limit {
-                // A way to the end of the text is an answer, though another one might be preferred.
-                match best.0 == self.text.len() {
-                    true => break,
-                    false => return Err(EngineError::AmbiguousText { limit: limit as u64 }),
-                }
+                // A way to the end of the text may be known, but another one may end the output.
+                return Err(EngineError::AmbiguousText { limit: limit as u64 });
             }
             work += 1;
             let (position, to) = match &piece {

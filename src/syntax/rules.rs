@@ -113,6 +113,12 @@ pub(super) fn compile_into(
     Ok((root, rules[start].span.clone()))
 }
 
+/// The names of rules as a grammar's text has them. Rules that a front end has added have names
+/// with spaces or braces.
+fn written_names(rules: &[Rule]) -> impl Iterator<Item = &str> {
+    rules.iter().map(|rule| rule.name.as_str()).filter(|name| !name.contains([' ', '{']))
+}
+
 /// The rules that each rule refers to, by number.
 fn resolve(rules: &[Rule], index: &HashMap<&str, usize>) -> Result<Vec<Vec<usize>>, TextFault> {
     let mut all = Vec::with_capacity(rules.len());
@@ -126,7 +132,7 @@ fn resolve(rules: &[Rule], index: &HashMap<&str, usize>) -> Result<Vec<Vec<usize
             }
         });
         if let Some((name, span)) = undefined {
-            let similar = similar(name, rules.iter().map(|rule| rule.name.as_str()));
+            let similar = similar(name, written_names(rules));
             let kind = Problem::UndefinedRule { name: name.to_owned(), similar };
             return Err((span.clone(), kind));
         }

@@ -81,20 +81,20 @@ pub fn compile_with_warnings(
     tag: &StructuralTag,
     options: &TagOptions,
 ) -> Result<(Grammar, Vec<SchemaWarning>), CompileError> {
+    let mut schema = options.schema.clone();
+    if tag.is_loose {
+        // XGrammar's strict mode, which is on by default: objects have the keys that they declare.
+        schema = schema.additional_properties(AdditionalProperties::Forbid);
+    }
     if let Format::Grammar { notation: Some(Notation::Lark), text, lexer } = &tag.format {
-        let options = lark::Options::default().lexer(*lexer).schema(options.schema.clone());
+        let options = lark::Options::default().lexer(*lexer).schema(schema);
         let grammar = lark::compile_with(text, &options).map_err(|error| nested("/format/grammar", error))?;
         return Ok((grammar, Vec::new()));
     }
     roles::check(&tag.format, Around::Output, "/format")?;
-    let mut options = options.schema.clone();
-    if tag.is_loose {
-        // XGrammar's strict mode, which is on by default: objects have the keys that they declare.
-        options = options.additional_properties(AdditionalProperties::Forbid);
-    }
     let mut compiler = Compiler {
         builder: GrammarBuilder::new(),
-        options,
+        options: schema,
         rules: 0,
         end_tokens: Vec::new(),
         schemas: HashMap::new(),

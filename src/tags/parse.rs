@@ -268,11 +268,10 @@ impl Reader {
                 self.schema(fields, style, &at)?
             }
             "qwen_xml_parameter" => self.schema(fields, "qwen_xml", "")?,
-            "grammar" => Format::Grammar {
-                text: not_empty(fields, "grammar")?,
-                notation: notation(fields)?,
-                lexer: lexer(fields)?,
-            },
+            "grammar" => {
+                let (text, notation) = (not_empty(fields, "grammar")?, notation(fields)?);
+                Format::Grammar { text, notation, lexer: lexer(fields, notation)? }
+            }
             "regex" => Format::Regex(not_empty(fields, "pattern")?),
             "any_text" => {
                 unmetered(fields)?;
@@ -592,8 +591,12 @@ fn unmetered(fields: &mut Fields<'_>) -> Result<(), CompileError> {
     }
 }
 
-fn lexer(fields: &mut Fields<'_>) -> Result<Lexer, CompileError> {
+fn lexer(fields: &mut Fields<'_>, notation: Option<Notation>) -> Result<Lexer, CompileError> {
     let Some(name) = fields.text("lexer")? else { return Ok(Lexer::default()) };
+    if notation != Some(Notation::Lark) {
+        let error = fault(&fields.at("lexer"), "only grammars in Lark's notation have a lexer");
+        return Err(error.help("add \"notation\": \"lark\", or leave out `lexer`"));
+    }
     name.parse().map_err(|_| {
         let known: Vec<&str> = Lexer::ALL.iter().map(|lexer| lexer.name()).collect();
         fault(&fields.at("lexer"), format!("there is no lexer {name:?}"))

@@ -130,7 +130,17 @@ fn faults_are_told_with_their_places() {
         ("start: %json {} start", "the grammar matches nothing: rule `start` never ends"),
         ("start: %json false", "in the schema of `%json`"),
         ("start: \"a\" %other {}", "expected the end of the line, found a statement"),
+        ("start: %json {} <[1-3]>", "`<[1-3]>` is not the number of one token"),
+        ("start: %json {} ignored_text", "define it, or correct the name"),
+        ("start: p{%json {}, \"a\"}\np{x}: x", "`p` takes 1 arguments, not 2"),
+        (
+            "start: p{\"x\"} %json {}\np{a}: \".\" | p{q{a, a}}\nq{a, b}: a b",
+            "parts and bytes of instances of templates",
+        ),
+        ("start: p{\"x\"}\np{a}: \".\" | p{q{a, a}}\nq{a, b}: a b", "instances of templates"),
     ];
+    let pieces = format!("start: %regex {{\"substring_chars\": \"{}\"}}", "a".repeat(10_001));
+    let table = table.into_iter().chain([(pieces.as_str(), "has more than 10000 pieces")]);
     for (text, fault) in table {
         let error = lark::compile(text).expect_err(text).to_string();
         assert!(error.contains(fault), "{text}\n{error}");
@@ -156,6 +166,17 @@ fn grammars_are_parts_of_tags() {
     let error =
         Constraint::structural_tag(&tag(r#", "lexer": "basic""#), &vocabulary()).unwrap_err().to_string();
     assert!(error.ends_with("there is no lexer \"basic\"; lexers are contextual, dynamic"), "{error}");
+    for (fields, read) in [("", "{\"b\":1}"), (", \"compat\": \"xgrammar\"", "{\"a\":1}")] {
+        let open = "start: %json {\\\"type\\\": \\\"object\\\", \\\"properties\\\": {\\\"a\\\": {}}}";
+        let tag = format!(
+            r#"{{"format": {{"type": "grammar", "notation": "lark", "grammar": "{open}"}}{fields}}}"#
+        );
+        let made = Constraint::structural_tag(&tag, &vocabulary()).unwrap();
+        assert!(reads(&made, read) && reads(&made, "{\"b\":1}") == fields.is_empty(), "{tag}");
+    }
+    let other = r#"{"format": {"type": "grammar", "notation": "gbnf", "lexer": "dynamic", "grammar": "root ::= [a]"}}"#;
+    let error = Constraint::structural_tag(other, &vocabulary()).unwrap_err().to_string();
+    assert!(error.contains("only grammars in Lark's notation have a lexer"), "{error}");
 }
 
 /// The dynamic lexer reads all texts that the contextual one reads.

@@ -264,12 +264,12 @@ fn masks_where_counted_items_need_a_search() {
         match matcher.advance_bytes(prefix.as_bytes()) {
             Ok(is_read) => assert!(is_read, "{prefix}"),
             Err(error) => {
-                assert!(error.to_string().contains("combinations of counted items"), "{error}");
+                assert!(error.to_string().contains("combinations of"), "{error}");
                 continue;
             }
         }
         if let Err(problem) = whole_masks::compare(tokens, &mut matcher, prefix.as_bytes()) {
-            assert!(problem.contains("combinations of counted items"), "{problem}");
+            assert!(problem.contains("combinations of"), "{problem}");
         }
     }
 }

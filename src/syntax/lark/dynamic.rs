@@ -6,17 +6,18 @@
 //! share. Each terminal is a rule, and what is ignored may stand before each of them.
 //!
 //! The price is that nothing chooses among terminals. Priorities have no effect, `letx` may be the
-//! keyword `let` and then `x`, and a pattern cannot ask what stands around it. This is Lark's
-//! `lexer="dynamic_complete"`, and how llguidance reads its grammars.
+//! keyword `let` and then `x`, and a pattern cannot ask what stands around it. All texts are read
+//! that Lark reads with `lexer="dynamic_complete"`. So are those that llguidance reads, which takes
+//! the longest match among the terminals that may come.
 
 use super::modules::Definitions;
 use super::options::Options;
 use super::parse::{Definition, Expr, is_terminal};
 use super::pattern::Re;
-use super::rules::{arguments, is_deeper, key, substituted};
+use super::templates::{DEPTH_LIMIT, Instances, check_arguments, key};
 use super::terminals::{TerminalSource, Terminals};
 use crate::automata::{LangId, UNBOUNDED};
-use crate::grammar::{GrammarBuilder, GrammarError, NodeId};
+use crate::grammar::{GrammarBuilder, NodeId};
 use crate::schema;
 use crate::syntax::diagnostic::{Problem, TextFault, similar};
 use crate::syntax::expr::{Expr as Shared, Rule};
@@ -24,10 +25,6 @@ use crate::syntax::rules::{self, NEST_LIMIT};
 use hashbrown::{HashMap, HashSet};
 use std::ops::Range;
 
-/// The number of instances of templates that a grammar may need.
-const INSTANCE_LIMIT: usize = 10_000;
-/// The number of levels that an expression may have.
-const DEPTH_LIMIT: u32 = 4 * NEST_LIMIT;
 /// The rule of the text between terminals. No rule of a grammar has this name.
 const IGNORED: &str = "ignored text";
 /// The rule of all outputs.
@@ -62,9 +59,10 @@ pub(super) fn compile_into(
         terminals: Terminals::new(&definitions.terminals),
         rules: Vec::new(),
         known: HashSet::new(),
+        place: 0..0,
         waiting: Vec::new(),
         schemas: HashMap::new(),
-        instances: 0,
+        instances: Instances::default(),
     };
     translation.whole(start)?;
     let rules = translation.rules;
@@ -88,10 +86,12 @@ struct Translation<'d> {
     rules: Vec<Rule>,
     /// The names of the rules, terminals and instances that have a rule, or are waiting for one.
     known: HashSet<String>,
+    /// The place of the rule that is being translated.
+    place: Range<usize>,
     waiting: Vec<(String, Range<usize>, Expr)>,
     /// The nodes of schemas by their texts.
     schemas: HashMap<String, NodeId>,
-    instances: usize,
+    instances: Instances,
 }
 
 impl Translation<'_> {
@@ -112,6 +112,7 @@ impl Translation<'_> {
             }
         }
         while let Some((name, span, body)) = self.waiting.pop() {
+            self.place = span.clone();
             let body = self.expr(&body, 0)?;
             self.add(&name, span, body);
         }
@@ -143,7 +144,7 @@ impl Translation<'_> {
     /// The expression of a rule.
     fn expr(&mut self, expr: &Expr, depth: u32) -> Result<Shared, TextFault> {
         if depth > DEPTH_LIMIT {
-            return Err((0..0, Problem::Nesting { limit: NEST_LIMIT }));
+            return Err((self.place.clone(), Problem::Nesting { limit: NEST_LIMIT }));
         }
         let all = |translation: &mut Self, parts: &[Expr]| {
             parts.iter().map(|part| translation.expr(part, depth + 1)).collect::<Result<Vec<_>, _>>()
@@ -157,10 +158,8 @@ impl Translation<'_> {
                 self.behind_ignored(Shared::Rule(name.clone(), span.clone()))
             }
             Expr::Name(name, span) => {
-                if let Some(rule) =
-                    self.definitions.rules.get(name).filter(|rule| !rule.parameters.is_empty())
-                {
-                    return Err(arguments(rule, 0, span));
+                if let Some(rule) = self.definitions.rules.get(name) {
+                    check_arguments(rule, 0, span)?;
                 }
                 Shared::Rule(name.clone(), span.clone())
             }
@@ -197,20 +196,10 @@ impl Translation<'_> {
             let similar = similar(name, names);
             return Err((span.clone(), Problem::UndefinedRule { name: name.to_owned(), similar }));
         };
-        if rule.parameters.len() != given.len() {
-            return Err(arguments(rule, given.len(), span));
-        }
+        check_arguments(rule, given.len(), span)?;
         let instance = key(expr);
         if !self.known.contains(&instance) {
-            self.instances += 1;
-            let by_name: HashMap<&str, &Expr> =
-                rule.parameters.iter().map(String::as_str).zip(given).collect();
-            let body = substituted(&rule.body, &by_name);
-            if self.instances > INSTANCE_LIMIT || is_deeper(&body, DEPTH_LIMIT) {
-                let error =
-                    GrammarError::Limit { what: "instances of templates", limit: INSTANCE_LIMIT as u64 };
-                return Err((span.clone(), Problem::Grammar(error)));
-            }
+            let body = self.instances.body(rule, given, &instance, span)?;
             self.wait(&instance, span, body);
         }
         Ok(Shared::Rule(instance, span.clone()))

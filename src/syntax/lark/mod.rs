@@ -27,6 +27,7 @@ mod options;
 mod parse;
 mod pattern;
 mod rules;
+mod templates;
 mod terminals;
 
 use super::diagnostic::{Problem, TextFault, compile_error, similar};

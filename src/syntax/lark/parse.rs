@@ -447,6 +447,11 @@ impl LarkParser<'_> {
             Some(Token::Json) => self.json_schema()?,
             Some(Token::StructuredRegex) => self.structured_regex()?,
             Some(Token::Special) => {
+                let numbers = slice.strip_prefix("<[").and_then(|rest| rest.strip_suffix("]>"));
+                if numbers.is_some_and(|numbers| !numbers.bytes().all(|byte| byte.is_ascii_digit())) {
+                    let what = format!("`{slice}` is not the number of one token");
+                    return Err((span, Problem::unsupported(what, "write one token, as in `<[1]> | <[2]>`")));
+                }
                 self.tokens.advance();
                 Expr::Special(slice.to_owned(), span)
             }
@@ -486,6 +491,10 @@ impl LarkParser<'_> {
     fn structured_regex(&mut self) -> Result<Expr, TextFault> {
         let (text, span) = self.json()?;
         match pieces(text) {
+            Some(pieces) if pieces.len() > PIECES_LIMIT => {
+                let what = format!("the text of `%regex` has more than {PIECES_LIMIT} pieces");
+                Err((span, Problem::excess(what, "divide it into larger ones, as `substring_words` does")))
+            }
             Some(pieces) => Ok(Expr::Pieces { pieces, span }),
             None => {
                 let what = "this `%regex` is not known";
@@ -558,6 +567,9 @@ impl LarkParser<'_> {
         Ok(count)
     }
 }
+
+/// The most pieces of one `%regex`.
+const PIECES_LIMIT: usize = 10_000;
 
 /// The pieces that the value behind `%regex` lists, as llguidance divides a text.
 fn pieces(text: &str) -> Option<Vec<String>> {

@@ -9,6 +9,7 @@
 use super::modules::Definitions;
 use super::parse::{Definition, Expr, is_terminal};
 use super::pattern::lexeme;
+use super::templates::{DEPTH_LIMIT, Instances, check_arguments, key};
 use super::terminals::{Pattern, Terminals};
 use crate::automata::{ExprPool, LangId, UNBOUNDED};
 use crate::grammar::lexed::{Keyword, Production, Symbol};
@@ -20,13 +21,6 @@ use std::cmp::Reverse;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// The number of instances of templates that a grammar may need.
-const INSTANCE_LIMIT: usize = 10_000;
-/// The length that an instance may have, written out.
-const INSTANCE_LENGTH: usize = 4_000;
-/// The number of levels that an expression may have. A text has at most three a group; templates
-/// may nest their arguments deeper.
-const DEPTH_LIMIT: u32 = 4 * NEST_LIMIT;
 /// The number of different terminals that a grammar may have.
 const TERMINAL_LIMIT: usize = 1 << 16;
 /// The largest number of alternatives of a rule. Beyond it, a part becomes a rule of its own.
@@ -82,7 +76,7 @@ pub(super) struct Productions<'d> {
     waiting: Vec<(u32, Expr)>,
     pub productions: Vec<Production>,
     symbols: usize,
-    instances: usize,
+    instances: Instances,
 }
 
 impl<'d> Productions<'d> {
@@ -100,7 +94,7 @@ impl<'d> Productions<'d> {
             waiting: Vec::new(),
             productions: Vec::new(),
             symbols: 0,
-            instances: 0,
+            instances: Instances::default(),
         }
     }
 
@@ -252,9 +246,7 @@ impl<'d> Productions<'d> {
                 let Some(rule) = self.definitions.rules.get(name) else {
                     return Err(self.undefined(name, span));
                 };
-                if !rule.parameters.is_empty() {
-                    return Err(arguments(rule, 0, span));
-                }
+                check_arguments(rule, 0, span)?;
                 let id = match self.by_name.get(name) {
                     Some(&id) => id,
                     None => {
@@ -305,28 +297,12 @@ impl<'d> Productions<'d> {
         span: &Range<usize>,
     ) -> Result<Ways, TextFault> {
         let Some(rule) = self.definitions.rules.get(name) else { return Err(self.undefined(name, span)) };
-        if rule.parameters.len() != given.len() {
-            return Err(arguments(rule, given.len(), span));
-        }
+        check_arguments(rule, given.len(), span)?;
         let instance = key(expr);
         let id = match self.by_name.get(&instance) {
             Some(&id) => id,
             None => {
-                self.instances += 1;
-                let too_many = || {
-                    let what = "instances of templates";
-                    let error = GrammarError::Limit { what, limit: INSTANCE_LIMIT as u64 };
-                    (span.clone(), Problem::Grammar(error))
-                };
-                if self.instances > INSTANCE_LIMIT || instance.len() > INSTANCE_LENGTH {
-                    return Err(too_many());
-                }
-                let by_name: HashMap<&str, &Expr> =
-                    rule.parameters.iter().map(String::as_str).zip(given).collect();
-                let body = substituted(&rule.body, &by_name);
-                if is_deeper(&body, DEPTH_LIMIT) {
-                    return Err(too_many());
-                }
+                let body = self.instances.body(rule, given, &instance, span)?;
                 let id = self.rule(&instance);
                 self.waiting.push((id, body));
                 id
@@ -571,82 +547,3 @@ const SIGNS: &[(&str, &str)] = &[
     ("]", "RSQB"),
     (" ", "SPACE"),
 ];
-
-pub(super) fn arguments(rule: &Definition, given: usize, span: &Range<usize>) -> TextFault {
-    let what = format!("`{}` takes {} arguments, not {given}", rule.name, rule.parameters.len());
-    let help = format!("write `{}{{{}}}`", rule.name, rule.parameters.join(", "));
-    (span.clone(), Problem::syntax(what, help))
-}
-
-/// The body of a template, with its arguments in place.
-pub(super) fn substituted(expr: &Expr, arguments: &HashMap<&str, &Expr>) -> Expr {
-    let all = |parts: &[Expr]| parts.iter().map(|part| substituted(part, arguments)).collect();
-    match expr {
-        Expr::Name(name, _) => match arguments.get(name.as_str()) {
-            Some(&argument) => argument.clone(),
-            None => expr.clone(),
-        },
-        Expr::Instance { name, arguments: given, span } => {
-            // A parameter may stand for the template's name.
-            let name = match arguments.get(name.as_str()) {
-                Some(Expr::Name(other, _)) => other,
-                _ => name,
-            };
-            Expr::Instance { name: name.clone(), arguments: all(given), span: span.clone() }
-        }
-        Expr::Seq(parts) => Expr::Seq(all(parts)),
-        Expr::Alt(parts) => Expr::Alt(all(parts)),
-        Expr::Repeat(body, min, max) => Expr::Repeat(Box::new(substituted(body, arguments)), *min, *max),
-        other => other.clone(),
-    }
-}
-
-/// True if an expression has more than `limit` levels.
-pub(super) fn is_deeper(expr: &Expr, limit: u32) -> bool {
-    match limit.checked_sub(1) {
-        Some(left) => expr.parts().iter().any(|part| is_deeper(part, left)),
-        None => true,
-    }
-}
-
-/// The key that identifies an expression: its text as one would write it.
-pub(super) fn key(expr: &Expr) -> String {
-    let mut key = String::new();
-    write_key(expr, &mut key);
-    key
-}
-
-/// One frame of the stack a level, since arguments may be many levels deep.
-fn write_key(expr: &Expr, key: &mut String) {
-    match expr {
-        Expr::Name(name, _) => key.push_str(name),
-        Expr::Text { text, any_case } => {
-            key.push_str(&format!("{text:?}{}", if *any_case { "i" } else { "" }));
-        }
-        Expr::Regex { pattern, flags, .. } => key.push_str(&format!("/{pattern}/{flags}")),
-        Expr::Characters(from, to) => key.push_str(&format!("{from:?}..{to:?}")),
-        Expr::Common(common) => key.push_str(&format!("{common:?}")),
-        Expr::Json { schema, .. } => key.push_str(&format!("%json {schema}")),
-        Expr::Pieces { pieces, .. } => key.push_str(&format!("%regex {pieces:?}")),
-        Expr::Special(name, _) => key.push_str(name),
-        Expr::Instance { name, arguments, .. } => {
-            key.push_str(name);
-            write_keys(arguments, ["{", ", ", "}"], key);
-        }
-        Expr::Seq(parts) => write_keys(parts, ["(", " ", ")"], key),
-        Expr::Alt(parts) => write_keys(parts, ["(", " | ", ")"], key),
-        Expr::Repeat(body, min, max) => {
-            write_key(body, key);
-            key.push_str(&format!("~{min}..{max}"));
-        }
-    }
-}
-
-fn write_keys(parts: &[Expr], [open, between, close]: [&str; 3], key: &mut String) {
-    key.push_str(open);
-    for (i, part) in parts.iter().enumerate() {
-        key.push_str(if i == 0 { "" } else { between });
-        write_key(part, key);
-    }
-    key.push_str(close);
-}
