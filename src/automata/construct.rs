@@ -572,7 +572,7 @@ impl ExprPool {
     ///
     /// A lookahead in a repetition leads to such unions: what it demands holds for all that
     /// follows, and each round demands it again. Without this rule, the rounds would nest.
-    fn absorb(&mut self, flat: &mut Vec<LangId>) -> bool {
+    fn absorb(&mut self, flat: &mut [LangId]) -> bool {
         let demanded = |part: &LangId| flat.binary_search(part).is_ok();
         let demands_again = |pool: &Self, member: LangId| match pool.expr(member) {
             Expr::Inter(parts) => parts.iter().any(demanded),
