@@ -161,6 +161,8 @@ fn named_drafts() -> &'static [Draft] {
 pub(super) struct Loaded {
     pub grammar: Grammar,
     pub schema: Option<SchemaFile>,
+    /// True if there are schemas in it, on whose values options may set bounds.
+    pub has_schemas: bool,
     /// True for replies that may be free text, which a limit may end anywhere.
     pub is_open: bool,
 }
@@ -168,7 +170,7 @@ pub(super) struct Loaded {
 impl Loaded {
     /// A constraint that is no schema.
     fn of(grammar: Grammar) -> Self {
-        Self { grammar, schema: None, is_open: false }
+        Self { grammar, schema: None, has_schemas: false, is_open: false }
     }
 }
 
@@ -292,7 +294,11 @@ impl PolicyArgs {
         let (grammar, warnings) = schema::compile_with_warnings(&text, &self.options()?)
             .map_err(|error| self.unusable(&format!("the schema `{}`", path.display()), &error))?;
         warn(path, &warnings);
-        Ok(Loaded { schema: Some(SchemaFile { path: path.to_owned(), text }), ..Loaded::of(grammar) })
+        Ok(Loaded {
+            schema: Some(SchemaFile { path: path.to_owned(), text }),
+            has_schemas: true,
+            ..Loaded::of(grammar)
+        })
     }
 
     /// The error of a schema, or of what has schemas in it.
@@ -325,7 +331,7 @@ impl PolicyArgs {
         let (grammar, warnings) = compiled
             .map_err(|error| self.unusable(&format!("the structural tag `{}`", path.display()), &error))?;
         warn(path, &warnings);
-        Ok(Loaded::of(grammar))
+        Ok(Loaded { has_schemas: true, ..Loaded::of(grammar) })
     }
 
     /// Compiles the grammar in a file.

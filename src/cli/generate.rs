@@ -834,7 +834,11 @@ fn request(args: &Args, chosen: Chosen, prompt: Vec<TokenId>) -> Result<Request,
             let request = Request::from_parameters(prompt, set).map_err(|error| {
                 let failure =
                     CommandError::usage(format!("cannot use the parameters of {source}")).because(&error);
-                if counts_most { failure.help("--max-tokens counts the output alone") } else { failure }
+                match (counts_most, counts_least) {
+                    (true, _) => failure.help("--max-tokens counts the output alone"),
+                    (false, true) => failure.help("--min-tokens counts the output alone"),
+                    (false, false) => failure,
+                }
             })?;
             if counts_most {
                 params.max_tokens = request.sampling.max_tokens;

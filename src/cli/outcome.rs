@@ -24,6 +24,8 @@ pub(super) struct Judged {
     /// Constrained outputs that happen to be complete where the limit on tokens ended them.
     limited: Vec<Unfinished>,
     outputs: usize,
+    /// True if the constraint has schemas in it.
+    has_schemas: bool,
     /// The length of the model's context, if it ended an output before the largest number of tokens
     /// did.
     full_context: Option<usize>,
@@ -101,6 +103,7 @@ impl Judged {
                 }),
             },
             outputs: completions.len(),
+            has_schemas: constraint.is_some_and(|constraint| constraint.has_schemas),
             full_context: completions
                 .iter()
                 .any(|completion| completion.finish == FinishReason::Length)
@@ -115,7 +118,7 @@ impl Judged {
             Some(context) => format!("the model's context of {context} tokens is full: shorten the prompt"),
             None => "raise --max-tokens".to_owned(),
         };
-        format!("{longer}, or {}", if self.schema.is_empty() { SHORTER } else { SHORTER_JSON })
+        format!("{longer}, or {}", if self.has_schemas { SHORTER_JSON } else { SHORTER })
     }
 
     /// Reports the judgement on stderr.

@@ -158,7 +158,8 @@ impl ToolArgs {
         warnings.retain(|warning| !warning.pointer.starts_with("#/response"));
         warn(self.tools.as_deref().unwrap_or(Path::new("tools")), &warnings);
         let is_open = options.response.is_none() && !options.choice.is_required();
-        Ok(Loaded { grammar, schema: None, is_open })
+        let has_schemas = options.response.is_some() || self.may_call();
+        Ok(Loaded { grammar, schema: None, has_schemas, is_open })
     }
 
     /// The format that the command line names; `None` for `auto`.

@@ -252,6 +252,8 @@ fn replies_with_tools_follow_options_of_schemas_and_lengths() {
         let said = run(&CHAT, &[&options[..], &["--max-tokens", limit, "--suppressed-tokens", "5"]].concat());
         assert_eq!(said.code, Some(code), "{choice}: {}", said.stderr);
         assert!(said.stderr.contains(expected), "{choice}: {}", said.stderr);
+        let bounds = said.stderr.contains("or by --max-string-length, --max-items and --max-digits");
+        assert_eq!(bounds, code == 1, "{choice}: {}", said.stderr);
     }
     // Options of schemas are about the arguments of calls.
     let required = ["--tool-format", "llama3_json", "--tool-choice", "required", "--max-tokens", "120"];

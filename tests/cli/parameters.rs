@@ -138,6 +138,13 @@ fn members_of_generation_config_are_honoured_or_named() {
     assert_eq!(said.code, Some(2), "{}", said.stderr);
     assert!(said.stderr.contains("/max_length: 2 tokens of prompt and output together"), "{}", said.stderr);
     assert_eq!(hi(&folder, "--max-tokens 3").code, Some(0));
+    let lengths = r#"{"max_new_tokens": 2, "min_length": 9}"#;
+    let folder = model("members-least", &[("generation_config.json", lengths.to_owned())]);
+    let said = hi(&folder, "");
+    assert_eq!(said.code, Some(2), "{}", said.stderr);
+    assert!(said.stderr.contains("/min_length: 9 tokens of prompt and output together"), "{}", said.stderr);
+    assert!(said.stderr.contains("--min-tokens counts the output alone"), "{}", said.stderr);
+    assert_eq!(hi(&folder, "--min-tokens 1").code, Some(0));
 }
 
 /// Parameters with a response format.

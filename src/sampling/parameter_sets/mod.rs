@@ -248,7 +248,8 @@ impl ParameterSet {
     /// tokens of the output, in [`sampling`](Self#structfield.sampling).
     ///
     /// # Errors
-    /// [`SamplingError::ParameterSet`] if the prompt leaves no room below `max_length`.
+    /// [`SamplingError::ParameterSet`] if the prompt leaves no room below `max_length`, or if
+    /// `min_length` asks for more tokens than the output may have.
     ///
     /// ```
     /// use hedgerow::sampling::parameter_sets::{Api, ParameterSet};
@@ -271,6 +272,13 @@ impl ParameterSet {
         }
         if let Some(length) = self.min_length.take() {
             self.sampling.min_tokens = length.saturating_sub(tokens);
+            if let Some(most) = self.sampling.max_tokens.filter(|&most| self.sampling.min_tokens > most) {
+                let reason = format!(
+                    "{length} tokens of prompt and output together, but the prompt has {tokens}, and the output \
+                     at most {most}; lower it, or give `min_new_tokens`, which counts the output alone"
+                );
+                return Err(self.fault("min_length", &reason));
+            }
         }
         self.validate()?;
         Ok(self)
