@@ -131,7 +131,7 @@ fn faults_are_told_with_their_places() {
         ("start: %json false", "in the schema of `%json`"),
         ("start: \"a\" %other {}", "expected the end of the line, found a statement"),
         ("start: %json {} <[1-3]>", "`<[1-3]>` is not the number of one token"),
-        ("start: %json {} ignored_text", "define it, or correct the name"),
+        ("start: %json {} ignored_text", "rule `ignored_text` is not defined (line"),
         ("start: p{%json {}, \"a\"}\np{x}: x", "`p` takes 1 arguments, not 2"),
         (
             "start: p{\"x\"} %json {}\np{a}: \".\" | p{q{a, a}}\nq{a, b}: a b",
