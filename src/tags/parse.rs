@@ -344,7 +344,7 @@ impl Reader {
         let arguments = style::style(style, style_at)?;
         let schema = match arguments {
             None => text,
-            Some(_) => Value::Object(of_objects(schema, &at)?).to_string(),
+            Some(_) => of_objects(schema, &[], &at)?,
         };
         Ok(Format::Schema(SchemaFormat {
             schema: schema.into(),
