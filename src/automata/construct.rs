@@ -148,6 +148,9 @@ impl ExprPool {
     /// The JSON strings whose decoded text is a word of `inner`, with quotes. Words of `inner` that
     /// are not UTF-8 text are left out.
     pub fn json_string(&mut self, inner: LangId, escapes: Escapes) -> LangId {
+        if self.is_spellable_literals(inner) {
+            return self.json(inner, JsonMode::Start, escapes);
+        }
         let mut inner = if self.is_text(inner) { inner } else { self.inter(&[self.text, inner]) };
         if escapes == Escapes::NoUnicode {
             let mut spellable = Vec::new();
@@ -167,6 +170,17 @@ impl ExprPool {
             return LangId::NEVER;
         }
         self.json(inner, JsonMode::Start, escapes)
+    }
+
+    /// True for texts, at least one, that are spelled under every policy of escapes. No search is
+    /// needed for them.
+    fn is_spellable_literals(&self, id: LangId) -> bool {
+        let Expr::Literals { set, lo, hi, depth: 0 } = *self.expr(id) else { return false };
+        let set = self.literals.get(set);
+        let is_spellable = |text: &[u8]| {
+            std::str::from_utf8(text).is_ok_and(|text| !json_string::has_control_without_short_escape(text))
+        };
+        lo < hi && (lo..hi).all(|i| is_spellable(set.get(i).0))
     }
 
     pub(super) fn json(&mut self, inner: LangId, mode: JsonMode, escapes: Escapes) -> LangId {

@@ -18,11 +18,7 @@ use std::sync::{Arc, OnceLock};
 impl Escapes {
     /// True if `text` has a spelling. Without `\u`, most control characters have none.
     pub fn can_spell(self, text: &str) -> bool {
-        self != Escapes::NoUnicode
-            || !text
-                .chars()
-                .map(u32::from)
-                .any(|c| CONTROLS_WITHOUT_SHORT_ESCAPE.iter().any(|&(lo, hi)| (lo..=hi).contains(&c)))
+        self != Escapes::NoUnicode || !has_control_without_short_escape(text)
     }
 }
 
@@ -59,6 +55,12 @@ fn short_escape(byte: u8) -> Option<u8> {
 /// The control characters without a two-character escape. [`Escapes::Minimal`] spells them with
 /// `\u`, and [`Escapes::NoUnicode`] cannot spell them at all.
 pub(super) const CONTROLS_WITHOUT_SHORT_ESCAPE: [(u32, u32); 3] = [(0x00, 0x07), (0x0b, 0x0b), (0x0e, 0x1f)];
+
+/// True if the text has such a character.
+pub(super) fn has_control_without_short_escape(text: &str) -> bool {
+    let is_control = |c: u32| CONTROLS_WITHOUT_SHORT_ESCAPE.iter().any(|&(lo, hi)| (lo..=hi).contains(&c));
+    text.bytes().any(|byte| is_control(u32::from(byte)))
+}
 
 /// The spelling of `text` under [`Escapes::Minimal`], with quotes.
 pub(crate) fn minimal_spelling(text: &str) -> Vec<u8> {

@@ -143,10 +143,28 @@ pub(crate) fn text_without(mut texts: Vec<String>, pool: &mut ExprPool) -> LangI
             shortest.push(text);
         }
     }
+    // Every schema of a list of tools excludes the same texts.
+    shortest.sort_unstable();
+    let key = key(true, shortest.iter().map(|text| (text.as_str(), None)));
+    if let Some(known) = pool.known_machine(&key) {
+        return known;
+    }
     match Until::text(shortest) {
         Ok(text) => pool.machine(Arc::new(text)),
         Err(_) => LangId::NEVER,
     }
+}
+
+/// The name of an automaton, by what it searches for, in order.
+fn key<'p>(is_text: bool, patterns: impl Iterator<Item = (&'p str, Option<u32>)>) -> String {
+    let mut key = String::from(if is_text { "text without" } else { "text until" });
+    for (text, label) in patterns {
+        let _ = match label {
+            Some(label) => write!(key, " {text:?}={label}"),
+            None => write!(key, " {text:?}"),
+        };
+    }
+    key
 }
 
 /// Free text with triggers and forbidden texts. See the module's documentation.
@@ -412,14 +430,7 @@ impl Until {
 
 impl Machine for Until {
     fn key(&self) -> String {
-        let mut key = String::from(if self.is_text { "text without" } else { "text until" });
-        for Pattern { text, label } in &self.patterns {
-            let _ = match label {
-                Some(label) => write!(key, " {text:?}={label}"),
-                None => write!(key, " {text:?}"),
-            };
-        }
-        key
+        key(self.is_text, self.patterns.iter().map(|pattern| (pattern.text.as_str(), pattern.label)))
     }
 
     fn start(&self) -> Option<u64> {

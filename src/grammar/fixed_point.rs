@@ -35,26 +35,33 @@ struct Parents {
 
 impl Parents {
     fn of(pool: &NodePool) -> Self {
-        let mut pairs: Vec<(u32, u32)> = Vec::with_capacity(pool.len() * 2);
-        for (i, node) in pool.nodes.iter().enumerate() {
-            node.children(|child| pairs.push((child.0, i as u32)));
-            if let Node::Rule(RuleId(rule)) = *node {
-                pairs.push((pool.rules[rule as usize].1.0, i as u32));
-            }
-        }
-        pairs.sort_unstable();
-        pairs.dedup();
-        let mut starts = vec![0; pool.len() + 1];
-        for &(child, _) in &pairs {
-            starts[child as usize + 1] += 1;
-        }
-        for i in 0..pool.len() {
+        let len = pool.len();
+        // The number of parents of each node, then the places of their lists.
+        let mut starts = vec![0u32; len + 2];
+        each_part(pool, |child, _| starts[child + 2] += 1);
+        for i in 0..=len {
             starts[i + 1] += starts[i];
         }
-        Parents { starts, parents: pairs.into_iter().map(|pair| pair.1).collect() }
+        let mut parents = vec![0; starts[len + 1] as usize];
+        each_part(pool, |child, parent| {
+            let place = &mut starts[child + 1];
+            parents[*place as usize] = parent;
+            *place += 1;
+        });
+        Parents { starts, parents }
     }
 
     fn of_node(&self, node: usize) -> &[u32] {
         &self.parents[self.starts[node] as usize..self.starts[node + 1] as usize]
+    }
+}
+
+/// Calls `f` with each part of a node and the node. A node may have a part twice.
+fn each_part(pool: &NodePool, mut f: impl FnMut(usize, u32)) {
+    for (i, node) in pool.nodes.iter().enumerate() {
+        node.children(|child| f(child.0 as usize, i as u32));
+        if let Node::Rule(RuleId(rule)) = *node {
+            f(pool.rules[rule as usize].1.0 as usize, i as u32);
+        }
     }
 }

@@ -94,6 +94,7 @@ use envelope::Unwrapped;
 use eval::Eval;
 use hashbrown::HashSet;
 use standard::Standard;
+pub(crate) use standard::Standards;
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock, Mutex};
 use term::EvalError;
@@ -180,10 +181,21 @@ pub fn compile_into_with_warnings(
     text: &str,
     options: &SchemaOptions,
 ) -> Result<(NodeId, Vec<SchemaWarning>), CompileError> {
+    compile_one_of_many(builder, text, options, &mut Standards::default())
+}
+
+/// Compiles like [`compile_into_with_warnings`], with the standard languages that other schemas in
+/// the builder have made.
+pub(crate) fn compile_one_of_many(
+    builder: &mut GrammarBuilder,
+    text: &str,
+    options: &SchemaOptions,
+    standards: &mut Standards,
+) -> Result<(NodeId, Vec<SchemaWarning>), CompileError> {
     let source = SchemaSource::parse(text, options)?;
     let mut found = Vec::new();
     let root = builder.part(|nodes| {
-        let standard = Standard::new(&source.options, &mut nodes.languages);
+        let standard = standards.of(&source.options, &mut nodes.languages);
         let (root, expander, notes) = source.emit(nodes, standard)?;
         found = warnings(notes);
         Ok::<_, CompileError>((root, Arc::new(expander) as Arc<dyn Expand>))

@@ -47,6 +47,14 @@ impl Part {
             && self.except.binary_search(value).is_err()
     }
 
+    /// True if a bound is itself a number of the set, and a whole one that every policy spells. For
+    /// example, 1 is one of the whole numbers from 1 to 100.
+    fn has_whole_bound(&self) -> bool {
+        let is_spelt = |value: &Decimal| value.is_integer() && value.plain_digits(15).is_some();
+        let mut bounds = self.lower.iter().chain(&self.upper).map(|bound| &bound.value);
+        bounds.any(|value| is_spelt(value) && self.contains(value))
+    }
+
     fn is_any(&self) -> bool {
         *self == Part::default()
     }
@@ -559,7 +567,7 @@ impl NumberSet {
     /// Reports whether the set has a number. A set with too many digits for a decision is assumed
     /// to have one.
     pub fn is_inhabited(&self, policy: Policy, pool: &mut ExprPool) -> bool {
-        let obvious = |p: &Part| p.is_interval() || p.is_evidently_infinite();
+        let obvious = |p: &Part| p.is_interval() || p.is_evidently_infinite() || p.has_whole_bound();
         if !self.points.is_empty() || self.parts.iter().any(obvious) {
             return true;
         }

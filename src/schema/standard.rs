@@ -1,11 +1,13 @@
 //! The languages that every schema's grammar uses: whitespace, punctuation, and free scalars.
 
+use super::argument_style::{ArgumentStyle, Words};
 use super::number;
-use super::options::{SchemaOptions, Whitespace};
+use super::options::{EscapePolicy, SchemaOptions, Whitespace};
 use crate::automata::regex::{self, Anchoring, Dialect};
 use crate::automata::until::text_without;
 use crate::automata::{ByteSet, ExprPool, LangId, UNBOUNDED, UNLABELLED};
 use crate::grammar::NodePool;
+use std::sync::Arc;
 
 /// The languages that all grammars of one set of policies share.
 #[derive(Clone, Copy)]
@@ -90,6 +92,35 @@ impl Standard {
             any_scalar,
             kept,
         }
+    }
+}
+
+/// The standard languages of one pool, by the options that they depend on. The schemas of a list of
+/// tools have the same options, so their languages are built once.
+#[derive(Default)]
+pub(crate) struct Standards(Vec<(LanguageOptions, Standard)>);
+
+/// The options that standard languages depend on.
+type LanguageOptions = (Whitespace, EscapePolicy, Words, Vec<Arc<str>>, Option<Arc<ArgumentStyle>>);
+
+impl Standards {
+    /// The standard languages of `options` in `pool`, which is always the same one.
+    pub(super) fn of(&mut self, options: &SchemaOptions, pool: &mut ExprPool) -> Standard {
+        let known = self.0.iter().find(|(known, _)| {
+            let (whitespace, escapes, words, excludes, arguments) = known;
+            *whitespace == options.whitespace
+                && *escapes == options.escapes
+                && *words == options.words()
+                && *excludes == options.excludes
+                && *arguments == options.arguments
+        });
+        if let Some((_, standard)) = known {
+            return *standard;
+        }
+        let standard = Standard::new(options, pool);
+        let SchemaOptions { whitespace, escapes, excludes, arguments, .. } = options.clone();
+        self.0.push(((whitespace, escapes, options.words(), excludes, arguments), standard));
+        standard
     }
 }
 

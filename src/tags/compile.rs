@@ -10,7 +10,7 @@
 //! so the stack does not grow with the number of tags.
 
 use super::error::{empty, fault, nested};
-use super::format::{Dispatch, Format, SchemaFormat, SeparatedTags, Tag};
+use super::format::{Dispatch, Format, SchemaFormat, SeparatedTags, Tag, TextFormat};
 use super::parse::StructuralTag;
 use super::roles::{self, Around};
 use crate::automata::regex::Dialect;
@@ -21,7 +21,8 @@ use crate::grammar::{
     RuleId, Trigger, UntilSpec,
 };
 use crate::schema::{
-    self, AdditionalProperties, ArgumentStyle, EscapePolicy, SchemaOptions, SchemaWarning, Whitespace, Words,
+    self, AdditionalProperties, ArgumentStyle, EscapePolicy, SchemaOptions, SchemaWarning, Standards,
+    Whitespace, Words,
 };
 use crate::syntax::lark::{self, Lexer};
 use crate::syntax::{Notation, regex};
@@ -98,6 +99,7 @@ pub fn compile_with_warnings(
         rules: 0,
         end_tokens: Vec::new(),
         schemas: HashMap::new(),
+        standards: Standards::default(),
         tags: HashMap::new(),
         warnings: Vec::new(),
     };
@@ -121,6 +123,8 @@ pub(super) struct Compiler {
     end_tokens: Vec<Arc<str>>,
     /// The nodes of the schemas compiled so far. A tree may have a schema at several places.
     schemas: HashMap<SchemaFormat, NodeId>,
+    /// The languages that schemas have in common.
+    standards: Standards,
     /// The nodes behind the beginnings of tags, by the tags' addresses. A format may be compiled
     /// twice, with the ends after it and without. The tags in it are compiled once.
     tags: HashMap<*const Tag, NodeId>,
@@ -154,12 +158,8 @@ impl Compiler {
         }
         Ok(match format {
             Format::Text(text) => {
-                let excludes = text.excludes.iter().cloned().map(Marker::Text);
-                let spec = UntilSpec {
-                    forbidden: excludes.chain(ends.iter().cloned()).collect(),
-                    max_chars: text.max_chars.unwrap_or(UNBOUNDED),
-                    ..UntilSpec::text()
-                };
+                let mut spec = text.spec();
+                spec.forbidden.extend(ends.iter().cloned());
                 self.until(spec, at)?
             }
             Format::Const(text) => self.builder.nodes.spelled(text),
@@ -311,7 +311,8 @@ impl Compiler {
         options.excludes.extend(format.excludes.iter().cloned());
         let inside = format!("{at}/json_schema");
         let at = if format.pointer.is_empty() { &inside } else { &*format.pointer };
-        let compiled = schema::compile_into_with_warnings(&mut self.builder, &format.schema, &options);
+        let compiled =
+            schema::compile_one_of_many(&mut self.builder, &format.schema, &options, &mut self.standards);
         let (node, warnings) = compiled.map_err(|error| nested(at, error))?;
         // A document that the schema refers to has a URI, and keeps its pointers.
         let outer = |pointer: &str| pointer.strip_prefix('#').map(|inner| format!("#{at}{inner}"));
@@ -372,8 +373,7 @@ impl Compiler {
         while let Format::Marked { content: inner, .. } = content {
             content = inner;
         }
-        let is_open =
-            matches!(content, Format::Text(text) if text.excludes.is_empty() && text.max_chars.is_none());
+        let is_open = matches!(content, Format::Text(text) if *text == TextFormat::default());
         if may_stop && tag.ends.len() == 1 && is_open {
             let what = "this tag has free text without an end";
             return Err(fault(&tag.pointer, what).help("give it an `end`, or exclude texts from its content"));

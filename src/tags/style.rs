@@ -6,16 +6,17 @@ use super::fields::kind;
 use crate::grammar::CompileError;
 use crate::schema::ArgumentStyle;
 use crate::syntax::similar;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// The styles whose markers are texts of their own.
-const KNOWN: [&str; 6] = ["json", "qwen_xml", "minimax_xml", "deepseek_xml", "deepseek_v4_1_xml", "glm_xml"];
+const KNOWN: [&str; 7] =
+    ["json", "qwen_xml", "minimax_xml", "deepseek_xml", "deepseek_v4_1_xml", "glm_xml", "cohere_xml"];
 
 /// The styles that are not supported, with the reason.
-const OTHERS: [(&str, &str); 4] = [
+const OTHERS: [(&str, &str); 3] = [
     ("kimi_k3_xml", "its markers are special tokens"),
-    ("cohere_xml", "it writes nested values between markers, too"),
     ("minimax_m3_xml", "the markers around a value hold its key"),
     ("gemma", "it writes nested values between markers, too"),
 ];
@@ -47,6 +48,13 @@ pub(super) fn style(name: &str, pointer: &str) -> Result<Option<Arc<ArgumentStyl
             style.around_others = [text("false\">"), text("")];
             style.after_value = format!("</｜DSML｜{gap}parameter>").into();
         }
+        "cohere_xml" => {
+            style.before_key = text("<cofl:value name=\"");
+            style.after_key = text("\" type=\"");
+            style.around_strings = [text("raw\">"), text("")];
+            style.around_others = [text("json\">"), text("")];
+            style.after_value = text("</cofl:value>");
+        }
         other => {
             let names = || KNOWN.into_iter().chain(OTHERS.iter().map(|row| row.0));
             let error = match OTHERS.iter().find(|row| row.0 == other) {
@@ -65,27 +73,54 @@ pub(super) fn style(name: &str, pointer: &str) -> Result<Option<Arc<ArgumentStyl
     Ok(Some(Arc::new(style)))
 }
 
-/// A schema without the values that are no objects.
-pub(super) fn of_objects(given: &Value, pointer: &str) -> Result<Map<String, Value>, CompileError> {
-    let mut schema = match given {
-        Value::Object(schema) => schema.clone(),
-        Value::Bool(true) => Map::new(),
+/// The text of a schema without the values that are no objects, and with further members.
+pub(super) fn of_objects(
+    given: &Value,
+    members: &[(&str, Value)],
+    pointer: &str,
+) -> Result<String, CompileError> {
+    let schema = match given {
+        Value::Object(schema) => Some(schema),
+        Value::Bool(true) => None,
         other => {
             let what = format!("the parameters of a tool must be a schema, and not {}", kind(other));
             return Err(fault(pointer, what));
         }
     };
     let object = Value::from("object");
-    match schema.get("type") {
-        None => drop(schema.insert("type".to_owned(), object)),
+    match schema.and_then(|schema| schema.get("type")) {
+        None => {}
         Some(given) if *given == object => {}
-        Some(Value::Array(types)) if types.contains(&object) => {
-            drop(schema.insert("type".to_owned(), object))
-        }
+        Some(Value::Array(types)) if types.contains(&object) => {}
         Some(given) => {
             let what = format!("the parameters of a tool must be an object, and their type is {given}");
             return Err(fault(&format!("{pointer}/type"), what));
         }
     }
-    Ok(schema)
+    let mut replaced = vec![("type", object)];
+    replaced.extend_from_slice(members);
+    Ok(serde_json::to_string(&Amended { object: schema, replaced }).unwrap_or_default())
+}
+
+/// The members of an object in their order, some of them replaced, and then those that are new. A
+/// list of tools may be large, so its schemas are not copied.
+struct Amended<'v> {
+    object: Option<&'v Map<String, Value>>,
+    replaced: Vec<(&'v str, Value)>,
+}
+
+impl Serialize for Amended<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (name, value) in self.object.into_iter().flatten() {
+            let replaced = self.replaced.iter().find(|member| member.0 == name.as_str());
+            map.serialize_entry(name, replaced.map_or(value, |member| &member.1))?;
+        }
+        for (name, value) in &self.replaced {
+            if !self.object.is_some_and(|object| object.contains_key(*name)) {
+                map.serialize_entry(name, value)?;
+            }
+        }
+        map.end()
+    }
 }

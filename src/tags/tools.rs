@@ -72,7 +72,7 @@ impl Tools {
     /// Text that is no such list, a name that is empty, too long or used twice or cannot be spelt
     /// in every format of calls, and parameters that are no schema of an object.
     pub fn from_json(text: &str) -> Result<Self, CompileError> {
-        Self::from_value(&super::parse::read(text, "")?)
+        Self::from_list(super::parse::read(text, "")?)
     }
 
     /// Reads a list of tools like [`from_json`](Self::from_json).
@@ -81,9 +81,13 @@ impl Tools {
     ///
     /// As [`from_json`](Self::from_json).
     pub fn from_value(value: &Value) -> Result<Self, CompileError> {
+        Self::from_list(value.clone())
+    }
+
+    fn from_list(value: Value) -> Result<Self, CompileError> {
         let (list, pointer) = match value {
             Value::Array(list) => (list, ""),
-            Value::Object(object) => match object.get("tools") {
+            Value::Object(mut object) => match object.remove("tools") {
                 Some(Value::Array(list)) => (list, "/tools"),
                 _ => {
                     let help = "give a list of tools, or an object with the list under `tools`";
@@ -91,22 +95,22 @@ impl Tools {
                 }
             },
             other => {
-                return Err(fault("", format!("tools must be a list, and not {}", kind(other))));
+                return Err(fault("", format!("tools must be a list, and not {}", kind(&other))));
             }
         };
         let mut tools = Tools::default();
-        for (i, value) in list.iter().enumerate() {
+        for (i, value) in list.into_iter().enumerate() {
             interrupt::check()?;
             tools.add(value, &format!("{pointer}/{i}"))?;
         }
         Ok(tools)
     }
 
-    fn add(&mut self, value: &Value, pointer: &str) -> Result<(), CompileError> {
-        let mut outer = Fields::of(value, pointer, "a tool")?;
+    fn add(&mut self, value: Value, pointer: &str) -> Result<(), CompileError> {
+        let mut outer = Fields::of(&value, pointer, "a tool")?;
         let (inner, pointer) = match value.get("function") {
             Some(function) => (function, outer.at("function")),
-            None => (value, pointer.to_owned()),
+            None => (&value, pointer.to_owned()),
         };
         if let Some(other) = value.get("type").and_then(Value::as_str).filter(|name| *name != "function") {
             // A tool with a schema may have any type that its API gives it.
@@ -141,7 +145,7 @@ impl Tools {
         self.by_name.insert(name.clone(), self.tools.len());
         let schema = schema.filter(|_| is_strict).map(Arc::from);
         self.tools.push(Tool { name, schema, pointer: pointer.into(), schema_pointer });
-        self.json.push(chat_form(value, inner));
+        self.json.push(chat_form(value));
         Ok(())
     }
 
@@ -247,12 +251,10 @@ fn check_name(name: &str, pointer: &str) -> Result<(), CompileError> {
 
 /// A schema of objects, from a tool's parameters.
 fn object_schema(given: &Value, pointer: &str) -> Result<String, CompileError> {
-    let mut schema = of_objects(given, pointer)?;
-    let declares = schema.get("properties").is_some_and(Value::is_object);
-    if declares && !OPENING.iter().any(|keyword| schema.contains_key(*keyword)) {
-        schema.insert("additionalProperties".to_owned(), Value::Bool(false));
-    }
-    Ok(Value::Object(schema).to_string())
+    let declares = given.get("properties").is_some_and(Value::is_object);
+    let is_closed = declares && !OPENING.iter().any(|keyword| given.get(keyword).is_some());
+    let closed = ("additionalProperties", Value::Bool(false));
+    of_objects(given, if is_closed { std::slice::from_ref(&closed) } else { &[] }, pointer)
 }
 
 /// Keywords beside `properties` that say something about other keys.
@@ -275,16 +277,17 @@ const OPENING: [&str; 15] = [
 ];
 
 /// A tool in the form of OpenAI's chat completions.
-fn chat_form(value: &Value, inner: &Value) -> Value {
-    if value.get("function").is_some() {
-        return value.clone();
+fn chat_form(value: Value) -> Value {
+    let Value::Object(members) = value else { return value };
+    if members.contains_key("function") {
+        return Value::Object(members);
     }
     let mut function = Map::new();
-    for (name, field) in inner.as_object().into_iter().flatten() {
+    for (name, field) in members {
         match name.as_str() {
             "type" => {}
-            "input_schema" | "inputSchema" => drop(function.insert("parameters".to_owned(), field.clone())),
-            _ => drop(function.insert(name.clone(), field.clone())),
+            "input_schema" | "inputSchema" => drop(function.insert("parameters".to_owned(), field)),
+            _ => drop(function.insert(name, field)),
         }
     }
     let mut tool = Map::new();

@@ -231,8 +231,7 @@ fn follow(grammar: &Grammar, seed: &[u8]) {
         Err(EngineError::Unspellable) => panic!("a vocabulary of all bytes spells every output"),
         Err(_) => return,
     };
-    let reads_end = grammar.pool().specials().any(|(_, name)| name == "</s>");
-    walk_on(constraint.matcher(), reads_end, &mut Random(fnv_1a(seed)));
+    walk_on(constraint.matcher(), &mut Random(fnv_1a(seed)));
 }
 
 fn fnv_1a(bytes: &[u8]) -> u64 {
@@ -240,8 +239,7 @@ fn fnv_1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
 }
 
-/// `reads_end` is true if the end of the sequence may be a token of the output, too.
-fn walk_on(mut matcher: Matcher, reads_end: bool, random: &mut Random) -> Option<()> {
+fn walk_on(mut matcher: Matcher, random: &mut Random) -> Option<()> {
     let size = vocabulary().size();
     let eos = vocabulary().eos()[0];
     let mut masks = Vec::new();
@@ -250,7 +248,10 @@ fn walk_on(mut matcher: Matcher, reads_end: bool, random: &mut Random) -> Option
         let mut words = vec![u32::MAX; mask.words().len()];
         within_limits(matcher.fill_mask(&mut words))?;
         assert_eq!(words, mask.words());
-        assert!(mask.contains(eos) == matcher.is_accepting() || reads_end && mask.contains(eos));
+        // A grammar may name the end token. Then it is read like any other special token.
+        let mut ended = matcher.fork();
+        let is_named = within_limits(ended.advance(eos))? && !ended.is_stopped();
+        assert_eq!(mask.contains(eos), matcher.is_accepting() || is_named);
         let likely: Vec<TokenId> = mask.iter().filter(|&token| token != eos).collect();
         for turn in 0..ASKED {
             let token = match likely.as_slice() {
