@@ -250,6 +250,19 @@ impl ConstraintArgs {
     }
 }
 
+/// True for free text that need hold no tag, which a limit may end anywhere.
+fn is_free_text(format: &tags::Format) -> bool {
+    use tags::Format;
+
+    match format {
+        Format::Text(_) | Format::Dispatch(_) => true,
+        Format::Triggered(tags) => !tags.at_least_one,
+        Format::Marked { content, .. } => is_free_text(content),
+        Format::Or(parts) => parts.iter().any(is_free_text),
+        _ => false,
+    }
+}
+
 /// Prints warnings about the file.
 pub(super) fn warn(path: &Path, warnings: &[SchemaWarning]) {
     for line in grouped(warnings) {
@@ -327,11 +340,12 @@ impl PolicyArgs {
     pub fn load_structural_tag(&self, path: &Path) -> Result<Loaded, CommandError> {
         let text = input::read_text(path, "structural tag")?;
         let options = tags::TagOptions::default().schema(self.options()?);
-        let compiled = tags::parse(&text).and_then(|tag| tags::compile_with_warnings(&tag, &options));
-        let (grammar, warnings) = compiled
+        let compiled = tags::parse(&text)
+            .and_then(|tag| Ok((tags::compile_with_warnings(&tag, &options)?, is_free_text(&tag.format))));
+        let ((grammar, warnings), is_open) = compiled
             .map_err(|error| self.unusable(&format!("the structural tag `{}`", path.display()), &error))?;
         warn(path, &warnings);
-        Ok(Loaded { has_schemas: true, ..Loaded::of(grammar) })
+        Ok(Loaded { has_schemas: true, is_open, ..Loaded::of(grammar) })
     }
 
     /// Compiles the grammar in a file.
@@ -439,6 +453,10 @@ impl PolicyArgs {
     /// True if these options are what another one needs to have an effect. Needs of other kinds are
     /// met.
     pub fn meets(&self, need: Need) -> bool {
-        need != Need::Pretty || self.whitespace.as_deref() == Some(PRETTY)
+        match need {
+            Need::Pretty => self.whitespace.as_deref() == Some(PRETTY),
+            Need::Assertion => self.format == FormatPolicy::Assert,
+            _ => true,
+        }
     }
 }

@@ -6,7 +6,7 @@
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Id};
-use hedgerow::decode::{Budget, Strategy};
+use hedgerow::decode::{Budget, ForcedTokens, Strategy};
 use hedgerow::sampling::SamplingParams;
 
 use super::command_error::CommandError;
@@ -25,10 +25,11 @@ pub(super) enum Need {
     Json,
     Instance,
     Explain,
+    Assertion,
 }
 
 /// The options that have no effect without something else.
-const NEEDS: [(&str, Need); 33] = [
+const NEEDS: [(&str, Need); 34] = [
     ("budget", Need::Constraint),
     ("forced", Need::Constraint),
     ("key_order", Need::Schema),
@@ -44,6 +45,7 @@ const NEEDS: [(&str, Need); 33] = [
     ("format", Need::Schema),
     ("content_encoding", Need::Schema),
     ("unknown_format", Need::Schema),
+    ("unknown_format", Need::Assertion),
     ("default_draft", Need::Schema),
     ("documents", Need::Schema),
     ("fuel", Need::Schema),
@@ -81,7 +83,8 @@ impl Need {
             Need::Beams => ("beams", "give --strategy beam:BEAMS"),
             Need::Draft => ("--draft", "give --draft DRAFTER"),
             Need::Guidance => ("--guidance", "give --guidance SCALE"),
-            Need::Json => ("--json", "give --json"),
+            Need::Json => ("--json or --trace", "give --json"),
+            Need::Assertion => ("--format assert", "give it"),
             Need::Instance => ("--instance", "give --instance FILE"),
             Need::Explain => ("--explain", "give --explain"),
         }
@@ -157,7 +160,33 @@ pub(super) fn check_budget(budget: Option<Budget>, strategy: &Strategy) -> Resul
     }
 }
 
+/// Refuses to append forced tokens under a strategy that asks the model for every token.
+pub(super) fn check_forced(forced: Option<ForcedTokens>, strategy: &Strategy) -> Result<(), CommandError> {
+    match forced {
+        Some(ForcedTokens::Append) if matches!(strategy, Strategy::Beam(_) | Strategy::Contrastive(_)) => {
+            Err(CommandError::usage("--forced append has no effect on this strategy")
+                .help("only --strategy sample and best-of append text; others ask the model for every token"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The option of a parameter.
 pub(super) fn option_of(name: &str) -> String {
     format!("--{}", name.replace('_', "-"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::constraint::PolicyArgs;
+    use super::*;
+
+    /// A new option of schemas, patterns or grammars says what it needs.
+    #[test]
+    fn every_option_of_constraints_has_a_need() {
+        let command = <PolicyArgs as clap::Args>::augment_args(clap::Command::new("x"));
+        for option in command.get_arguments().map(|argument| argument.get_id().as_str()) {
+            assert!(NEEDS.iter().any(|(name, _)| *name == option), "{option}");
+        }
+    }
 }

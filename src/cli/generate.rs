@@ -15,10 +15,10 @@ use super::effect::{self, Given, Need, option_of};
 use super::greedy;
 use super::interrupt::{INTERRUPTED, Interrupt};
 use super::number::{at_least_one, whole, within};
-use super::outcome::{Judged, Report, Room, summarise};
+use super::outcome::{Ends, Judged, Report, Room, summarise};
 use super::policy::policy;
 use super::prompt::PromptArgs;
-use super::sampling::{Chosen, SamplingArgs, check_tokens};
+use super::sampling::{Chosen, SamplingArgs, check_tokens, leave_out_length};
 use super::strategy::StrategyArgs;
 use super::tools::ToolArgs;
 use super::trace::{CANDIDATES, Subject, Trace, TraceFile};
@@ -86,16 +86,17 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", value_parser = within(1..=MAX_COMPLETIONS as u64))]
     completions: Option<u64>,
     /// Append text at once where the constraint allows only one continuation, or ask the model for
-    /// every token
-    #[arg(long, default_value_t, value_parser = policy(ForcedTokens::ALL, ForcedTokens::name))]
-    forced: ForcedTokens,
+    /// every token [default: append, unless the strategy ranks tokens or an option forbids some]
+    #[arg(long, value_parser = policy(ForcedTokens::ALL, ForcedTokens::name))]
+    forced: Option<ForcedTokens>,
     /// Write the output as it comes
     #[arg(long, conflicts_with = "json")]
     stream: bool,
     /// Write JSON: one line for each output (`lines`), or one indented object (`pretty`)
     #[arg(long, value_name = "FORM", num_args = 0..=1, require_equals = true, default_missing_value = "lines", value_enum)]
     json: Option<JsonForm>,
-    /// With --json: log-probabilities of the tokens, and of the N most probable ones beside each
+    /// With --json or --trace: log-probabilities of the tokens, and of the N most probable ones
+    /// beside each
     #[arg(long, value_name = "N", value_parser = whole::<usize>)]
     logprobs: Option<usize>,
     /// Write a page that shows every step: candidates before and after the mask, forced stretches,
@@ -165,6 +166,11 @@ pub(super) fn run(
     let tools = args.tools.of_prompt(&mut prompt, args.constraint.is_given_but_schema(), reasons)?;
     args.tools.named_format()?;
     args.tools.check_choice(tools.as_ref())?;
+    let is_value = constraint.as_ref().is_some_and(|constraint| constraint.schema.is_some());
+    if reasons && tools.is_none() && (is_value || !args.constraint.choice.is_empty()) {
+        let what = "--reasoning-budget has no effect on a constraint that leaves no room for reasoning";
+        return Err(CommandError::usage(what).help("leave it out, or give tools with --tools FILE"));
+    }
     let has_schema = constraint.as_ref().is_some_and(|constraint| constraint.schema.is_some());
     let has_schema = has_schema || args.constraint.meets(Need::Schema);
     let has_schema = has_schema || tools.is_some() && args.tools.may_call();
@@ -221,20 +227,22 @@ fn choose(args: &Args, given: &Given) -> Result<(Chosen, Vec<String>), CommandEr
                 || args.tools.tools.is_some() && (need == Need::Constraint || args.tools.may_call())
                 || !args.constraint.is_given() && (has_format || args.prompt.is_conversation())
         }
-        Need::Json => args.json.is_some(),
+        Need::Json => args.json.is_some() || args.trace.is_some(),
         need => {
             args.constraint.meets(need) && args.policy.meets(need) && args.strategy.meets(need, &strategy)
         }
     })?;
     effect::check_budget(args.budget, &strategy)?;
-    check(args, &chosen, &mut notes)?;
+    effect::check_forced(args.forced, &strategy)?;
+    check(args, &mut chosen, &mut notes)?;
     Ok((chosen, notes))
 }
 
 /// Refuses options that exclude each other, and ids that the model does not have.
-fn check(args: &Args, chosen: &Chosen, notes: &mut Vec<String>) -> Result<(), CommandError> {
+fn check(args: &Args, chosen: &mut Chosen, notes: &mut Vec<String>) -> Result<(), CommandError> {
     let strategy = chosen.strategy(args);
-    args.strategy.check(&strategy, &chosen.source, outputs(args, chosen))?;
+    let asking = if args.completions.is_some() { "--completions" } else { &chosen.source };
+    args.strategy.check(&strategy, &chosen.source, outputs(args, chosen), asking)?;
     #[cfg(feature = "torch")]
     check_layers(args)?;
     check_partners(args)?;
@@ -249,6 +257,10 @@ fn check(args: &Args, chosen: &Chosen, notes: &mut Vec<String>) -> Result<(), Co
             let others = args.strategy.void_at_temperature_0();
             notes.extend(greedy::notes_at_temperature_0(&args.sampling, chosen, &others, drawn)?);
         }
+    }
+    let has_words = chosen.set.as_ref().is_some_and(|set| !set.bad_words.is_empty());
+    if args.forced == Some(ForcedTokens::Append) && (has_words || chosen.params.names_bans()) {
+        notes.push("--forced append changes nothing beside what forbids or prescribes tokens".to_owned());
     }
     if args.strategy.guidance == Some(1.0) {
         notes.push("--guidance 1 changes nothing".to_owned());
@@ -266,6 +278,7 @@ fn check(args: &Args, chosen: &Chosen, notes: &mut Vec<String>) -> Result<(), Co
         return Ok(());
     }
     let tokens = super::input::vocabulary(&args.model)?.token_count();
+    args.sampling.leave_out_tokens(chosen, &mut named, tokens, notes);
     check_tokens(named, tokens, &format!("the model has {tokens} tokens, numbered from 0"))
 }
 
@@ -278,7 +291,9 @@ fn check_ranking(args: &Args, chosen: &Chosen, notes: &mut Vec<String>) -> Resul
              use --strategy sample",
         )
     };
-    if let Some(name) = args.sampling.names().find(|name| !RANKED.contains(name)) {
+    let has_order = greedy::has_order_of_edits(&chosen.params);
+    let has_effect = |name: &str| RANKED.contains(&name) || name == "order" && has_order;
+    if let Some(name) = args.sampling.names().find(|name| !has_effect(name)) {
         return Err(refused(option_of(name)));
     }
     let of_source: Vec<&str> = args.sampling.names_of_source(chosen).collect();
@@ -695,6 +710,7 @@ impl Run<'_> {
         let Run { args, name, vocabulary, drafters, chosen, constraint, reasoning, trace, interrupt } = self;
         let outputs = outputs(args, &chosen);
         let spelled = trace.as_ref().map_or_else(String::new, |_| spelled(vocabulary, &prompt));
+        let source = chosen.source.clone();
         let mut request = request(args, chosen, prompt)?.completions(outputs);
         request.reasoning = reasoning;
         let beside = args.logprobs.or(request.logprobs);
@@ -752,7 +768,9 @@ impl Run<'_> {
         if outcome? == Written::ReaderGone {
             return traced.map(|()| ExitCode::SUCCESS);
         }
-        let judged = Judged::of(&generation, constraint.as_ref(), room);
+        let (has_stop, tokens) = (!args.stop.is_empty(), &args.stop_tokens);
+        let ends = Ends { has_stop, tokens, vocabulary, source: &source };
+        let judged = Judged::of(&generation, constraint.as_ref(), room, ends);
         let report = || Report::new(beside, name, vocabulary, &generation, &judged);
         written(write_outputs(args, &mut out, &generation, report))?;
         drop(out);
@@ -764,11 +782,7 @@ impl Run<'_> {
             say!("note: stopped by Ctrl-C");
             return Ok(ExitCode::from(INTERRUPTED));
         }
-        let found = generation.completions.len();
-        if found < outputs && !args.quiet {
-            say!("note: {found} of {outputs} outputs were found; there are no others");
-        }
-        judged.conclude(args.quiet)
+        judged.conclude(outputs, args.quiet)
     }
 }
 
@@ -824,12 +838,16 @@ enum JsonForm {
 /// Builds the request. Options of the command line take precedence over the file of parameters.
 fn request(args: &Args, chosen: Chosen, prompt: Vec<TokenId>) -> Result<Request, CommandError> {
     let strategy = chosen.strategy(args);
+    let has_file_of_model = args.sampling.has_file_of_model(&chosen);
     let Chosen { mut params, set, source, .. } = chosen;
     let mut request = match set {
         // An option takes precedence over a length that counts the prompt.
         Some(mut set) => {
             set.max_length = set.max_length.filter(|_| args.max_tokens.is_none());
             set.min_length = set.min_length.filter(|_| args.min_tokens.is_none());
+            if has_file_of_model {
+                leave_out_length(&mut set, prompt.len(), &params, &source);
+            }
             let (counts_most, counts_least) = (set.max_length.is_some(), set.min_length.is_some());
             let request = Request::from_parameters(prompt, set).map_err(|error| {
                 let failure =
@@ -863,6 +881,6 @@ fn request(args: &Args, chosen: Chosen, prompt: Vec<TokenId>) -> Result<Request,
         .draft(args.strategy.draft())
         .acceptance(args.strategy.acceptance())
         .healing(if args.prompt.healing { TokenHealing::On } else { TokenHealing::Off })
-        .forced(args.forced)
+        .forced(args.forced.unwrap_or_default())
         .budget(args.budget.unwrap_or_default()))
 }

@@ -1,6 +1,6 @@
 //! Options that temperature 0 makes void, as it takes the most probable token.
 
-use hedgerow::sampling::{ChainOrder, DynamicTemperature, SamplingParams, Step};
+use hedgerow::sampling::{ChainOrder, DynamicTemperature, SamplingParams, Step, Ties};
 
 use super::command_error::CommandError;
 use super::effect::option_of;
@@ -11,37 +11,58 @@ struct Filter {
     step: Step,
     parameters: &'static [&'static str],
     /// True if the most probable token before the step is the most probable one behind it.
-    keeps_the_first: bool,
+    keeps_the_first: fn(&SamplingParams) -> bool,
 }
 
 const fn filter(step: Step, parameters: &'static [&'static str]) -> Filter {
-    Filter { step, parameters, keeps_the_first: true }
+    Filter { step, parameters, keeps_the_first: |_| true }
+}
+
+const fn chooser(step: Step, parameters: &'static [&'static str]) -> Filter {
+    Filter { step, parameters, keeps_the_first: |_| false }
 }
 
 const FILTERS: [Filter; 17] = [
-    filter(Step::Smoothing, &["smoothing"]),
+    Filter {
+        step: Step::Smoothing,
+        parameters: &["smoothing"],
+        // Other curves may lift tokens above the most probable one.
+        keeps_the_first: |params| params.smoothing.is_none_or(|it| (1.0..=3.0).contains(&it.curve)),
+    },
     filter(Step::Temperature, &["dynamic_temperature"]),
     filter(Step::TopK, &["top_k", "top_k_ties"]),
     filter(Step::TopP, &["top_p"]),
     filter(Step::MinP, &["min_p"]),
     filter(Step::TailFree, &["tfs_z", "tfs_end"]),
-    Filter { step: Step::Typical, parameters: &["typical_p"], keeps_the_first: false },
+    chooser(Step::Typical, &["typical_p"]),
     filter(Step::Epsilon, &["epsilon_cutoff"]),
     filter(Step::Eta, &["eta_cutoff"]),
     filter(Step::TopA, &["top_a"]),
     filter(Step::TopNSigma, &["top_n_sigma"]),
     filter(Step::TopH, &["top_h"]),
     filter(Step::PLess, &["p_less"]),
-    Filter { step: Step::Xtc, parameters: &["xtc"], keeps_the_first: false },
-    Filter { step: Step::Watermark, parameters: &["watermark"], keeps_the_first: false },
+    chooser(Step::Xtc, &["xtc"]),
+    chooser(Step::Watermark, &["watermark"]),
     filter(Step::Mirostat, &["mirostat"]),
     filter(Step::AdaptiveP, &["adaptive_p"]),
 ];
 
+/// The steps that change single logits and forbid nothing, and their parameters. Steps that may
+/// forbid a token are not among them, as they have an effect on a single one, too.
+const EDITS: [(Step, &[&str]); 6] = [
+    (Step::LogitBias, &["logit_bias"]),
+    (Step::SequenceBias, &["sequence_bias"]),
+    (Step::ExponentialDecay, &["exponential_decay"]),
+    (Step::RepetitionPenalty, &["repetition_penalty", "repetition_window"]),
+    (Step::FrequencyPresence, &["frequency_penalty", "presence_penalty"]),
+    (Step::Dry, &["dry"]),
+];
+
 /// The parameters that change nothing because the temperature is 0; none at other temperatures.
 ///
-/// Temperature 0 leaves one token, so all filters behind it are void. Those before it are void if
-/// they do not change which token is the most probable one.
+/// Temperature 0 leaves one token, so all behind it is void that forbids no token. Filters before
+/// it are void if they do not change which token is the most probable one, and no step between
+/// changes single logits.
 fn void_at_temperature_0(params: &SamplingParams) -> Vec<&'static str> {
     if params.temperature != 0.0
         || matches!(params.dynamic_temperature, Some(DynamicTemperature::Range { .. }))
@@ -53,10 +74,20 @@ fn void_at_temperature_0(params: &SamplingParams) -> Vec<&'static str> {
     let temperature = active.iter().position(|step| *step == Step::Temperature).unwrap_or_default();
     let mut void = vec!["selection"];
     let (mut decides, mut draws, mut edits) = (false, false, 0);
+    let last_edit = active[..temperature].iter().rposition(|step| !is_filter(*step));
     for (at, step) in active.iter().enumerate() {
         match FILTERS.iter().find(|filter| filter.step == *step) {
+            None if at > temperature && !may_forbid(*step, params) => {
+                let edit = EDITS.iter().filter(|(edit, _)| edit == step);
+                void.extend(edit.flat_map(|(_, parameters)| *parameters));
+            }
             None => edits += usize::from(*step != Step::Mask),
-            Some(filter) if at >= temperature || filter.keeps_the_first => void.extend(filter.parameters),
+            Some(filter)
+                if at >= temperature
+                    || (filter.keeps_the_first)(params) && last_edit.is_none_or(|edit| edit < at) =>
+            {
+                void.extend(filter.parameters);
+            }
             Some(_) => (decides, draws) = (true, draws || *step == Step::Xtc),
         }
     }
@@ -68,6 +99,32 @@ fn void_at_temperature_0(params: &SamplingParams) -> Vec<&'static str> {
         void.push("order");
     }
     void
+}
+
+/// True if a list orders several steps that change single logits, which changes their result.
+pub(super) fn has_order_of_edits(params: &SamplingParams) -> bool {
+    let is_edit = |step: &&Step| step.is_active(params) && EDITS.iter().any(|(edit, _)| edit == *step);
+    matches!(params.order, ChainOrder::Custom(_)) && params.order.steps().iter().filter(is_edit).count() > 1
+}
+
+/// True if a top-k of 1 leaves the watermark no choice.
+fn has_one_to_mark(params: &SamplingParams) -> bool {
+    let at = |step| params.order.steps().iter().position(|other| *other == step);
+    params.top_k == 1 && params.top_k_ties == Ties::LowestId && at(Step::TopK) < at(Step::Watermark)
+}
+
+fn is_filter(step: Step) -> bool {
+    FILTERS.iter().any(|filter| filter.step == step)
+}
+
+/// True if the step may forbid a token, which has an effect even where only one is left.
+fn may_forbid(step: Step, params: &SamplingParams) -> bool {
+    let forbids = |bias: f32| bias == f32::NEG_INFINITY;
+    match step {
+        Step::LogitBias => params.logit_bias.iter().any(|&(_, bias)| forbids(bias)),
+        Step::SequenceBias => params.sequence_bias.iter().any(|&(_, bias)| forbids(bias)),
+        _ => EDITS.iter().all(|(edit, _)| *edit != step),
+    }
 }
 
 /// Notes about what temperature 0 makes void: options of drawing, and all outputs but one. `others`
@@ -83,11 +140,18 @@ pub(super) fn notes_at_temperature_0(
     outputs: usize,
 ) -> Result<Vec<String>, CommandError> {
     let void = void_at_temperature_0(&chosen.params);
+    let is_given = |option: &str| sampling.names().any(|name| name == option);
+    if is_given("watermark") && has_one_to_mark(&chosen.params) {
+        return Err(CommandError::usage("--watermark has no effect on a top-k of 1")
+            .help("a watermark is in what is drawn: raise --top-k, or leave --watermark out"));
+    }
     if void.is_empty() {
-        return Ok(Vec::new());
+        let ranges = matches!(chosen.params.dynamic_temperature, Some(DynamicTemperature::Range { .. }));
+        let note = "--temperature changes nothing beside a --dynamic-temperature range";
+        return Ok(if ranges && is_given("temperature") { vec![note.to_owned()] } else { Vec::new() });
     }
     let origin = chosen.origin_of_temperature(sampling);
-    if void.contains(&"watermark") && sampling.names().any(|name| name == "watermark") {
+    if void.contains(&"watermark") && is_given("watermark") {
         return Err(CommandError::usage(format!("--watermark has no effect at temperature 0 ({origin})"))
             .help(
                 "a watermark is in what is drawn: give a --temperature above 0, or leave --watermark out",
@@ -107,7 +171,7 @@ pub(super) fn notes_at_temperature_0(
         };
         notes.push(format!("at temperature 0 the most probable token is taken; {names} {change} nothing"));
     }
-    if outputs > 1 {
+    if outputs > 1 && void.contains(&"seed") {
         notes.push(format!("at temperature 0 all {outputs} outputs that are drawn are alike"));
     }
     Ok(notes)
@@ -116,7 +180,8 @@ pub(super) fn notes_at_temperature_0(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hedgerow::sampling::{Parameter, Watermark, Xtc};
+    use hedgerow::sampling::{Parameter, Smoothing, Watermark, Xtc};
+    use hedgerow::vocab::TokenId;
 
     /// A new step gets a row, or it changes single logits and stands in this list.
     #[test]
@@ -140,6 +205,8 @@ mod tests {
     fn what_temperature_0_makes_void() {
         let greedy = || SamplingParams::default().temperature(0.0).xtc(Xtc::new(0.5, 0.1));
         let marked = || greedy().watermark(Watermark::default());
+        let biased = |bias| greedy().logit_bias(vec![(TokenId(5), bias)]);
+        let curved = |curve| greedy().smoothing(Smoothing::default().factor(0.2).curve(curve));
         let order = |text: &str| text.parse::<ChainOrder>().unwrap();
         for (params, expected) in [
             (SamplingParams::default().top_k(3), ""),
@@ -160,6 +227,27 @@ mod tests {
             // The steps before the temperature may choose another token.
             (greedy().top_k(3).order(ChainOrder::Llama), "selection top_k top_k_ties dynamic_temperature"),
             (marked(), "selection dynamic_temperature xtc watermark seed order"),
+            // Some curves lift other tokens.
+            (
+                curved(1.0).order(order("mask,smoothing,temperature,xtc")),
+                "selection smoothing dynamic_temperature xtc seed order",
+            ),
+            (curved(0.5), "selection dynamic_temperature xtc seed"),
+            (curved(3.5), "selection dynamic_temperature xtc seed"),
+            // What changes single logits acts on those that a filter before it has left.
+            (
+                biased(2.0).top_k(3).order(order("mask,top-k,logit-bias,temperature,xtc")),
+                "selection dynamic_temperature xtc seed",
+            ),
+            // Behind the temperature there is one token, which only a ban changes.
+            (
+                biased(2.0).order(order("mask,temperature,logit-bias,xtc")),
+                "selection dynamic_temperature logit_bias xtc seed order",
+            ),
+            (
+                biased(f32::NEG_INFINITY).order(order("mask,temperature,logit-bias,xtc")),
+                "selection dynamic_temperature xtc seed order",
+            ),
             (
                 marked().order(order("mask,watermark,temperature,xtc")),
                 "selection dynamic_temperature xtc seed",

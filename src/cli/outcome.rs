@@ -19,6 +19,8 @@ pub(super) struct Judged {
     schema: String,
     /// Constrained outputs that are not complete.
     cut: Vec<Unfinished>,
+    /// The cause of the first early end of them, and a remedy, if no limit on tokens is the cause.
+    cause: Option<String>,
     /// Outputs that end with tokens that the budget has written.
     budget: Vec<Unfinished>,
     /// Constrained outputs that happen to be complete where the limit on tokens ended them.
@@ -51,6 +53,45 @@ impl Room {
     }
 }
 
+/// The ends of outputs that follow from other things than the constraint.
+#[derive(Clone, Copy)]
+pub(super) struct Ends<'a> {
+    /// True if the stop strings are those of `--stop`.
+    pub has_stop: bool,
+    /// The tokens of `--stop-tokens`.
+    pub tokens: &'a [u32],
+    /// The vocabulary, which has end tokens of its own.
+    pub vocabulary: &'a Vocabulary,
+    /// The source of what no option gives.
+    pub source: &'a str,
+}
+
+impl Ends<'_> {
+    /// The cause of an early end and a remedy, if no limit on tokens is the cause.
+    fn cause(&self, completion: &Completion) -> Option<String> {
+        let source = self.source;
+        let last = completion.tokens.last();
+        let is_own = last.is_some_and(|token| self.vocabulary.eos().contains(token));
+        let cause = match completion.finish {
+            FinishReason::StopSequence if self.has_stop => "a text of --stop ended it; leave out --stop",
+            FinishReason::StopSequence => {
+                &format!("a stop string of {source} ended it; give another one with --stop")
+            }
+            FinishReason::Stop if last.is_some_and(|token| self.tokens.contains(&token.0)) => {
+                "a token of --stop-tokens ended it; leave it out"
+            }
+            FinishReason::Stop if is_own => {
+                let cause = "an end token of the model ended it, which the constraint has inside its outputs; \
+                             let it come last there";
+                return Some(cause.to_owned());
+            }
+            FinishReason::Stop => &format!("an end token of {source} ended it; leave it out there"),
+            _ => return None,
+        };
+        Some(format!("{cause}, as the constraint ends the output"))
+    }
+}
+
 /// An output whose end the model has not chosen.
 struct Unfinished {
     /// Its number, from 1.
@@ -79,7 +120,7 @@ impl Judged {
     }
 
     /// Judges the outputs of a request.
-    pub fn of(generation: &Generation, constraint: Option<&Loaded>, room: Room) -> Self {
+    pub fn of(generation: &Generation, constraint: Option<&Loaded>, room: Room, ends: Ends<'_>) -> Self {
         let schema = constraint.and_then(|constraint| constraint.schema.as_ref());
         let completions = &generation.completions;
         let those = |which: fn(&Completion) -> bool| {
@@ -93,6 +134,7 @@ impl Judged {
                 .map_or_else(Vec::new, |schema| completions.iter().map(|c| judge(schema, &c.text)).collect()),
             schema: schema.map_or_else(String::new, |schema| schema.path.display().to_string()),
             cut: those(|completion| completion.complete == Some(false)),
+            cause: completions.iter().find(|c| c.complete == Some(false)).and_then(|c| ends.cause(c)),
             budget: those(|completion| completion.budget_ending.is_some()),
             limited: match constraint.is_some_and(|constraint| constraint.is_open) {
                 true => Vec::new(),
@@ -121,8 +163,16 @@ impl Judged {
         format!("{longer}, or {}", if self.has_schemas { SHORTER_JSON } else { SHORTER })
     }
 
-    /// Reports the judgement on stderr.
-    pub fn conclude(&self, quiet: bool) -> Result<ExitCode, CommandError> {
+    /// Reports the judgement on stderr. `wanted` is the number of outputs that were asked for.
+    pub fn conclude(&self, wanted: usize, quiet: bool) -> Result<ExitCode, CommandError> {
+        if self.outputs == 0 {
+            return Err(CommandError::new("no output was found: nothing that is allowed is left").help(
+                "options such as --suppressed-tokens may forbid what the constraint demands; leave them out",
+            ));
+        }
+        if self.outputs < wanted && !quiet {
+            say!("note: {} of {wanted} outputs were found; there are no others", self.outputs);
+        }
         let invalid = self.verdicts.iter().enumerate().find_map(|(index, verdict)| match verdict {
             Verdict::Invalid(reason) => Some((index, reason)),
             _ => None,
@@ -133,14 +183,10 @@ impl Judged {
                 1 => format!("{names} was cut off before it was complete"),
                 _ => format!("{names} were cut off before they were complete"),
             });
-            return Err(match cut.finish {
-                FinishReason::Length => failure.help(self.longer()),
-                FinishReason::StopSequence => failure
-                    .help("a text of --stop ended it; leave out --stop, as the constraint ends the output"),
-                FinishReason::Stop => failure.help(
-                    "a token of --stop-tokens ended it; leave it out, as the constraint ends the output",
-                ),
-                _ => failure,
+            return Err(match (cut.finish, &self.cause) {
+                (FinishReason::Length, _) => failure.help(self.longer()),
+                (_, Some(cause)) => failure.help(cause.clone()),
+                (_, None) => failure,
             });
         }
         if let Some((index, reason)) = invalid {

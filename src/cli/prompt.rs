@@ -63,11 +63,14 @@ impl PromptArgs {
             return Err(CommandError::usage(what)
                 .help("give the whole prompt as one text with --prompt; with --tools, add --raw"));
         }
-        if !self.template_variables.is_empty() {
-            let what = "--template-variables has no effect on this model, which has no chat template";
-            return Err(CommandError::usage(what).help("leave it out"));
-        }
-        Ok(())
+        let in_file = matches!(prompt, Prompt::Chat(input) if !input.variables.is_empty());
+        let given = match (self.template_variables.is_empty(), in_file) {
+            (false, _) => "--template-variables has",
+            (true, true) => "the chat_template_kwargs of --messages have",
+            (true, false) => return Ok(()),
+        };
+        let what = format!("{given} no effect on this model, which has no chat template");
+        Err(CommandError::usage(what).help("leave them out"))
     }
 
     /// Reads the prompt, which is turned into tokens once the model is loaded.
@@ -113,13 +116,15 @@ impl PromptArgs {
     }
 }
 
-/// True if a model without a chat template can read all of the prompt. A chat must then be one
-/// message, without tools and without the beginning of an answer.
+/// True if a model without a chat template can read all of the prompt. A chat must then be one text
+/// of the user, without tools and without the beginning of an answer.
 #[cfg_attr(not(feature = "torch"), allow(dead_code))]
 pub(super) fn is_plain(prompt: &Prompt) -> bool {
     match prompt {
         Prompt::Chat(input) => {
-            input.messages.len() == 1 && input.tools.is_empty() && input.answer == Answer::Opened
+            let is_text = |message: &Message| message.role() == "user" && message.text().is_some();
+            let one = input.messages.len() == 1 && input.messages.iter().all(is_text);
+            one && input.tools.is_empty() && input.answer == Answer::Opened
         }
         _ => true,
     }

@@ -275,6 +275,40 @@ impl SamplingArgs {
         self.base.params.as_ref().is_none_or(|file| file.path.is_file())
     }
 
+    /// True if parameters without an option are those of the file in the model's folder.
+    pub fn has_file_of_model(&self, chosen: &Chosen) -> bool {
+        self.base.params.is_none() && chosen.set.is_some()
+    }
+
+    /// Leaves out what the file in the model's folder says of tokens that the model does not have,
+    /// which are those from `count` on. A note tells one of them. `named` are all tokens that are
+    /// named, each with its origin.
+    pub fn leave_out_tokens(
+        &self,
+        chosen: &mut Chosen,
+        named: &mut Vec<(String, TokenId)>,
+        count: usize,
+        notes: &mut Vec<String>,
+    ) {
+        if !self.has_file_of_model(chosen) {
+            return;
+        }
+        let source = format!(" of {}", chosen.source);
+        let has = |token: &TokenId| token.index() < count;
+        let is_left_out = |(origin, token): &(String, TokenId)| origin.ends_with(&source) && !has(token);
+        let Some((origin, token)) = named.iter().find(|entry| is_left_out(entry)) else { return };
+        notes.push(format!("left out: {origin} names token {}, but the model has {count} tokens", token.0));
+        named.retain(|entry| !is_left_out(entry));
+        // Options of single parameters name no such token, or they are refused.
+        let params = &mut chosen.params;
+        params.suppressed_tokens.retain(has);
+        params.begin_suppressed_tokens.retain(has);
+        params.bad_words.retain(|word| word.iter().all(has));
+        params.sequence_bias.retain(|(tokens, _)| tokens.iter().all(has));
+        params.forced_first = params.forced_first.filter(has);
+        params.forced_last = params.forced_last.filter(has);
+    }
+
     /// The preset that an option names.
     pub fn preset(&self) -> Option<&'static str> {
         self.base.preset.map(|preset| preset.name)
@@ -352,6 +386,20 @@ pub(super) fn check_lengths(params: &SamplingParams) -> Result<(), CommandError>
             let what = format!("at least {least} tokens are asked for, but at most {most}");
             Err(CommandError::usage(what).help("raise --max-tokens, or lower --min-tokens"))
         }
+    }
+}
+
+/// Leaves a `min_length` out of the file in the model's folder if it exceeds the largest number of
+/// tokens of the output. `prompt` is the number of tokens of the prompt.
+#[cfg_attr(not(feature = "torch"), allow(dead_code))]
+pub(super) fn leave_out_length(set: &mut ParameterSet, prompt: usize, params: &SamplingParams, source: &str) {
+    let least = set.min_length.map_or(0, |length| length.saturating_sub(prompt));
+    let most = set.max_length.map(|length| length.saturating_sub(prompt)).or(params.max_tokens);
+    if let Some(most) = most.filter(|&most| least > most) {
+        set.min_length = None;
+        say!(
+            "note: left out of `{source}`: min_length asks for {least} tokens of output, but it has at most {most}"
+        );
     }
 }
 

@@ -151,8 +151,14 @@ impl StrategyArgs {
     }
 
     /// Refuses options that exclude each other. `strategy` is the strategy in use, which `source`
-    /// has set if no option does; `outputs` is the number of outputs.
-    pub fn check(&self, strategy: &Strategy, source: &str, outputs: usize) -> Result<(), CommandError> {
+    /// has set if no option does; `outputs` is the number of outputs, which `asking` asks for.
+    pub fn check(
+        &self,
+        strategy: &Strategy,
+        source: &str,
+        outputs: usize,
+        asking: &str,
+    ) -> Result<(), CommandError> {
         let is_named = self.strategy.as_ref().is_some_and(|given| given.names_early_stopping);
         if self.early_stopping.is_some() && is_named {
             return Err(CommandError::usage(
@@ -160,6 +166,7 @@ impl StrategyArgs {
             )
             .help("leave one of them out"));
         }
+        self.check_beams(strategy)?;
         if let Err(error) = strategy.check(outputs) {
             let of_source = match (&self.strategy, strategy) {
                 (None, Strategy::Beam(_)) => format!(" of {source}"),
@@ -171,7 +178,7 @@ impl StrategyArgs {
                     "the strategy{of_source} and the number of outputs are not usable"
                 ))
                 .because(&error)
-                .help(format!("{outputs} outputs are asked for")),
+                .help(format!("{outputs} outputs are asked for by {asking}")),
             });
         }
         if self.draft.is_some() && !matches!(strategy, Strategy::Sample | Strategy::BestOf(_)) {
@@ -197,6 +204,22 @@ impl StrategyArgs {
                 "--guidance, --amateur and --dola go with neither contrastive search nor Medusa heads",
             )
             .help("these two look at hidden states, which a mixture of distributions does not have"));
+        }
+        Ok(())
+    }
+}
+
+impl StrategyArgs {
+    /// Refuses options of beams that change nothing.
+    fn check_beams(&self, strategy: &Strategy) -> Result<(), CommandError> {
+        let Strategy::Beam(search) = strategy else { return Ok(()) };
+        if self.strategy.is_some() && search.groups == 1 && search.diversity_penalty != 0.0 {
+            return Err(CommandError::usage("the PENALTY of diverse-beam has no effect on one group")
+                .help("give more GROUPS, or --strategy beam:BEAMS"));
+        }
+        if self.early_stopping == Some(EarlyStopping::Never) && search.length_penalty <= 0.0 {
+            let what = "--early-stopping never is the same as heuristic if no LENGTH_PENALTY is above 0";
+            return Err(CommandError::usage(what).help("leave it out, or raise the LENGTH_PENALTY"));
         }
         Ok(())
     }

@@ -113,17 +113,16 @@ impl ConstraintState {
         matcher.fill_mask(&mut self.mask)?;
         let ends = settings.vocabulary.eos();
         let first = first_ids(&self.mask, ends.len().max(1) + 1);
-        let over = match settings.end_token {
-            EndToken::Sampled if length < settings.max_tokens => first.is_empty(),
-            // An output of the largest length has no room for an end token.
-            _ => first.iter().all(|id| ends.contains(id)),
-        };
-        if over {
-            // The constraint allows no token but an end, or no token at all.
-            return match matcher.is_accepting() {
-                true => Ok(NextTokens::Complete),
-                false => Err(DecodeError::DeadEnd { tokens: length }),
-            };
+        // An output of the largest length has no room for an end token.
+        let ends_by_itself = settings.end_token == EndToken::Implied || length >= settings.max_tokens;
+        match matcher.is_accepting() {
+            // A grammar may have an end token inside an output, which is not complete then.
+            true if ends_by_itself && first.iter().all(|id| ends.contains(id)) => {
+                return Ok(NextTokens::Complete);
+            }
+            true if first.is_empty() => return Ok(NextTokens::Complete),
+            false if first.is_empty() => return Err(DecodeError::DeadEnd { tokens: length }),
+            _ => {}
         }
         Ok(NextTokens::Forced(match (settings.forced, first.as_slice()) {
             (ForcedTokens::Sample, _) => Vec::new(),

@@ -309,8 +309,7 @@ impl SamplingParams {
     }
 
     /// True if a parameter bans tokens by their ids, or prescribes them.
-    #[cfg(feature = "decode")]
-    pub(crate) fn names_bans(&self) -> bool {
+    pub fn names_bans(&self) -> bool {
         let is_ban = |bias: &f32| *bias == f32::NEG_INFINITY;
         self.allowed_tokens.is_some()
             || self.forced_first.or(self.forced_last).is_some()

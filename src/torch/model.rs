@@ -14,7 +14,7 @@ use super::weights::gguf::GgufWeights;
 use super::weights::safetensors::SafetensorsWeights;
 use super::weights::{LoadProgress, Loader, WeightSource, map};
 use crate::decode::{LogitRows, TreeInput};
-use crate::gguf::GgufFile;
+use crate::gguf::{GgufError, GgufFile};
 use crate::sampling::parameter_sets::ParameterSet;
 use crate::sampling::{SamplingError, SamplingParams};
 use crate::vocab::{TextTokenizer, TokenId, Vocabulary, VocabularyError};
@@ -195,15 +195,13 @@ impl Model {
     /// # Errors
     /// A [`TorchError`] as [`load`](Self::load) for a file that cannot be read.
     pub fn chat_template_of(path: impl AsRef<Path>) -> Result<Option<String>, TorchError> {
-        let path = path.as_ref();
-        if std::fs::metadata(path).map_err(TorchError::io(path))?.is_dir() {
-            let settings = object(&path.join("tokenizer_config.json"))?.unwrap_or_default();
-            return chat_template(path, &settings);
-        }
-        let in_file = |source| TorchError::Gguf { path: path.to_path_buf(), source: Box::new(source) };
-        let bytes = map(path)?;
-        let file = GgufFile::parse(&bytes).map_err(in_file)?;
-        Ok(file.str("tokenizer.chat_template").map_err(in_file)?.map(str::to_owned))
+        let of_folder = |folder: &Path| {
+            let settings = object(&folder.join("tokenizer_config.json"))?.unwrap_or_default();
+            chat_template(folder, &settings)
+        };
+        of_folder_or_file(path.as_ref(), of_folder, |file, in_file| {
+            Ok(file.str("tokenizer.chat_template").map_err(in_file)?.map(str::to_owned))
+        })
     }
 
     /// Number of layers of the model in `path`, by its configuration. Its weights are not read.
@@ -212,17 +210,8 @@ impl Model {
     /// A [`TorchError`] as [`load`](Self::load) for a configuration that cannot be read.
     pub fn layers_of(path: impl AsRef<Path>) -> Result<usize, TorchError> {
         let path = path.as_ref();
-        let is_folder = std::fs::metadata(path).map_err(TorchError::io(path))?.is_dir();
-        let config = match is_folder {
-            true => folder_config(path)?.1,
-            false => {
-                let bytes = map(path)?;
-                let in_file =
-                    |source| TorchError::Gguf { path: path.to_path_buf(), source: Box::new(source) };
-                gguf_config(path, &GgufFile::parse(&bytes).map_err(in_file)?)?.1
-            }
-        };
-        Ok(config.layers)
+        let of_folder = |folder: &Path| Ok(folder_config(folder)?.1.layers);
+        of_folder_or_file(path, of_folder, |file, _| Ok(gguf_config(path, file)?.1.layers))
     }
 
     /// Number of layers.
@@ -293,6 +282,21 @@ impl Model {
         let logits = to_host(&logits).and_then(|logits| logits.f_to_kind(tch::Kind::Float));
         logits.and_then(Vec::<Vec<f32>>::try_from).doing("copying logits")
     }
+}
+
+/// Reads a model's folder by `of_folder`, or a GGUF file by `of_file`. The second argument of
+/// `of_file` makes the error of a fault in the file.
+fn of_folder_or_file<T>(
+    path: &Path,
+    of_folder: impl FnOnce(&Path) -> Result<T, TorchError>,
+    of_file: impl FnOnce(&GgufFile<'_>, &dyn Fn(GgufError) -> TorchError) -> Result<T, TorchError>,
+) -> Result<T, TorchError> {
+    if std::fs::metadata(path).map_err(TorchError::io(path))?.is_dir() {
+        return of_folder(path);
+    }
+    let in_file = |source| TorchError::Gguf { path: path.to_path_buf(), source: Box::new(source) };
+    let bytes = map(path)?;
+    of_file(&GgufFile::parse(&bytes).map_err(in_file)?, &in_file)
 }
 
 /// The architecture and the configuration that a GGUF file gives.

@@ -87,6 +87,27 @@ fn an_output_that_a_limit_ended_is_told() {
     }
 }
 
+/// Free text of a structural tag may end anywhere, as beside tools.
+#[test]
+fn a_limit_may_end_free_text() {
+    for (format, code, expected) in [
+        (json!({"type": "any_text"}), 0, "finished: length"),
+        (
+            json!({"type": "triggered_tags", "triggers": ["<f"], "tags": [
+                {"type": "tag", "begin": "<f>", "content": {"type": "any_text"}, "end": "</f>"}]}),
+            0,
+            "finished: length",
+        ),
+        (json!({"type": "regex", "pattern": "[a-z]+"}), 1, "that the constraint is satisfied is chance"),
+    ] {
+        let tag = json!({"type": "structural_tag", "format": format});
+        let path = file("free-text.json", tag.to_string());
+        let said = hi(&PLAIN, &format!("--structural-tag {} --max-tokens 3", path.display()));
+        assert_eq!(said.code, Some(code), "{tag}: {}", said.stderr);
+        assert!(said.stderr.contains(expected), "{tag}: {}", said.stderr);
+    }
+}
+
 /// The remedy is that of the limit that ended the output.
 #[test]
 fn a_full_context_is_told_from_a_reached_limit() {
@@ -217,8 +238,60 @@ fn bans_hold_for_what_a_constraint_forces() {
             assert!(said.stderr.contains("no token can be drawn"), "{ban} {forced}: {}", said.stderr);
         }
     }
+    // Strategies that rank tokens find nothing then.
+    for strategy in ["beam:2", "diverse-beam:4:2:0.5"] {
+        let options = format!("--choice a --strategy {strategy} --suppressed-tokens 64");
+        for form in ["--json --quiet", "--json=pretty", "--completions 2"] {
+            let said = hi(&PLAIN, &format!("{options} {form}"));
+            assert_eq!(said.code, Some(1), "{strategy} {form}: {}", said.stdout);
+            assert!(said.stderr.contains("no output was found: nothing that"), "{form}: {}", said.stderr);
+        }
+    }
     let said = hi(&PLAIN, "--choice aaaa --no-repeat-ngram 1");
     assert_eq!((said.code, said.stdout.as_str()), (Some(0), "aaaa\n"), "{}", said.stderr);
+}
+
+/// A grammar may have an end token inside an output. The output ends there, and is not complete.
+#[test]
+fn an_end_token_inside_a_grammar_ends_the_output() {
+    let grammar = file("end-inside.gbnf", "root ::= \"a\" <[5]> \"b\"");
+    for (options, finish, tokens) in [
+        ("--max-tokens 1 --budget cut", "length", 1),
+        ("--max-tokens 1 --budget cut --strategy beam:2", "length", 1),
+        ("--max-tokens 1 --budget cut --strategy contrastive", "length", 1),
+        ("--max-tokens 5", "stop", 2),
+        ("--max-tokens 5 --forced sample", "stop", 2),
+        ("--max-tokens 5 --strategy beam:2", "stop", 2),
+    ] {
+        let said = hi(&PLAIN, &format!("--grammar {} {options} --json", grammar.display()));
+        assert_eq!(said.code, Some(1), "{options}: {}", said.stderr);
+        let line = &said.lines()[0];
+        assert_eq!((&line["finish_reason"], &line["complete"]), (&json!(finish), &json!(false)), "{line}");
+        assert_eq!(line["tokens"].as_array().unwrap().len(), tokens, "{line}");
+        assert!(said.stderr.contains("was cut off before it was complete"), "{}", said.stderr);
+        let is_named = said.stderr.contains("an end token of the model ended it");
+        assert_eq!(is_named, finish == "stop", "{options}: {}", said.stderr);
+    }
+}
+
+/// The text that ends an output too early is that of an option or of a file.
+#[test]
+fn the_source_of_an_early_end_is_named() {
+    let stop = r#"{"stop_strings": ["a"], "max_new_tokens": 50}"#;
+    let folder = model("stops", &[("generation_config.json", stop.to_owned())]);
+    let tokens = file("stop-tokens.json", r#"{"stop_token_ids": [64], "max_tokens": 50}"#);
+    let tokens = format!("--params vllm:{}", tokens.display());
+    for (model, options, expected) in [
+        (&folder, "", "a stop string of "),
+        (&folder, "", "generation_config.json ended it; give another one with --stop, as the constraint"),
+        (&folder, "--stop aa", "a text of --stop ended it; leave out --stop, as the constraint ends"),
+        (&PLAIN, "--stop-tokens 64", "a token of --stop-tokens ended it; leave it out, as the constraint"),
+        (&PLAIN, &tokens, "an end token of --params vllm:"),
+    ] {
+        let said = hi(model, &format!("--regex a{{9}} --forced sample {options}"));
+        assert_eq!(said.code, Some(1), "{options}: {}", said.stderr);
+        assert!(said.stderr.contains(expected), "{options}: {}", said.stderr);
+    }
 }
 
 /// A list with one tool, `f`, whose arguments are `{"a": 1}`.
@@ -328,6 +401,13 @@ fn tools_inside_a_conversation_count() {
         "{}",
         said.stderr
     );
+    // A constraint of the whole output leaves no room for reasoning.
+    for options in [&["--schema", "person.schema.json"][..], &["--choice", "a"]] {
+        let budget = ["--prompt", "Hi", "--reasoning-budget", "2", "--tool-format", "qwen3_coder"];
+        let said = run(&CHAT, &[&budget[..], options].concat());
+        assert_eq!(said.code, Some(2), "{options:?}: {}", said.stderr);
+        assert!(said.stderr.contains("leaves no room for reasoning"), "{options:?}: {}", said.stderr);
+    }
     // The format of calls says how a model marks reasoning, too.
     let reasons = "--prompt Hi --reasoning-budget 2 --tool-format qwen3_coder --max-tokens 4";
     let said = run(&CHAT, &reasons.split(' ').collect::<Vec<_>>());
@@ -404,6 +484,23 @@ fn conversations_and_variables_reach_the_template() {
         let said = hi(&PLAIN, options);
         assert_eq!(said.code, Some(2), "{options}: {}", said.stderr);
         assert!(said.stderr.contains(expected), "{options}: {}", said.stderr);
+    }
+    // Without a template, a conversation is one text of the user.
+    for (chat, code, expected) in [
+        (r#"[{"role": "user", "content": "Hi"}]"#, 0, "it continues the prompt as it is"),
+        (r#"[{"role": "system", "content": "Hi"}]"#, 2, "this model has no chat template, which --system"),
+        (r#"[{"role": "user", "tool_calls": []}]"#, 2, "this model has no chat template, which --system"),
+        (
+            r#"{"messages": [{"role": "user", "content": "Hi"}], "chat_template_kwargs": {"a": 1}}"#,
+            2,
+            "the chat_template_kwargs of --messages have no effect on this model",
+        ),
+    ] {
+        let path = file("plain-chat.json", chat);
+        let said = run(&PLAIN, &["--messages", path.to_str().unwrap(), "--max-tokens", "2"]);
+        assert_eq!(said.code, Some(code), "{chat}: {}", said.stderr);
+        assert!(said.stderr.contains(expected), "{chat}: {}", said.stderr);
+        assert_eq!(code == 0, said.stderr.contains("it continues"), "{chat}: {}", said.stderr);
     }
 }
 

@@ -97,7 +97,17 @@ const REFUSED: &[(&str, &str)] = &[
     ("--max-digits 0 --schema person.schema.json", "expected a whole number from 1 to"),
     ("--max-items 3", "--max-items has no effect without a schema"),
     ("--budget cut", "--budget has no effect without a constraint"),
+    (
+        "--schema person.schema.json --format annotate --unknown-format refuse",
+        "--unknown-format has no effect without --format assert",
+    ),
+    ("--top-k 1 --watermark 0.25:2", "--watermark has no effect on a top-k of 1"),
+    ("--strategy diverse-beam:4:1:0.5", "the PENALTY of diverse-beam has no effect on one group"),
+    ("--strategy beam:4:0 --early-stopping never", "--early-stopping never is the same as heuristic"),
+    ("--strategy beam:2 --order llama --repetition-penalty 1.1", "--order has no effect on this strategy"),
     ("--forced sample", "--forced has no effect without a constraint"),
+    ("--forced append --strategy beam:2 --choice a", "--forced append has no effect on this strategy"),
+    ("--forced append --strategy contrastive --choice a", "--forced append has no effect on this strategy"),
     (
         "--tools ../../../examples/data/tools.json --tool-format hermes --tool-choice none --one-call",
         "--one-call has no effect with --tool-choice none",
@@ -234,7 +244,8 @@ fn parameters_of_a_row_are_checked() {
         ("--forced-first 7", 2, "--forced-first names token 7"),
         ("--dry 1:2:2:0/7", 2, "--dry names token 7"),
         ("--params vllm:-", 2, "`end_tokens` of --params vllm:- names token 7"),
-        ("--output-ids 3 --prompt-ids 0 --stop-tokens 3 --logit-bias 3=1", 0, ""),
+        ("--output-ids 3 --prompt-ids 0 --stop-tokens 3 --logit-bias 3=1 --no-repeat-ngram 4", 0, ""),
+        ("--prompt-ids 0 --frequency-penalty 1", 0, "--prompt-ids changes nothing, as no step looks"),
         ("--forced-last 1", 2, "--forced-last has no effect on a single row"),
         ("--temperature 0 --seed 3 --top-p 0.5", 0, "; --top-p and --seed change nothing"),
         ("--temperature 0 --watermark 0.5:2", 2, "--watermark has no effect at temperature 0"),
@@ -434,6 +445,13 @@ fn options_that_go_together_reach_the_model() {
         "--draft skip:1 --draft-choice drawn",
         "--schema person.schema.json --whitespace pretty --indent 4",
         "--budget cut --choice a",
+        "--forced sample --strategy beam:2 --choice a",
+        "--strategy beam:2 --repetition-penalty 1.1 --logit-bias 4=2 --order \
+         mask,repetition-penalty,logit-bias,temperature,top-p",
+        "--trace /dev/null --logprobs 20",
+        "--strategy beam:4:1 --early-stopping never",
+        "--strategy diverse-beam:4:2:0.5",
+        "--top-k 1 --top-k-ties keep-all --watermark 0.25:2",
         "--repetition-penalty 1.1 --repetition-window 5 --tfs-z 0.9 --tfs-end before",
     ] {
         let (code, stderr) = generate(&format!("--prompt x {options}"));
@@ -456,6 +474,22 @@ fn options_without_effect_at_temperature_0_are_noted() {
         // Whatever follows temperature 0 is void, and does not hide the other notes.
         ("--temperature 0 --typical-p 0.5", Some("; --typical-p changes nothing")),
         ("--temperature 0 --typical-p 0.5 --order llama", None),
+        // These outputs differ, as they are drawn before the temperature.
+        ("--temperature 0 --top-p 1 --xtc 0.9:0.01 --order llama --completions 4", None),
+        ("--temperature 0 --smoothing 0.2:0.5", None),
+        ("--temperature 0 --smoothing 0.2:1.5", Some("; --smoothing changes nothing")),
+        (
+            "--temperature 0 --top-p 1 --top-k 1 --logit-bias 5=2 --order mask,top-k,logit-bias,temperature",
+            None,
+        ),
+        (
+            "--temperature 0 --top-p 1 --logit-bias 5=2 --order mask,temperature,logit-bias",
+            Some("--logit-bias"),
+        ),
+        ("--choice a --forced append --suppressed-tokens 5", Some("--forced append changes nothing beside")),
+        ("--choice a --forced append --bad-words 5:6", Some("--forced append changes nothing beside")),
+        ("--choice a --forced sample --suppressed-tokens 5", None),
+        ("--choice a --forced append", None),
         (
             "--temperature 0 --xtc 0.5:0.1 --dynamic-temperature entropy --seed 3 --completions 2",
             Some("; --dynamic-temperature, --xtc and --seed change nothing"),
@@ -472,7 +506,11 @@ fn options_without_effect_at_temperature_0_are_noted() {
         ("--temperature 0 --adaptive-p 0.3", Some("; --adaptive-p changes nothing")),
         ("--temperature 0 --selection gumbel-max", Some("; --selection changes nothing")),
         ("--temperature 0 --preset creative", Some("; top_p of --preset creative changes nothing")),
-        ("--temperature 0 --dynamic-temperature range:0.5:1 --seed 3", None),
+        (
+            "--temperature 0 --dynamic-temperature range:0.5:1 --seed 3",
+            Some("--temperature changes nothing beside a --dynamic-temperature range"),
+        ),
+        ("--temperature 0.5 --dynamic-temperature entropy", None),
         ("--temperature 0 --xtc 0.5:0.1 --seed 3 --order llama", None),
         ("--temperature 0.1 --top-p 0.9 --seed 3 --completions 2", None),
         ("--guidance 1", Some("--guidance 1 changes nothing")),

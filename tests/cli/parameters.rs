@@ -108,6 +108,46 @@ const CONFIGS: &[(&str, &str, usize, Option<&str>)] = &[
         Some("/watermarking_config/bias: "),
     ),
     ("[", "--max-tokens 3", 3, Some("is not used: ")),
+    (
+        r#"{"max_new_tokens": 2, "watermarking_config": {"greenlist_ratio": 1.0}}"#,
+        "",
+        2,
+        Some("/watermarking_config: 1 is not usable"),
+    ),
+    (
+        r#"{"max_new_tokens": 2, "exponential_decay_length_penalty": [1, 0]}"#,
+        "",
+        2,
+        Some("/exponential_decay_length_penalty: 0 is not usable"),
+    ),
+    (
+        r#"{"max_new_tokens": 3, "min_length": 20}"#,
+        "",
+        3,
+        Some("min_length asks for 18 tokens of output, but it has at most 3"),
+    ),
+    (r#"{"max_length": 20, "min_length": 19}"#, "--max-tokens 4", 4, Some("min_length asks for 17 tokens")),
+    (r#"{"max_length": 20, "max_new_tokens": 8, "min_length": 9}"#, "", 8, Some("max_length")),
+    (
+        r#"{"max_length": 20, "max_new_tokens": 50, "min_length": 52, "suppress_tokens": [5]}"#,
+        "",
+        50,
+        Some("max_length"),
+    ),
+    (
+        r#"{"max_new_tokens": 3, "num_beams": 2, "num_return_sequences": 4}"#,
+        "",
+        3,
+        Some("/num_return_sequences: 4 is above `num_beams`, 2"),
+    ),
+    // What concerns other tokens than the model's has no effect on it.
+    (
+        r#"{"max_new_tokens": 3, "suppress_tokens": [5, 999999], "bad_words_ids": [[64, 999999]]}"#,
+        "",
+        3,
+        Some("names token 999999, but the model has 97 tokens"),
+    ),
+    (r#"{"max_new_tokens": 2, "forced_bos_token_id": 97}"#, "", 2, Some("`forced_first` of ")),
 ];
 
 #[test]
@@ -138,13 +178,19 @@ fn members_of_generation_config_are_honoured_or_named() {
     assert_eq!(said.code, Some(2), "{}", said.stderr);
     assert!(said.stderr.contains("/max_length: 2 tokens of prompt and output together"), "{}", said.stderr);
     assert_eq!(hi(&folder, "--max-tokens 3").code, Some(0));
-    let lengths = r#"{"max_new_tokens": 2, "min_length": 9}"#;
-    let folder = model("members-least", &[("generation_config.json", lengths.to_owned())]);
-    let said = hi(&folder, "");
-    assert_eq!(said.code, Some(2), "{}", said.stderr);
-    assert!(said.stderr.contains("/min_length: 9 tokens of prompt and output together"), "{}", said.stderr);
-    assert!(said.stderr.contains("--min-tokens counts the output alone"), "{}", said.stderr);
-    assert_eq!(hi(&folder, "--min-tokens 1").code, Some(0));
+    // Options are refused all the same, and say who asks.
+    let config = r#"{"num_return_sequences": 3, "do_sample": true, "suppress_tokens": [99]}"#;
+    let folder = model("members-asked", &[("generation_config.json", config.to_owned())]);
+    for (options, expected) in [
+        ("--strategy beam:2", "3 outputs are asked for by "),
+        ("--strategy beam:2 --completions 4", "4 outputs are asked for by --completions"),
+        ("--logit-bias 98=1", "--logit-bias names token 98, but the model has 97 tokens"),
+        ("--suppressed-tokens 98", "--suppressed-tokens names token 98, but the model has 97 tokens"),
+    ] {
+        let said = hi(&folder, options);
+        assert_eq!(said.code, Some(2), "{options}: {}", said.stderr);
+        assert!(said.stderr.contains(expected), "{options}: {}", said.stderr);
+    }
 }
 
 /// Parameters with a response format.
@@ -215,6 +261,28 @@ const SETS: &[(&str, &str, &str, i32, &str)] = &[
     ),
     ("hugging-face", r#"{"num_beams": 5000}"#, "", 2, "the strategy of --params hugging-face:"),
     ("anthropic", r#"{"temperature": 0.5}"#, "", 2, "/max_tokens: missing"),
+    (
+        "hugging-face",
+        r#"{"max_new_tokens": 2, "min_length": 9}"#,
+        "",
+        2,
+        "/min_length: 9 tokens of prompt and output together",
+    ),
+    (
+        "hugging-face",
+        r#"{"max_new_tokens": 2, "min_length": 9}"#,
+        "",
+        2,
+        "help: --min-tokens counts the output alone",
+    ),
+    ("hugging-face", r#"{"max_new_tokens": 2, "min_length": 9}"#, "--min-tokens 1", 0, ""),
+    (
+        "hugging-face",
+        r#"{"encoder_no_repeat_ngram_size": 2}"#,
+        "",
+        2,
+        "/encoder_no_repeat_ngram_size: not supported; remove the field",
+    ),
     (
         "hugging-face",
         r#"{"num_beams": 2}"#,

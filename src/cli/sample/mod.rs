@@ -25,7 +25,7 @@ use super::number::whole;
 use super::sampling::{Chosen, SamplingArgs, check_tokens};
 use hedgerow::engine::Constraint;
 use hedgerow::sampling::parameter_sets::ParameterSet;
-use hedgerow::sampling::{Sampled, Sampler, SamplingError, Stage};
+use hedgerow::sampling::{Sampled, Sampler, SamplingError, Stage, Step};
 use hedgerow::vocab::{TokenId, TokenSet, Vocabulary};
 
 const AFTER_HELP: &str = "\
@@ -161,6 +161,16 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode, CommandError> 
     Ok(ExitCode::SUCCESS)
 }
 
+/// The steps that look at the tokens of the prompt.
+const OF_PROMPT: [Step; 6] = [
+    Step::SequenceBias,
+    Step::BadWords,
+    Step::NoRepeatNgram,
+    Step::RepetitionPenalty,
+    Step::Dry,
+    Step::Watermark,
+];
+
 /// Refuses or notes parameters that have no effect on a single row.
 fn check_effect(args: &Args, chosen: &Chosen) -> Result<(), CommandError> {
     let mut names = args.sampling.names();
@@ -170,6 +180,9 @@ fn check_effect(args: &Args, chosen: &Chosen) -> Result<(), CommandError> {
     }
     for note in greedy::notes_at_temperature_0(&args.sampling, chosen, &[], 1)? {
         say!("note: {note}");
+    }
+    if !args.prompt_ids.is_empty() && !OF_PROMPT.iter().any(|step| step.is_active(&chosen.params)) {
+        say!("note: --prompt-ids changes nothing, as no step looks at the prompt");
     }
     let of_loop = chosen.set.as_ref().map_or_else(Vec::new, of_loop);
     if !of_loop.is_empty() {

@@ -52,7 +52,7 @@ const TELLING: &[&str] = &[
     "token_healing",
 ];
 
-const OF_ENCODERS: &str = "it is for models with an encoder; remove the field";
+const OF_ENCODERS: &str = "remove the field";
 const OF_WORDS: &str = "make a constraint of it and remove the field";
 
 /// Fields that do not act on one row of logits, their neutral values, which are accepted, and what
@@ -125,6 +125,11 @@ pub(super) fn read(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<No
                       set it to true, or remove this field";
         return Err(fields.fault("num_return_sequences", reason));
     }
+    if let Some(Beams { beams, .. }) = set.beams.filter(|found| set.completions > found.beams) {
+        let reason =
+            format!("{} is above `num_beams`, {beams}; lower it, or raise `num_beams`", set.completions);
+        return Err(fields.fault("num_return_sequences", reason));
+    }
     set.sampling.watermark = watermark(fields)?;
     Ok(NotRead { harmless: HARMLESS, telling: TELLING })
 }
@@ -155,11 +160,6 @@ fn lengths(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<(), Sampli
     set.max_length = fields.value("max_length", 1.0, ANY)?;
     let least: Option<usize> = fields.value("min_length", 0.0, ANY)?;
     set.min_length = least.filter(|&length| length > 0);
-    if let (Some(min), Some(max)) = (set.min_length, set.max_length)
-        && min > max
-    {
-        return Err(fields.fault("min_length", format!("{min} is above `max_length`, {max}")));
-    }
     if fields.take("max_new_tokens").is_some() && set.max_length.take().is_some() {
         fields.void.push("max_length");
     }
@@ -169,7 +169,12 @@ fn lengths(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<(), Sampli
     if fields.take("min_new_tokens").is_some() && set.min_length.take().is_some() {
         fields.void.push("min_length");
     }
-    Ok(())
+    match (set.min_length, set.max_length) {
+        (Some(min), Some(max)) if min > max => {
+            Err(fields.fault("min_length", format!("{min} is above `max_length`, {max}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn beams(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<(), SamplingError> {
@@ -195,6 +200,7 @@ fn beams(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<(), Sampling
 
 fn watermark(fields: &mut Fields<'_>) -> Result<Option<Watermark>, SamplingError> {
     let Some(value) = fields.take("watermarking_config") else { return Ok(None) };
+    fields.parameters.push(("watermark", "watermarking_config"));
     let Json::Object(map) = value else {
         return Err(fields.fault("watermarking_config", "not an object"));
     };

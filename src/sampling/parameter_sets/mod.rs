@@ -345,7 +345,11 @@ impl<'a> Fields<'a> {
 
     /// The error about parameters as one about the fields that set them.
     fn named(&self, error: SamplingError) -> SamplingError {
-        let field = |name: &str| self.parameters.iter().find(|entry| entry.0 == name).map(|entry| entry.1);
+        // A rule's own member has the rule's name before a dot.
+        let field = |name: &str| {
+            let rule = name.split('.').next();
+            self.parameters.iter().find(|entry| Some(entry.0) == rule).map(|entry| entry.1)
+        };
         match &error {
             SamplingError::InvalidParameter { name, value, expected } => match field(name) {
                 Some(field) => self.fault(field, format!("{value} is not usable; expected {expected}")),
@@ -552,6 +556,8 @@ mod tests {
             // The smallest output is longer than the largest.
             (r#"{"min_length": 20, "max_new_tokens": 3}"#, 5, None),
             (r#"{"min_length": 20, "max_new_tokens": 3}"#, 18, Some((2, Some(3)))),
+            // A void length conflicts with none.
+            (r#"{"max_length": 20, "max_new_tokens": 50, "min_length": 30}"#, 5, Some((25, Some(50)))),
             ("{}", 5, Some((0, None))),
         ] {
             let found = read(Api::HuggingFace, text).for_prompt(prompt);
@@ -681,7 +687,22 @@ mod tests {
             (
                 Api::HuggingFace,
                 r#"{"encoder_repetition_penalty": 1.2}"#,
-                "/encoder_repetition_penalty: not supported; it is for models with an encoder",
+                "/encoder_repetition_penalty: not supported; remove the field",
+            ),
+            (
+                Api::HuggingFace,
+                r#"{"num_beams": 2, "num_return_sequences": 4}"#,
+                "/num_return_sequences: 4 is above `num_beams`, 2",
+            ),
+            (
+                Api::HuggingFace,
+                r#"{"watermarking_config": {"greenlist_ratio": 1.0}}"#,
+                "/watermarking_config: 1 is not usable",
+            ),
+            (
+                Api::HuggingFace,
+                r#"{"exponential_decay_length_penalty": [1, 0]}"#,
+                "/exponential_decay_length_penalty: 0 is not usable",
             ),
             (
                 Api::HuggingFace,

@@ -49,9 +49,8 @@ pub(super) fn read(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<No
     }
     for name in ["structured_outputs", "guided_decoding"] {
         let Some(value) = fields.take(name) else { continue };
-        let kinds = value.as_object().into_iter().flatten();
-        let of = kinds.filter(|(_, value)| !value.is_null()).map(|(kind, _)| format!("its `{kind}`")).next();
-        let of = of.unwrap_or_else(|| "it".to_owned());
+        let kind = value.as_object().into_iter().flatten().find(|(_, value)| !value.is_null());
+        let of = kind.map_or_else(|| "it".to_owned(), |(kind, _)| format!("its `{kind}`"));
         let reason = format!("not supported; make a constraint of {of} and remove the field");
         return Err(fields.fault(name, reason));
     }
