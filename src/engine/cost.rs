@@ -265,7 +265,12 @@ impl CostFinder<'_> {
     pub(super) fn cost_after(&mut self, cont: ContId, label: Option<u32>) -> u32 {
         self.cont_cost(cont);
         let links = self.recogniser.machine.conts.links(cont).to_vec();
-        links.iter().map(|&(frame, below)| self.link_cost(frame, below, label)).min().unwrap_or(INFINITE)
+        let costs = links.iter().map(|&(frame, below)| match frame {
+            // A limit of tokens has no part of its own: the label is for what is below.
+            Frame::Tokens { .. } => self.cost_after(below, label),
+            _ => self.link_cost(frame, below, label),
+        });
+        costs.min().unwrap_or(INFINITE)
     }
 
     /// The cost of a link. That of the continuation below is known.

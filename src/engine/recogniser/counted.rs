@@ -8,17 +8,17 @@
 //! When no token is left, a text that may end here ends: what follows has its own threads already.
 //! Otherwise the shortest texts that end it are all that the thread still reads, one for each end.
 //! So a text is closed before the mask is made, and masks need no counts: that of a state is the
-//! mask of the state without these frames. Within a character the text goes on to its end.
+//! mask of the state without these frames. A character that was begun is read to its end first.
 //!
 //! Price: a text of a thousand tokens has a thousand states. They share masks.
 
 use super::continuation::{Frame, Link};
 use super::machine::Machine;
 use super::state::{Awaits, StateId, Thread};
-use crate::automata::{ExprPool, LangId, UNLABELLED, interrupt};
+use crate::automata::{ByteSet, ExprPool, LangId, UNLABELLED, interrupt};
 use crate::engine::error::EngineError;
 use hashbrown::{HashMap, HashSet};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 /// The states of a text that are searched for its ends. Texts that end free text are short. A text
 /// whose ends are not found goes on without a limit, so that its outputs can always be completed.
@@ -30,7 +30,8 @@ pub(super) struct Counted {
     /// The states after tokens (`true`) and after bytes.
     after: HashMap<(StateId, bool), StateId>,
     without: HashMap<StateId, StateId>,
-    endings: HashMap<LangId, LangId>,
+    /// The texts that end each rest of free text. If `true`, one text for all labels is enough.
+    endings: HashMap<(LangId, bool), LangId>,
 }
 
 impl Counted {
@@ -67,7 +68,6 @@ impl Counted {
             machine.builder.threads.push(thread);
             return Ok(());
         };
-        let is_whole = is_between_characters(&mut machine.pool.languages, language);
         let (mut kept, mut closed): (Vec<Link>, Vec<Link>) = Default::default();
         for link in links {
             let Frame::Tokens { left, is_new } = link.0 else {
@@ -75,7 +75,7 @@ impl Counted {
                 continue;
             };
             match left.saturating_sub(u32::from(is_token && !is_new)) {
-                0 if is_whole => closed.extend_from_slice(machine.conts.links(link.1)),
+                0 => closed.extend_from_slice(machine.conts.links(link.1)),
                 left => kept.push((Frame::Tokens { left, is_new: false }, link.1)),
             }
         }
@@ -84,25 +84,62 @@ impl Counted {
             machine.builder.threads.push(thread.with_cont(cont));
         }
         if !closed.is_empty() && !machine.pool.languages.is_nullable(language) {
+            let has_labels = closed.iter().any(|link| matches!(link.0, Frame::Switch(_)));
             let cont = machine.conts.of(&mut closed);
-            let ending = self.ending(machine, language)?;
+            let ending = self.ending(machine, language, !has_labels)?;
             machine.add_thread(ending, cont, thread.capture)?;
         }
         Ok(())
     }
 
-    /// The texts that end free text whose rest is `language`.
-    fn ending(&mut self, machine: &mut Machine, language: LangId) -> Result<LangId, EngineError> {
-        if let Some(&known) = self.endings.get(&language) {
+    /// The texts that end free text whose rest is `language`. If `is_one` is true, one is enough.
+    fn ending(
+        &mut self,
+        machine: &mut Machine,
+        language: LangId,
+        is_one: bool,
+    ) -> Result<LangId, EngineError> {
+        if let Some(&known) = self.endings.get(&(language, is_one)) {
             return Ok(known);
         }
-        let ending = match shortest_ends(&mut machine.pool.languages, language) {
-            LangId::NEVER => language,
-            ending => ending,
+        let languages = &mut machine.pool.languages;
+        let ending = if languages.is_nullable(language) {
+            LangId::EMPTY
+        } else if is_between_characters(languages, language) {
+            match shortest_ends(languages, language, is_one) {
+                LangId::NEVER => language,
+                ending => ending,
+            }
+        } else {
+            self.ending_after_character(machine, language, is_one)?
         };
-        interrupt::ended()?;
-        self.endings.insert(language, ending);
+        machine.check_sound()?;
+        self.endings.insert((language, is_one), ending);
         Ok(ending)
+    }
+
+    /// The rests of the character that was begun, each followed by the texts that end free text.
+    fn ending_after_character(
+        &mut self,
+        machine: &mut Machine,
+        language: LangId,
+        is_one: bool,
+    ) -> Result<LangId, EngineError> {
+        let mut next_states: BTreeMap<LangId, ByteSet> = BTreeMap::new();
+        for byte in 0x80..0xc0 {
+            let next = machine.pool.languages.step(language, byte);
+            if next != LangId::NEVER {
+                next_states.entry(next).or_default().insert(byte);
+            }
+        }
+        let mut endings = Vec::with_capacity(next_states.len());
+        for (next, bytes) in next_states {
+            let ending = self.ending(machine, next, is_one)?;
+            let languages = &mut machine.pool.languages;
+            let first = languages.byte(&bytes);
+            endings.push(languages.concat(first, ending));
+        }
+        Ok(machine.pool.languages.union(&endings))
     }
 
     /// The state that reads what `state` reads within one token.
@@ -155,14 +192,14 @@ fn is_between_characters(languages: &mut ExprPool, language: LangId) -> bool {
         || languages.first_bytes(language).iter().any(|byte| !(0x80..0xc0).contains(&byte))
 }
 
-/// The shortest words of a language, one for each label.
-fn shortest_ends(languages: &mut ExprPool, language: LangId) -> LangId {
+/// The shortest words of a language, one for each label, or only one.
+fn shortest_ends(languages: &mut ExprPool, language: LangId, is_one: bool) -> LangId {
     let mut words: Vec<(Vec<u8>, u32)> = Vec::new();
     let mut seen: HashSet<LangId> = HashSet::from_iter([language]);
     let mut ahead = VecDeque::from([(language, Vec::new())]);
     while let Some((at, word)) = ahead.pop_front() {
         interrupt::spend(1);
-        if interrupt::is_over() || seen.len() > SEARCHED {
+        if !languages.is_sound() || seen.len() > SEARCHED || is_one && !words.is_empty() {
             break;
         }
         for byte in languages.byte_classes(at).representatives().to_vec() {
