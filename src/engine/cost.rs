@@ -185,6 +185,7 @@ impl CostFinder<'_> {
             Node::Alt(parts) => parts.iter().map(|&part| of(self, part)).min().unwrap_or(INFINITE),
             &Node::Repeat { body, min, .. } => of(self, body).saturating_mul(min),
             &Node::NonEmpty(body) => of(self, body).max(1),
+            &Node::Metered { body, .. } => of(self, body),
             &Node::Rule(rule) => of(self, self.recogniser.machine.pool.rule(rule)),
             &Node::Lazy(key) => match self.recogniser.machine.expanded(key) {
                 Some(body) => of(self, body),
@@ -270,7 +271,7 @@ impl CostFinder<'_> {
 
     fn frame_cost(&mut self, frame: Frame, label: Option<u32>) -> u32 {
         match frame {
-            Frame::End | Frame::Cut(_) => 0,
+            Frame::End | Frame::Cut(_) | Frame::Tokens { .. } => 0,
             Frame::Then(node) => self.cost(node),
             Frame::Parser(state) => {
                 self.recogniser.machine.pool.lexed().map_or(ESTIMATE, |lexed| lexed.parser.state(state).least)
@@ -631,7 +632,7 @@ fn direct_dependencies(recogniser: &mut Recogniser, node: NodeId) -> Vec<NodeId>
         Node::Switch { targets, .. } => targets.to_vec(),
         &Node::Seq(first, second) => vec![first, second],
         Node::Alt(parts) => parts.to_vec(),
-        &Node::Repeat { body, .. } | &Node::NonEmpty(body) => vec![body],
+        &Node::Repeat { body, .. } | &Node::NonEmpty(body) | &Node::Metered { body, .. } => vec![body],
         &Node::Rule(rule) => vec![recogniser.machine.pool.rule(rule)],
         Node::Spelled(_) | Node::Until(_) => vec![recogniser.machine.bind(node)],
         &Node::Lazy(key) => {

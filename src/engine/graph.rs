@@ -45,6 +45,8 @@ pub(super) struct Graph {
     pub start: StateId,
     /// True if the grammar also reads whole tokens; see [`step_token`](Self::step_token).
     pub reads_token_sets: bool,
+    /// True if the grammar limits the tokens of a text, so that tokens are counted.
+    pub counts_tokens: bool,
     /// The number of graphs that the constraint had before.
     pub generation: u32,
     budget: AtomicUsize,
@@ -59,17 +61,20 @@ impl Graph {
     pub fn new(grammar: &Grammar, vocabulary: &Vocabulary, limits: &Limits) -> Result<Self, EngineError> {
         let mut recogniser = Recogniser::new(grammar, limits);
         recogniser.machine.set_tokens(grammar, vocabulary)?;
+        recogniser.machine.count_tokens();
         interrupt::ended()?;
         for special in recogniser.machine.reachable_specials(grammar.root()) {
             special_token(vocabulary, recogniser.machine.pool.special_name(special))?;
         }
         let start = recogniser.start(grammar.root())?;
+        let start = recogniser.after_input(start, false)?;
         let states = PublishedStates::new();
         states.publish(&recogniser, StateId::DEAD);
         states.publish(&recogniser, start);
         let reads_token_sets = recogniser.machine.reads_token_sets();
         Ok(Graph {
             reads_token_sets,
+            counts_tokens: recogniser.machine.counts_tokens,
             core: Mutex::new(Core {
                 recogniser,
                 masks: MaskMemo::new(),
@@ -94,6 +99,11 @@ impl Graph {
     /// The lock, to find something new: see [`Recogniser::lock_for_call`].
     fn lock_for_work(&self) -> Result<MutexGuard<'_, Core>, EngineError> {
         Recogniser::lock_for_call(&self.core, |core| &mut core.recogniser)
+    }
+
+    /// True if a token may lead elsewhere than its bytes.
+    pub fn reads_tokens(&self) -> bool {
+        self.reads_token_sets || self.counts_tokens
     }
 
     /// True if the output may end in `state`.
@@ -152,6 +162,18 @@ impl Graph {
         Ok(next)
     }
 
+    /// The state after all of an input that led to `state`. It differs from `state` in a grammar
+    /// that limits the tokens of a text.
+    pub fn after_input(&self, state: StateId, is_token: bool) -> Result<StateId, EngineError> {
+        if !self.counts_tokens || state == StateId::DEAD {
+            return Ok(state);
+        }
+        let mut core = self.lock_for_work()?;
+        let next = core.recogniser.after_input(state, is_token)?;
+        self.states.publish(&core.recogniser, next);
+        Ok(next)
+    }
+
     /// The state after a token with bytes, in a grammar that also reads whole tokens.
     pub fn step_token(&self, state: StateId, token: TokenId, bytes: &[u8]) -> Result<StateId, EngineError> {
         let by_bytes = self.step_bytes(state, bytes)?;
@@ -192,7 +214,13 @@ impl Graph {
             vocabulary: &self.vocabulary,
             shared: &self.shared,
         };
-        let mask = builder.mask(state)?;
+        let plain = builder.recogniser.without_counts(state)?;
+        let mask = builder.mask(plain)?;
+        if plain != state
+            && let Some(slot) = self.masks.get_or_grow(state.0)
+        {
+            let _ = slot.set(mask.clone());
+        }
         self.check_budget(core);
         Ok(mask)
     }

@@ -297,6 +297,17 @@ impl Matcher {
         state: StateId,
         input: &Input,
     ) -> Result<Option<StateId>, EngineError> {
+        let next = self.successor_within(graph, state, input)?;
+        next.map(|next| graph.after_input(next, matches!(input, Input::Token(_)))).transpose()
+    }
+
+    /// The state after `input`, before its tokens are counted.
+    fn successor_within(
+        &self,
+        graph: &Graph,
+        state: StateId,
+        input: &Input,
+    ) -> Result<Option<StateId>, EngineError> {
         match input {
             Input::Bytes(bytes) => Ok(Some(graph.step_bytes(state, bytes)?)),
             Input::Token(token) => {

@@ -114,6 +114,7 @@ pub fn node_text(pool: &NodePool, id: NodeId, depth: usize) -> String {
             format!("({}){}", node_text(pool, *body, deeper), count_text(*min, *max))
         }
         Node::NonEmpty(body) => format!("nonempty({})", node_text(pool, *body, deeper)),
+        Node::Metered { body, most } => format!("tokens[{most}]({})", node_text(pool, *body, deeper)),
         Node::Rule(rule) => pool.rule_name(*rule).to_owned(),
         Node::Lexed => "lexed".to_owned(),
         Node::Special(special) => format!("<{}>", pool.special_name(*special)),
@@ -144,6 +145,9 @@ fn until_text(pool: &NodePool, spec: &UntilSpec, depth: usize) -> String {
         let _ = write!(text, " !{:?},", forbidden.text());
     });
     text.push_str(if spec.is_empty { " at once" } else { "" });
+    if spec.max_tokens != UNBOUNDED {
+        let _ = write!(text, " tokens {}", count_text(0, spec.max_tokens));
+    }
     text.push_str(if spec.may_end { " end }" } else { " }" });
     text
 }

@@ -68,6 +68,7 @@ pub(super) fn productive(shared: &NodePool) -> Vec<bool> {
             Node::Seq(a, b) => (is(*a) && is(*b), is(*a) && is(*b) && (fills(*a) || fills(*b))),
             Node::Alt(parts) => (parts.iter().any(|&p| is(p)), parts.iter().any(|&p| fills(p))),
             Node::Repeat { body, min, .. } => (*min == 0 || is(*body), fills(*body)),
+            Node::Metered { body, .. } => (is(*body), fills(*body)),
             Node::NonEmpty(body) => both(fills(*body)),
             Node::Rule(rule) => {
                 let body = shared.rules[rule.0 as usize].1;
@@ -112,6 +113,10 @@ fn remove_unproductive(pool: &mut NodePool, root: NodeId) -> Result<NodeId, Gram
                 }
                 Node::Repeat { body, min, max } => pool.repeat(of(body), min, max),
                 Node::NonEmpty(body) => pool.non_empty(of(body)),
+                Node::Metered { body, most } => {
+                    let body = of(body);
+                    pool.metered(body, most)
+                }
                 Node::Switch { language, targets } => {
                     let targets: Vec<NodeId> = targets.iter().map(|&t| of(t)).collect();
                     pool.switch(language, &targets)

@@ -60,6 +60,14 @@ pub enum Node {
     Spelled(Arc<str>),
     /// Free text up to the first of some given texts.
     Until(Arc<UntilSpec>),
+    /// A terminal or switch whose text is read by at most so many tokens. It is made of free text
+    /// when the grammar is tied to a vocabulary; see [`UntilSpec::max_tokens`].
+    Metered {
+        /// The terminal or switch.
+        body: NodeId,
+        /// The number of tokens.
+        most: u32,
+    },
     /// The empty text. Readers of events learn here that a part of the output begins or ends.
     Mark {
         /// The mark.
@@ -85,7 +93,7 @@ impl Node {
                 f(*b);
             }
             Node::Alt(parts) => parts.iter().copied().for_each(f),
-            Node::Repeat { body, .. } | Node::NonEmpty(body) => f(*body),
+            Node::Repeat { body, .. } | Node::NonEmpty(body) | Node::Metered { body, .. } => f(*body),
             Node::Until(spec) => {
                 let markers = spec.triggers.iter().flat_map(|trigger| &trigger.markers);
                 markers.for_each(|marker| f(marker.1));
@@ -128,6 +136,10 @@ pub struct UntilSpec {
     pub is_empty: bool,
     /// The largest number of characters in the free text, or [`UNBOUNDED`].
     pub max_chars: u32,
+    /// The largest number of tokens that begin in the free text, or [`UNBOUNDED`]. When they are
+    /// read, the text ends at the end of its last character: nothing follows but the shortest text
+    /// that ends it. Bytes that are read without tokens are not counted.
+    pub max_tokens: u32,
     /// Marks passed where free text ends without a trigger.
     pub marks_at_end: Vec<MarkId>,
 }
@@ -167,6 +179,7 @@ impl UntilSpec {
             may_end: true,
             is_empty: false,
             max_chars: UNBOUNDED,
+            max_tokens: UNBOUNDED,
             marks_at_end: Vec::new(),
         }
     }
@@ -334,6 +347,7 @@ impl NodePool {
             Node::Seq(a, b) => is(*a) && is(*b),
             Node::Alt(parts) => parts.iter().any(|&p| is(p)),
             Node::Repeat { body, min, .. } => *min == 0 || is(*body),
+            Node::Metered { body, .. } => is(*body),
             Node::Until(spec) => spec.may_end && (spec.marks_at_end.is_empty() || !self.stops_at_marks),
             Node::Mark { .. } => !self.stops_at_marks,
             // Rules start as not nullable; the builder's fixed point corrects them.
@@ -601,6 +615,16 @@ impl NodePool {
     pub fn until(&mut self, spec: UntilSpec) -> Result<NodeId, UntilError> {
         Until::new(spec.patterns())?;
         Ok(self.until_node(spec))
+    }
+
+    /// A terminal or switch whose text is read by at most `most` tokens.
+    pub fn metered(&mut self, body: NodeId, most: u32) -> NodeId {
+        match self.node(body) {
+            Node::Terminal(_) | Node::Switch { .. } if most != UNBOUNDED => {
+                self.intern(Node::Metered { body, most })
+            }
+            _ => body,
+        }
     }
 
     /// One of the markers of `spec`, without free text before it.

@@ -158,12 +158,8 @@ impl Compiler {
         }
         Ok(match format {
             Format::Text(text) => {
-                let excludes = text.excludes.iter().cloned().map(Marker::Text);
-                let spec = UntilSpec {
-                    forbidden: excludes.chain(ends.iter().cloned()).collect(),
-                    max_chars: text.max_chars.unwrap_or(UNBOUNDED),
-                    ..UntilSpec::text()
-                };
+                let mut spec = text.spec();
+                spec.forbidden.extend(ends.iter().cloned());
                 self.until(spec, at)?
             }
             Format::Const(text) => self.builder.nodes.spelled(text),
@@ -377,8 +373,7 @@ impl Compiler {
         while let Format::Marked { content: inner, .. } = content {
             content = inner;
         }
-        let is_open =
-            matches!(content, Format::Text(text) if text.excludes.is_empty() && text.max_chars.is_none());
+        let is_open = matches!(content, Format::Text(text) if text.excludes.is_empty() && text.max_chars.is_none() && text.max_tokens.is_none());
         if may_stop && tag.ends.len() == 1 && is_open {
             let what = "this tag has free text without an end";
             return Err(fault(&tag.pointer, what).help("give it an `end`, or exclude texts from its content"));

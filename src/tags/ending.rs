@@ -7,7 +7,7 @@
 
 use super::compile::{Compiler, Ending, Ends, merged, shortest};
 use super::error::fault;
-use super::format::{Format, TextFormat, TriggeredTags};
+use super::format::{Format, TriggeredTags};
 use crate::automata::until::{Pattern, Until};
 use crate::automata::{UNBOUNDED, interrupt};
 use crate::grammar::{CompileError, Marker, NodeId, Trigger, UntilSpec};
@@ -19,13 +19,10 @@ impl Compiler {
     pub fn before(&mut self, format: &Format, ending: Ending<'_>, at: &str) -> Result<NodeId, CompileError> {
         interrupt::check()?;
         if let Some(max_chars) = format.plain_text() {
-            return self.text_before(&[], max_chars, ending, at);
+            return self.text_before(UntilSpec { max_chars, ..UntilSpec::text() }, ending, at);
         }
         match format {
-            Format::Text(TextFormat { excludes, max_chars }) => {
-                let excludes: Vec<Marker> = excludes.iter().cloned().map(Marker::Text).collect();
-                self.text_before(&excludes, max_chars.unwrap_or(UNBOUNDED), ending, at)
-            }
+            Format::Text(text) => self.text_before(text.spec(), ending, at),
             Format::Triggered(tags) => self.triggered(tags, ending.texts, ending.ends, ending.parts, at),
             Format::Marked { role, content } => {
                 self.closed_part(role, content, ending.ends, ending.parts, at)
@@ -145,20 +142,18 @@ impl Compiler {
     /// Free text and one of the ends after it.
     fn text_before(
         &mut self,
-        excludes: &[Marker],
-        max_chars: u32,
+        mut free: UntilSpec,
         ending: Ending<'_>,
         at: &str,
     ) -> Result<NodeId, CompileError> {
-        let mut spec = UntilSpec { forbidden: excludes.to_vec(), max_chars, ..UntilSpec::text() };
-        spec.may_end = ending.may_be_empty();
+        let mut spec = UntilSpec { may_end: ending.may_be_empty(), ..free.clone() };
         let hidden = self.add_ends(&mut spec, ending);
         let text = self.until(spec, at)?;
         if hidden.is_empty() {
             return Ok(text);
         }
-        let forbidden = excludes.iter().chain(ending.texts).cloned().collect();
-        let free = self.until(UntilSpec { forbidden, max_chars, ..UntilSpec::text() }, at)?;
+        free.forbidden.extend(ending.texts.iter().cloned());
+        let free = self.until(free, at)?;
         let end = self.end_of(&hidden, ending.parts);
         let behind = self.builder.nodes.seq(free, end);
         Ok(self.builder.nodes.alt(&[text, behind]))

@@ -1,7 +1,7 @@
 //! Formats: the parts that a structural tag is made of, as data.
 
 use crate::automata::UNBOUNDED;
-use crate::grammar::{Marker, Role, TokenNames};
+use crate::grammar::{Marker, Role, TokenNames, UntilSpec};
 use crate::schema::ArgumentStyle;
 use crate::syntax::Notation;
 use crate::syntax::lark::Lexer;
@@ -95,14 +95,16 @@ impl Format {
     /// Free text of at most so many characters.
     pub(super) fn plain(max_chars: u32) -> Self {
         let max_chars = (max_chars != UNBOUNDED).then_some(max_chars);
-        Format::Text(TextFormat { excludes: Vec::new(), max_chars })
+        Format::Text(TextFormat { max_chars, ..TextFormat::default() })
     }
 
     /// The most characters of a format that is free text and nothing else, however it is written:
     /// `star` of free text is free text. [`UNBOUNDED`] where there is no limit.
     pub(super) fn plain_text(&self) -> Option<u32> {
         match self {
-            Format::Text(text) if text.excludes.is_empty() => Some(text.max_chars.unwrap_or(UNBOUNDED)),
+            Format::Text(text) if text.excludes.is_empty() && text.max_tokens.is_none() => {
+                Some(text.max_chars.unwrap_or(UNBOUNDED))
+            }
             Format::Repeat { body, max, .. } if *max > 0 => Some(body.plain_text()?.saturating_mul(*max)),
             Format::Or(parts) if !parts.is_empty() => {
                 parts.iter().try_fold(0, |most, part| Some(part.plain_text()?.max(most)))
@@ -167,6 +169,22 @@ pub struct TextFormat {
     pub excludes: Vec<Arc<str>>,
     /// The greatest number of characters.
     pub max_chars: Option<u32>,
+    /// The greatest number of tokens that begin in the text. When they are written, the text ends
+    /// behind its last whole character, and the end of the tag around it follows. Tokens are
+    /// counted where an output is read as tokens, and not where it is read as bytes or text.
+    pub max_tokens: Option<u32>,
+}
+
+impl TextFormat {
+    /// The text as a description for grammars.
+    pub(super) fn spec(&self) -> UntilSpec {
+        let forbidden = self.excludes.iter().cloned().map(Marker::Text).collect();
+        let (max_chars, max_tokens) = match self.max_tokens {
+            Some(0) => (0, UNBOUNDED),
+            most => (self.max_chars.unwrap_or(UNBOUNDED), most.unwrap_or(UNBOUNDED)),
+        };
+        UntilSpec { forbidden, max_chars, max_tokens, ..UntilSpec::text() }
+    }
 }
 
 /// A JSON value.

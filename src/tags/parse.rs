@@ -275,9 +275,8 @@ impl Reader {
             },
             "regex" => Format::Regex(not_empty(fields, "pattern")?),
             "any_text" => {
-                unmetered(fields)?;
                 let (excludes, max_chars) = (fields.texts("excludes")?, fields.count("max_chars")?);
-                Format::Text(TextFormat { excludes, max_chars })
+                Format::Text(TextFormat { excludes, max_chars, max_tokens: fields.count("max_tokens")? })
             }
             "sequence" => Format::Sequence(self.formats(fields, "elements")?),
             "or" => Format::Or(self.formats(fields, "elements")?),
@@ -580,15 +579,6 @@ fn not_empty(fields: &mut Fields<'_>, name: &'static str) -> Result<String, Comp
     match fields.need_text(name)? {
         "" => Err(fault(&fields.at(name), format!("`{name}` is empty"))),
         text => Ok(text.to_owned()),
-    }
-}
-
-/// Refuses `max_tokens`: a grammar does not know how a text is divided into tokens.
-fn unmetered(fields: &mut Fields<'_>) -> Result<(), CompileError> {
-    match fields.count("max_tokens")? {
-        None => Ok(()),
-        Some(_) => Err(fault(&fields.at("max_tokens"), "`max_tokens` is not supported")
-            .help("limit the text with `max_chars`")),
     }
 }
 

@@ -433,9 +433,10 @@ macro_rules! files {
 }
 
 /// The files of `presets/`.
-const FILES: [&str; 36] = files! {
+const FILES: [&str; 37] = files! {
     "apertus"
     "apriel"
+    "command_cofl"
     "command_r7b"
     "deepseek_r1"
     "deepseek_v3_1"

@@ -291,7 +291,7 @@ impl Reply<'_> {
             return Ok(self.led(vec![Format::Schema(schema)]));
         }
         let text = &self.preset.text;
-        let free = Format::Text(TextFormat { excludes: self.excludes(true), max_chars: None });
+        let free = Format::Text(TextFormat { excludes: self.excludes(true), ..TextFormat::default() });
         Ok(match text.begin.is_empty() && text.end.is_empty() {
             true => free,
             false => Format::Sequence(vec![

@@ -11,12 +11,12 @@ use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// The styles whose markers are texts of their own.
-const KNOWN: [&str; 6] = ["json", "qwen_xml", "minimax_xml", "deepseek_xml", "deepseek_v4_1_xml", "glm_xml"];
+const KNOWN: [&str; 7] =
+    ["json", "qwen_xml", "minimax_xml", "deepseek_xml", "deepseek_v4_1_xml", "glm_xml", "cohere_xml"];
 
 /// The styles that are not supported, with the reason.
-const OTHERS: [(&str, &str); 4] = [
+const OTHERS: [(&str, &str); 3] = [
     ("kimi_k3_xml", "its markers are special tokens"),
-    ("cohere_xml", "it writes nested values between markers, too"),
     ("minimax_m3_xml", "the markers around a value hold its key"),
     ("gemma", "it writes nested values between markers, too"),
 ];
@@ -47,6 +47,13 @@ pub(super) fn style(name: &str, pointer: &str) -> Result<Option<Arc<ArgumentStyl
             style.around_strings = [text("true\">"), text("")];
             style.around_others = [text("false\">"), text("")];
             style.after_value = format!("</｜DSML｜{gap}parameter>").into();
+        }
+        "cohere_xml" => {
+            style.before_key = text("<cofl:value name=\"");
+            style.after_key = text("\" type=\"");
+            style.around_strings = [text("raw\">"), text("")];
+            style.around_others = [text("json\">"), text("")];
+            style.after_value = text("</cofl:value>");
         }
         other => {
             let names = || KNOWN.into_iter().chain(OTHERS.iter().map(|row| row.0));

@@ -45,6 +45,7 @@ mod tags_hostile;
 mod tags_recorded;
 mod tags_reference;
 mod token_fsm;
+mod token_limits;
 mod tools;
 mod tools_recorded;
 mod vocab_files;

@@ -433,10 +433,6 @@ fn errors_say_where_and_what_to_do() {
             "#/format: this tag has free text without an end",
         ),
         (
-            r#"{"format": {"type": "any_text", "max_tokens": 5}}"#,
-            "#/format/max_tokens: `max_tokens` is not supported; limit the text with `max_chars`",
-        ),
-        (
             r#"{"format": {"type": "regex", "pattern": "a", "role": "arguments"}}"#,
             "#/format: this part has the role \"arguments\" and stands in no call; put it into a part with the role \"call\"",
         ),
@@ -476,6 +472,9 @@ fn styles_write_objects_between_markers() {
         let mark = format!("｜DSML｜{gap}parameter");
         format!("<{mark} name=\"{key}\" string=\"{is_text}\">{value}</{mark}>")
     };
+    let c = |key: &str, kind: &str, value: &str| {
+        format!("<cofl:value name=\"{key}\" type=\"{kind}\">{value}</cofl:value>")
+    };
     let table: Vec<(&str, String, Option<&str>)> = vec![
         ("qwen_xml", p("s", "Oslo"), Some(r#"{"s": "Oslo"}"#)),
         ("qwen_xml", format!("\n{}\n", p("s", "\nOslo\n")), Some(r#"{"s": "\nOslo\n"}"#)),
@@ -504,6 +503,13 @@ fn styles_write_objects_between_markers() {
         ("deepseek_xml", d("", "s", true, "a") + &d("", "n", true, "2"), None),
         ("deepseek_xml", d(" ", "s", true, "a"), None),
         ("deepseek_v4_1_xml", d(" ", "s", true, "a"), Some(r#"{"s": "a"}"#)),
+        (
+            "cohere_xml",
+            c("s", "raw", "1\"") + "\n" + &c("n", "json", "2") + &c("l", "json", "[\"b\"]"),
+            Some(r#"{"s": "1\"", "n": 2, "l": ["b"]}"#),
+        ),
+        ("cohere_xml", c("s", "json", "a"), None),
+        ("cohere_xml", c("s", "raw", "a") + &c("n", "raw", "2"), None),
     ];
     for (style, members, expected) in &table {
         let content = format!(r#"{{"type": "json_schema", "style": "{style}", "json_schema": {schema}}}"#);
@@ -540,11 +546,11 @@ fn styles_write_objects_between_markers() {
     let faults = [
         (
             "kimi_k3_xml",
-            "the style \"kimi_k3_xml\" is not supported, because its markers are special tokens; styles are json, qwen_xml, minimax_xml, deepseek_xml, deepseek_v4_1_xml, glm_xml",
+            "the style \"kimi_k3_xml\" is not supported, because its markers are special tokens; styles are json, qwen_xml, minimax_xml, deepseek_xml, deepseek_v4_1_xml, glm_xml, cohere_xml",
         ),
         (
             "qwen_xm",
-            "there is no style \"qwen_xm\"; did you mean \"qwen_xml\"? styles are json, qwen_xml, minimax_xml, deepseek_xml, deepseek_v4_1_xml, glm_xml",
+            "there is no style \"qwen_xm\"; did you mean \"qwen_xml\"? styles are json, qwen_xml, minimax_xml, deepseek_xml, deepseek_v4_1_xml, glm_xml, cohere_xml",
         ),
     ];
     for (style, expected) in faults {

@@ -204,6 +204,7 @@ impl Containers {
             | Frame::Then(_)
             | Frame::Loop { .. }
             | Frame::Switch(_)
+            | Frame::Tokens { .. }
             | Frame::Parser(_)
             | Frame::Cut(_) => Ok(()),
         }

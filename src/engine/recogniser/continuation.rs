@@ -74,6 +74,9 @@ pub(in crate::engine) enum Frame {
     Loop { node: NodeId, least: u32, most: u32 },
     /// The label of the literal that was read selects the node to read next.
     Switch(NodeId),
+    /// Free text goes on for at most `left` more tokens. `is_new` is true if the text has begun
+    /// within the token that is being read. Always on top of a thread's stack.
+    Tokens { left: u32, is_new: bool },
     /// `{` was read.
     ObjectOpened(ObjectId),
     /// A declared key was read; its label is its index.

@@ -43,6 +43,8 @@ pub(in crate::engine) struct Machine {
     token_sets: HashMap<SpecialId, Arc<TokenSet>>,
     /// The special tokens that markers may name, and the nodes that were bound to them.
     markers: Markers,
+    /// True if the tokens of free text are counted where the grammar limits them.
+    pub counts_tokens: bool,
     pub conts: Continuations,
     pub captures: Captures,
     pub states: StateTable,
@@ -76,6 +78,7 @@ impl Machine {
             special_texts: HashMap::new(),
             token_sets: HashMap::new(),
             markers: Markers::default(),
+            counts_tokens: false,
             conts: Continuations::new(),
             captures: Captures::new(),
             states: StateTable::new(),
@@ -186,6 +189,11 @@ impl Machine {
         self.markers.bind(node, &mut self.pool)
     }
 
+    /// Counts the tokens of free text from now on, if the grammar limits them.
+    pub fn count_tokens(&mut self) {
+        self.counts_tokens = self.markers.counts_tokens;
+    }
+
     /// The node that [`bind`](Self::bind) has made of this one.
     pub fn bound(&self, node: NodeId) -> Option<NodeId> {
         self.markers.bound(node)
@@ -277,6 +285,31 @@ impl Machine {
     /// Adds to the state being built every non-empty way to read `node`, followed by `cont`.
     pub fn enter(&mut self, node: NodeId, cont: ContId, capture: CaptureId) {
         self.builder.pending.push((node, cont, capture));
+    }
+
+    /// Adds the thread of free text, a terminal or a switch, whose tokens are counted.
+    ///
+    /// # Errors
+    /// As [`add_thread`](Self::add_thread).
+    pub fn enter_metered(
+        &mut self,
+        body: NodeId,
+        most: u32,
+        mut cont: ContId,
+        capture: CaptureId,
+    ) -> Result<(), EngineError> {
+        let language = match *self.pool.node(body) {
+            Node::Switch { language, .. } => {
+                cont = self.conts.push(Frame::Switch(body), cont);
+                language
+            }
+            Node::Terminal(language) => language,
+            _ => LangId::NEVER,
+        };
+        if self.counts_tokens {
+            cont = self.conts.push(Frame::Tokens { left: most, is_new: true }, cont);
+        }
+        self.add_thread(language, cont, capture)
     }
 
     /// Adds a thread to the state being built. Nothing is added for a language without a word, or

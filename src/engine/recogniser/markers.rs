@@ -36,6 +36,8 @@ pub(super) struct Markers {
     /// The tokens that markers name, by these names.
     tokens: HashMap<Arc<str>, Piece<Box<str>>>,
     bound: HashMap<NodeId, NodeId>,
+    /// True if some free text has at most so many tokens.
+    pub counts_tokens: bool,
 }
 
 /// A piece of a text: bytes, or a special token by its name.
@@ -57,6 +59,7 @@ impl Markers {
         let pool = grammar.pool();
         for id in 0..pool.len() as u32 {
             let Node::Until(spec) = pool.node(NodeId(id)) else { continue };
+            markers.counts_tokens |= spec.max_tokens != UNBOUNDED;
             let triggers = spec.triggers.iter();
             let all = triggers.flat_map(|trigger| {
                 std::iter::once(&trigger.text).chain(trigger.markers.iter().map(|marker| &marker.0))
@@ -347,13 +350,14 @@ impl Binder<'_> {
                 let counted = self.counted(spec.max_chars, "");
                 let free = self.pool.languages.inter(&[text, counted]);
                 let free = self.pool.terminal(free);
+                let free = self.pool.metered(free, spec.max_tokens);
                 let end = self.behind(&spec.marks_at_end, 0, NodeId::EMPTY);
                 ways.push(self.pool.seq(free, end));
             }
-            self.before_tokens(text, spec.max_chars, &special, &rivals, &mut ways);
+            self.before_tokens(text, spec, &special, &rivals, &mut ways);
         }
         if patterns.iter().any(|pattern| pattern.label.is_some()) {
-            self.before_bytes(patterns, spec.max_chars, &targets, &mut ways);
+            self.before_bytes(patterns, spec, &targets, &mut ways);
         }
         self.pool.alt(&ways)
     }
@@ -381,14 +385,15 @@ impl Binder<'_> {
     fn before_bytes(
         &mut self,
         patterns: Vec<Pattern>,
-        max_chars: u32,
+        spec: &UntilSpec,
         targets: &[NodeId],
         ways: &mut Vec<NodeId>,
     ) {
         let Some(until) = searched(patterns.clone()) else { return };
-        if max_chars == UNBOUNDED {
+        if spec.max_chars == UNBOUNDED {
             let language = self.pool.languages.machine(Arc::new(until));
-            ways.push(self.pool.switch(language, targets));
+            let switch = self.pool.switch(language, targets);
+            ways.push(self.pool.metered(switch, spec.max_tokens));
             return;
         }
         // The characters before a trigger are counted, so each has a language of its own.
@@ -399,10 +404,11 @@ impl Binder<'_> {
                 text: other.text.clone(),
             };
             let Some(until) = searched(patterns.iter().map(only).collect()) else { continue };
-            let counted = self.counted(max_chars, &pattern.text);
+            let counted = self.counted(spec.max_chars, &pattern.text);
             let language = self.pool.languages.machine(Arc::new(until));
             let language = self.pool.languages.inter(&[language, counted]);
             let before = self.pool.terminal(language);
+            let before = self.pool.metered(before, spec.max_tokens);
             ways.push(self.pool.seq(before, targets[label as usize]));
         }
     }
@@ -450,7 +456,7 @@ impl Binder<'_> {
     fn before_tokens(
         &mut self,
         text: LangId,
-        max_chars: u32,
+        spec: &UntilSpec,
         markers: &[TokenMarker<'_>],
         rivals: &Rivals<'_>,
         ways: &mut Vec<NodeId>,
@@ -462,7 +468,7 @@ impl Binder<'_> {
             let (head, tail) = split_head(pieces);
             let token = self.spelled(tail);
             let rest = self.pool.seq(token, *target);
-            let mut parts = vec![text, self.counted(max_chars, head)];
+            let mut parts = vec![text, self.counted(spec.max_chars, head)];
             // The bytes before the token are text, too: no pattern may end in them.
             if !head.is_empty() {
                 parts.push(self.ending_with(head));
@@ -478,6 +484,7 @@ impl Binder<'_> {
         for same in behind.chunk_by(|a, b| a.0 == b.0) {
             let rests: Vec<NodeId> = same.iter().map(|rest| rest.1).collect();
             let before = self.pool.terminal(same[0].0);
+            let before = self.pool.metered(before, spec.max_tokens);
             let rest = self.pool.alt(&rests);
             ways.push(self.pool.seq(before, rest));
         }

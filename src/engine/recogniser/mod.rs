@@ -25,6 +25,7 @@
 //! - [`markers`]: texts in which special tokens are named.
 //! - [`marks`]: the parts of an output, for readers of events.
 //! - [`containers`]: objects and arrays. [`lexed`]: grammars with a lexer and a parser.
+//! - [`counted`]: free text of at most so many tokens.
 //! - [`canonical`], [`truncate`], [`cut`]: coarser states and stacks that share results.
 //!
 //! Everything here runs under the graph's lock.
@@ -33,6 +34,7 @@ mod canonical;
 pub(super) mod captures;
 pub(super) mod containers;
 pub(super) mod continuation;
+mod counted;
 pub(super) mod cut;
 pub(super) mod interner;
 pub(super) mod lexed;
@@ -52,6 +54,7 @@ use canonical::CanonicalForms;
 use captures::{CaptureId, CaptureKind};
 use containers::{ArrayState, Containers, KeySupply, ObjectState};
 use continuation::{ContId, Frame, one_less};
+use counted::Counted;
 use lexed::LexedReader;
 use machine::Machine;
 use state::{Awaits, Entry, StateId, Thread};
@@ -68,6 +71,7 @@ pub(super) struct Recogniser {
     pub lexed: LexedReader,
     canonical_forms: CanonicalForms,
     truncations: Truncations,
+    counted: Counted,
 }
 
 impl Recogniser {
@@ -80,6 +84,7 @@ impl Recogniser {
             lexed,
             canonical_forms: CanonicalForms::default(),
             truncations: Truncations::default(),
+            counted: Counted::default(),
         }
     }
 
@@ -255,6 +260,23 @@ impl Recogniser {
         bytes.iter().next()
     }
 
+    /// The state after all of an input that led to `state`, with the tokens of free text counted if
+    /// the input was a token; see [`counted`].
+    pub fn after_input(&mut self, state: StateId, is_token: bool) -> Result<StateId, EngineError> {
+        match self.machine.counts_tokens {
+            true => self.counted.after_input(&mut self.machine, state, is_token),
+            false => Ok(state),
+        }
+    }
+
+    /// The state that reads what `state` reads within one token, without counts of tokens.
+    pub fn without_counts(&mut self, state: StateId) -> Result<StateId, EngineError> {
+        match self.machine.counts_tokens {
+            true => self.counted.without_counts(&mut self.machine, state),
+            false => Ok(state),
+        }
+    }
+
     /// The canonical form of `state`, and the keys that its objects have left for tokens of at most
     /// `longest` bytes; see [`canonical`].
     pub fn canonical(&mut self, state: StateId, longest: usize) -> Result<(StateId, KeySupply), EngineError> {
@@ -309,7 +331,11 @@ impl Recogniser {
 
     /// Bytes held, approximately.
     pub fn memory(&self) -> usize {
-        self.machine.memory() + self.containers.memory() + self.lexed.memory() + self.truncations.memory()
+        self.machine.memory()
+            + self.containers.memory()
+            + self.lexed.memory()
+            + self.truncations.memory()
+            + self.counted.memory()
     }
 
     /// Interns the state being built, after entering every node that is still to be entered.
@@ -383,6 +409,7 @@ impl Recogniser {
                 let cont = machine.conts.push(Frame::Switch(node), cont);
                 machine.add_thread(language, cont, capture)?;
             }
+            Node::Metered { body, most } => machine.enter_metered(body, most, cont, capture)?,
             Node::Seq(first, second) => {
                 let is_nullable = machine.pool.is_nullable(first);
                 // In a row of parts that may all be empty, every part leads to all later ones.
@@ -454,6 +481,7 @@ impl Recogniser {
             match frame {
                 Frame::End => machine.builder.accepting = true,
                 Frame::Then(node) => machine.enter(node, below, capture),
+                Frame::Tokens { .. } => self.resume(below, capture, label)?,
                 Frame::Loop { node, least, most } => {
                     if let Node::Repeat { body, .. } = *machine.pool.node(node) {
                         let after = machine.push_loop(node, least.saturating_sub(1), one_less(most), below);

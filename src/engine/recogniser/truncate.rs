@@ -86,7 +86,9 @@ impl Truncations {
                 *least = (*least).min(levels + 1);
                 *most = if *most > levels { UNBOUNDED } else { *most };
             }
-            *below = self.truncate_cont(machine, *below, levels - 1);
+            // No byte is read between free text and what follows it.
+            let is_free = matches!(frame, Frame::Tokens { .. });
+            *below = self.truncate_cont(machine, *below, if is_free { levels } else { levels - 1 });
         }
         let truncated = machine.conts.of(&mut links);
         if !interrupt::is_over() {

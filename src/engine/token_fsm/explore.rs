@@ -215,7 +215,7 @@ impl Explorer {
         let trie = vocabulary.trie();
         let mask = self.matcher.mask_at(position)?;
         let is_sparse = mask.count() * SPARSE < trie.node_count();
-        if position.stopped || is_sparse || self.matcher.graph().reads_token_sets {
+        if position.stopped || is_sparse || self.matcher.graph().reads_tokens() {
             for token in mask.iter() {
                 if let Some(next) = self.matcher.follow(position, token)? {
                     add(self.number(next)?, &[token]);
