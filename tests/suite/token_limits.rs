@@ -1,7 +1,7 @@
 //! Free text of at most so many tokens, beside the same text without a limit and a count of its
 //! tokens.
 
-use crate::support::bytes::special_vocabulary;
+use crate::support::bytes::{byte_tokens, special_vocabulary};
 use crate::support::walk::Random;
 use hedgerow::engine::{Constraint, Matcher, TokenFsm};
 use hedgerow::vocab::{TokenId, Vocabulary};
@@ -216,4 +216,27 @@ fn state_machines_count_tokens() {
             state = machine.next(state, token).unwrap();
         }
     }
+}
+
+/// A token may end within a character. The next one then finishes it, and may only go on with the
+/// end of the text.
+#[test]
+fn a_limit_reached_within_a_character_holds() {
+    let longer: [&[u8]; 4] = [b"\xa9\xc3", b"\xa9a", b"\xa9<", b"\xa9</t>"];
+    let mut tokens = byte_tokens(longer);
+    tokens.push(b"</s>".to_vec());
+    let end = TokenId(tokens.len() as u32 - 1);
+    let vocabulary = Vocabulary::from_byte_list(tokens).unwrap().with_eos(&[end]).unwrap();
+    let tag =
+        r#"{"format": {"begin": "<t>", "end": "</t>", "content": {"type": "any_text", "max_tokens": 1}}}"#;
+    let mut matcher = Constraint::structural_tag(tag, &vocabulary).unwrap().matcher();
+    assert!(matcher.advance_bytes(b"<t>").unwrap() && matcher.advance(TokenId(0xc3)).unwrap());
+    let mask = matcher.mask().unwrap();
+    let allowed: Vec<u32> = mask.iter().map(|token| token.0).collect();
+    let expected: Vec<u32> = (0x80..0xc0).chain([258, 259]).collect();
+    assert_eq!(allowed, expected);
+    check_mask(&mut matcher, &vocabulary, "within a character");
+    assert!(matcher.advance(TokenId(0xa9)).unwrap());
+    let allowed: Vec<u32> = matcher.mask().unwrap().iter().map(|token| token.0).collect();
+    assert_eq!(allowed, [u32::from(b'<')]);
 }
