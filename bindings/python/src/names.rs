@@ -16,7 +16,10 @@ const TYPES: &[(&str, &str, &str)] = &[
 /// Members that have another name in Python.
 const EXCEPTIONS: &[(&str, &str)] = &[
     ("SchemaOptions::document", "documents="),
+    ("Strategy::Contrastive", "contrastive"),
     ("ToolOptions::calls", "max_calls="),
+    ("decode::Dola", "DoLa"),
+    ("decode::Guided", "guidance"),
     ("lark::Options::module", "modules="),
 ];
 

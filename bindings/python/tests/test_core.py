@@ -338,7 +338,10 @@ def test_bad_arguments(words: hr.Vocabulary, bytes_vocabulary: hr.Vocabulary) ->
 NAMES = {
     "Limits::{field}",
     "SchemaOptions::document",
+    "Strategy::Contrastive",
     "ToolOptions::calls",
+    "decode::Dola",
+    "decode::Guided",
     "lark::Options::module",
 }
 """The names of Rust in the library's messages that have a name in Python."""
