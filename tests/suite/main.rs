@@ -10,6 +10,7 @@ mod completion;
 #[cfg(feature = "decode")]
 mod decode;
 mod docs;
+#[cfg(feature = "ablation")]
 mod ended_calls;
 mod engine_basic;
 mod engine_hostile;
