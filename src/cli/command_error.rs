@@ -78,6 +78,10 @@ pub(super) fn option_names(text: &str) -> String {
     const NAMES: &[(&str, &str)] = &[
         ("`SchemaOptions::document`", "--documents URI=FILE"),
         ("with `lark::Options::module`", "as a file with --import-dir DIR"),
+        (
+            "the prompt has no tokens; give at least one, such as the beginning-of-sequence token",
+            "the prompt has no tokens, and the model's tokenizer begins with none; give it a text",
+        ),
         ("raise `fuel`", "raise --fuel"),
         ("raise `max_tokens`", "raise --max-tokens"),
         ("`Budget::Cut`", "--budget cut"),

@@ -39,7 +39,7 @@ summary goes to stderr: tokens, forward passes, and where the time went.
 Exit codes:
   0  done
   1  it failed, or a constrained output was not completed by the model itself
-  2  the command line makes no sense
+  2  the options make no sense, those in the file of --params included
   130  Ctrl-C stopped it; what was made is written
 
 Examples:
@@ -269,8 +269,10 @@ fn check(args: &Args, chosen: &mut Chosen, notes: &mut Vec<String>) -> Result<()
         return Err(CommandError::usage("--stream writes one output")
             .help("give --completions 1, or leave out --stream"));
     }
-    if args.json.is_none() && chosen.set.as_ref().is_some_and(|set| set.logprobs.is_some()) {
-        notes.push(format!("{} asks for log-probabilities, which only --json writes", chosen.source));
+    let shows_logprobs = args.json.is_some() || args.trace.is_some();
+    if !shows_logprobs && chosen.set.as_ref().is_some_and(|set| set.logprobs.is_some()) {
+        let source = &chosen.source;
+        notes.push(format!("{source} asks for log-probabilities, which only --json and --trace write"));
     }
     let mut named = args.sampling.named_tokens(chosen);
     named.extend(args.stop_tokens.iter().map(|&id| ("--stop-tokens".to_owned(), TokenId(id))));
@@ -291,9 +293,7 @@ fn check_ranking(args: &Args, chosen: &Chosen, notes: &mut Vec<String>) -> Resul
              use --strategy sample",
         )
     };
-    let has_order = greedy::has_order_of_edits(&chosen.params);
-    let has_effect = |name: &str| RANKED.contains(&name) || name == "order" && has_order;
-    if let Some(name) = args.sampling.names().find(|name| !has_effect(name)) {
+    if let Some(name) = args.sampling.names().find(|name| !affects_ranks(name, chosen)) {
         return Err(refused(option_of(name)));
     }
     let of_source: Vec<&str> = args.sampling.names_of_source(chosen).collect();
@@ -341,7 +341,7 @@ fn tell(args: &Args, chosen: &Chosen) {
     let strategy = chosen.strategy(args);
     let ranks = ranks(&strategy);
     let is_length = |name: &str| matches!(name, "min_tokens" | "max_tokens" | "min_length" | "max_length");
-    args.sampling.tell(chosen, |name| !ranks || is_length(name) || RANKED.contains(&name));
+    args.sampling.tell(chosen, |name| !ranks || is_length(name) || affects_ranks(name, chosen));
     let line = |name: &str, text: String, given: bool| {
         let origin = if given { option_of(name) } else { chosen.source.clone() };
         say!("  {name} {text}  ({origin})");
@@ -390,6 +390,11 @@ const RANKED: [&str; 15] = [
     "sequence_bias",
     "suppressed_tokens",
 ];
+
+/// True for a sampling parameter that affects strategies that rank tokens.
+fn affects_ranks(name: &str, chosen: &Chosen) -> bool {
+    RANKED.contains(&name) || name == "order" && greedy::has_order_of_edits(&chosen.params)
+}
 
 impl Chosen {
     /// The strategy: the option's, or else that of the file of parameters.
@@ -499,7 +504,7 @@ fn forbid_words(model: &hedgerow::torch::Model, chosen: &mut Chosen) -> Result<(
 /// The error of an option whose file cannot serve the model.
 #[cfg(feature = "torch")]
 fn unusable_file(option: &str, path: &Path) -> CommandError {
-    CommandError::usage(format!("{option} `{}` is not usable", path.display()))
+    CommandError::new(format!("{option} `{}` is not usable", path.display()))
 }
 
 /// Refuses what needs a chat template, if the model has none. A model that cannot be read is
@@ -650,8 +655,14 @@ fn prompt_tokens(
     model: &hedgerow::torch::Model,
     prompt: &Prompt,
 ) -> Result<Vec<TokenId>, CommandError> {
-    use hedgerow::decode::TextModel;
+    use hedgerow::decode::{ChatTemplate, PromptError, TextModel};
 
+    if let (Prompt::Chat(input), Some(source), false) = (prompt, model.chat_template(), args.quiet) {
+        let unreadable = |error| unreadable_template(PromptError::Template(error));
+        let template = ChatTemplate::new(source).map_err(unreadable)?;
+        let text = template.render(&model.template_input(input)).map_err(unreadable)?;
+        args.prompt.notes_on_template(input, &template, &text).iter().for_each(|note| say!("note: {note}"));
+    }
     let chat = matches!(prompt, Prompt::Chat(_));
     if chat && model.chat_template().is_none() && super::prompt::is_plain(prompt) && !args.quiet {
         say!("note: this model has no chat template; it continues the prompt as it is");

@@ -28,6 +28,8 @@ pub(super) struct Judged {
     outputs: usize,
     /// True if the constraint has schemas in it.
     has_schemas: bool,
+    /// The largest number of tokens of an output.
+    room: usize,
     /// The length of the model's context, if it ended an output before the largest number of tokens
     /// did.
     full_context: Option<usize>,
@@ -48,8 +50,16 @@ impl Room {
     /// True if the model's context has less room than the request allows. The last token of an
     /// output is drawn behind a full context.
     fn is_set_by_context(&self) -> bool {
-        let room = (self.context + 1).saturating_sub(self.prompt);
-        self.tokens.is_none_or(|tokens| tokens > room)
+        self.tokens.is_none_or(|tokens| tokens > self.of_context())
+    }
+
+    fn of_context(&self) -> usize {
+        (self.context + 1).saturating_sub(self.prompt)
+    }
+
+    /// The largest number of tokens of an output.
+    fn length(&self) -> usize {
+        self.tokens.unwrap_or(usize::MAX).min(self.of_context())
     }
 }
 
@@ -146,6 +156,7 @@ impl Judged {
             },
             outputs: completions.len(),
             has_schemas: constraint.is_some_and(|constraint| constraint.has_schemas),
+            room: room.length(),
             full_context: completions
                 .iter()
                 .any(|completion| completion.finish == FinishReason::Length)
@@ -202,9 +213,13 @@ impl Judged {
                 _ => "their ends".to_owned(),
             };
             let what = format!(
-                "the model did not complete {} within its tokens; --budget complete wrote {written}, \
-                 which are not the model's",
+                "the model did not complete {} within {}; --budget complete wrote {written}, which are not \
+                 the model's",
                 self.names(&self.budget),
+                match self.room {
+                    1 => "1 token".to_owned(),
+                    room => format!("{room} tokens"),
+                },
             );
             return Err(CommandError::new(what).help(self.longer()));
         }
@@ -414,7 +429,7 @@ pub(super) fn summarise(generation: &Generation) {
             usage.drafted_tokens,
             100.0 * usage.confirmed_tokens as f64 / usage.drafted_tokens as f64,
             usage.forward_passes.saturating_sub(usage.prefill_passes) as f64
-                / usage.completion_tokens.max(1) as f64,
+                / usage.completion_tokens.saturating_sub(first).max(1) as f64,
         );
     }
     say!(

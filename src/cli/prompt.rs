@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::command_error::CommandError;
 use super::input;
-use hedgerow::decode::{Answer, ChatInput, Message, Prompt};
+use hedgerow::decode::{Answer, ChatInput, ChatTemplate, Message, Prompt};
 
 /// The input of the model.
 #[derive(Debug, clap::Args)]
@@ -35,6 +35,9 @@ pub(super) struct PromptArgs {
     #[arg(long, conflicts_with = "guidance")]
     pub healing: bool,
 }
+
+/// The roles that chat templates know. Those that they do not know are often left out in silence.
+const USUAL_ROLES: [&str; 4] = ["system", "user", "assistant", "tool"];
 
 fn variable(text: &str) -> Result<(String, Value), String> {
     let (name, json) = text.split_once('=').ok_or("expected NAME=JSON, such as enable_thinking=false")?;
@@ -73,6 +76,28 @@ impl PromptArgs {
         Err(CommandError::usage(what).help("leave them out"))
     }
 
+    /// Notes on the parts of a conversation that a chat template leaves out: variables that it does
+    /// not read, and messages of roles that it does not know. `prompt` is what it has made of it.
+    #[cfg_attr(not(feature = "torch"), allow(dead_code))]
+    pub fn notes_on_template(&self, input: &ChatInput, template: &ChatTemplate, prompt: &str) -> Vec<String> {
+        let unread = input.variables.keys().filter(|name| !template.reads(name));
+        let unread = unread.map(|name| {
+            let option = self.template_variables.iter().any(|(given, _)| given == name);
+            let of = if option { "--template-variables" } else { "chat_template_kwargs" };
+            format!("`{name}` of {of} changes nothing: the model's chat template does not read it")
+        });
+        let is_left_out = |message: &Message| {
+            let text = message.text().unwrap_or_default().trim();
+            !USUAL_ROLES.contains(&message.role()) && !text.is_empty() && !prompt.contains(text)
+        };
+        let messages = (1..).zip(&input.messages).filter(|(_, message)| is_left_out(message));
+        let left_out = messages.map(|(number, message)| {
+            let role = message.role();
+            format!("the model's chat template leaves out message {number}, of the role `{role}`")
+        });
+        unread.chain(left_out).collect()
+    }
+
     /// Reads the prompt, which is turned into tokens once the model is loaded.
     pub fn load(&self) -> Result<Prompt, CommandError> {
         let names = self.template_variables.iter().map(|(name, _)| name);
@@ -87,8 +112,12 @@ impl PromptArgs {
             return self.prompt_of(self.prompt.as_deref().unwrap_or_default());
         };
         let text = input::read_text(path, "conversation")?;
-        let unusable = || CommandError::usage(format!("cannot use the conversation `{}`", path.display()));
-        let json = serde_json::from_str(&text).map_err(|error| unusable().because(&error))?;
+        let unusable = || CommandError::new(format!("cannot use the conversation `{}`", path.display()));
+        let json = serde_json::from_str(&text).map_err(|error| {
+            unusable().because(&error).help(
+                "it is JSON, such as [{\"role\": \"user\", \"content\": \"Hello\"}]; --prompt takes a plain text",
+            )
+        })?;
         let input = ChatInput::from_json(json).map_err(|error| unusable().because(&error))?;
         Ok(Prompt::Chat(self.with_variables(input)))
     }

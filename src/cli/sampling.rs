@@ -154,7 +154,7 @@ fn add_options(command: Command) -> Command {
         let help = parameter.help().trim_end_matches('.');
         let default = default_of(parameter);
         let argument = Arg::new(parameter.name).long(flag).value_name(parameter.form).action(action);
-        let argument = argument.value_parser(check).allow_hyphen_values(true);
+        let argument = argument.value_parser(check).allow_negative_numbers(true);
         command.arg(argument.help(format!("{help}{again}{default}")).help_heading(heading))
     })
 }

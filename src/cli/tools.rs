@@ -75,7 +75,7 @@ impl ToolArgs {
             (None, own) => {
                 let tools = Tools::from_json(&serde_json::json!(own).to_string());
                 Some(tools.map_err(|error| {
-                    CommandError::usage("cannot use the tools of --messages").because(&error)
+                    CommandError::new("cannot use the tools of --messages").because(&error)
                 })?)
             }
         };
@@ -164,14 +164,17 @@ impl ToolArgs {
 
     /// The format that the command line names; `None` for `auto`.
     pub fn named_format(&self) -> Result<Option<Preset>, CommandError> {
-        let unusable = |error| CommandError::usage("--tool-format is not usable").because(&error);
         match self.tool_format.as_deref().unwrap_or(AUTO) {
             AUTO => Ok(None),
             name if name.ends_with(".json") || name.contains('/') => {
                 let text = input::read_text(Path::new(name), "format of calls")?;
-                Preset::from_json(&text).map(Some).map_err(unusable)
+                Preset::from_json(&text).map(Some).map_err(|error| {
+                    CommandError::new(format!("cannot use the format of calls `{name}`")).because(&error)
+                })
             }
-            name => Preset::named(name).map(Some).map_err(unusable),
+            name => Preset::named(name)
+                .map(Some)
+                .map_err(|error| CommandError::usage("--tool-format is not usable").because(&error)),
         }
     }
 }

@@ -80,6 +80,20 @@ impl ChatTemplate {
         Ok(Self(Arc::new(environment)))
     }
 
+    /// True if the template reads this variable anywhere. A variable that it does not read changes
+    /// nothing.
+    ///
+    /// ```
+    /// use hedgerow::decode::ChatTemplate;
+    /// let template = ChatTemplate::new("{% if enable_thinking is defined %}…{% endif %}")?;
+    /// assert!(template.reads("enable_thinking") && !template.reads("enable_thoughts"));
+    /// # Ok::<(), hedgerow::decode::ChatTemplateError>(())
+    /// ```
+    pub fn reads(&self, variable: &str) -> bool {
+        let template = self.0.get_template(NAME);
+        template.is_ok_and(|template| template.undeclared_variables(false).contains(variable))
+    }
+
     /// The prompt for a conversation.
     ///
     /// # Errors

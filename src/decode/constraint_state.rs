@@ -89,6 +89,14 @@ impl ConstraintState {
         }
     }
 
+    /// True if the output is complete and the mask of the next token, if it has been computed, has
+    /// no tokens but end tokens.
+    pub fn allows_only_end(&self, settings: &DecodeSettings) -> bool {
+        let ends = &settings.end_tokens;
+        let first = first_ids(&self.mask, ends.len() + 1);
+        self.is_complete() == Some(true) && self.healing.is_over() && first.iter().all(|id| ends.contains(id))
+    }
+
     /// The tokens allowed next among the first `tokens`, packed; `None` if all are.
     pub fn mask(&self, tokens: usize) -> Option<&[u32]> {
         let masked = self.matcher.is_some() || !self.healing.is_over();

@@ -239,11 +239,13 @@ pub enum FinishReason {
     /// The output was cut there, or its end was written by [`Budget::Complete`]; see
     /// [`Completion::budget_ending`].
     Length,
-    /// The output contained a stop string.
+    /// The output contained a stop string, outside of what [`Budget::Complete`] wrote.
     StopSequence,
     /// The caller cancelled it.
     Cancelled,
-    /// The output is complete, because the constraint allows nothing further.
+    /// The output is complete, because the constraint allows nothing further but an end token.
+    ///
+    /// Beam search, which counts the probability of the end token, appends it.
     ConstraintComplete,
 }
 

@@ -21,7 +21,7 @@ use crate::engine::DraftTree;
 use crate::sampling::{Purpose, Sampled, Sampler, TopLogits, TopLogitsQuery, logprobs};
 use crate::tags::Event;
 use crate::vocab::TokenId;
-use crate::vocab::{StopStrings, TextStream};
+use crate::vocab::{Stops, TextStream};
 
 /// One output.
 pub(crate) struct Sequence<C> {
@@ -227,7 +227,7 @@ impl<C> Sequence<C> {
                     break;
                 }
                 // If the constraint refuses a token, the model chooses the next one.
-                if !self.append(token, settings)? {
+                if !self.append(token, settings, Stops::Heeded)? {
                     break;
                 }
                 self.count_forced(settings);
@@ -245,7 +245,7 @@ impl<C> Sequence<C> {
         let Some(ending) = self.reasoning.ending(settings.reasoning.as_ref()) else { return Ok(()) };
         for token in ending {
             let is_over = self.end.is_some() || self.length() >= settings.max_tokens;
-            if is_over || !self.append(token, settings)? {
+            if is_over || !self.append(token, settings, Stops::Heeded)? {
                 break;
             }
             self.count_forced(settings);
@@ -352,19 +352,20 @@ impl<C> Sequence<C> {
         self.constraint.required_ending(token, room, settings)
     }
 
-    /// Appends the tokens with which the budget ends the output.
+    /// Appends the tokens with which the budget ends the output. Stop strings and end tokens among
+    /// them do not end it: they are not the model's, and the text would lack its end without the
+    /// rest.
     fn append_ending(&mut self, ending: &[TokenId], settings: &DecodeSettings) -> Result<(), DecodeError> {
         let (first_token, first_byte) = (self.length(), self.text.bytes().len());
         for &token in ending {
-            if self.end.is_some() {
-                return Ok(());
+            if !self.append(token, settings, Stops::Ignored)? {
+                return Err(self.not_allowed(token));
             }
-            self.append_allowed(token, settings)?;
             self.scores.record_forced(settings);
-            let tokens = self.length() - first_token;
-            self.budget_ending = Some(BudgetEnding { first_token, tokens, first_byte });
         }
-        self.end.get_or_insert(FinishReason::Length);
+        let tokens = ending.len();
+        self.budget_ending = (tokens > 0).then_some(BudgetEnding { first_token, tokens, first_byte });
+        self.end = Some(FinishReason::Length);
         Ok(())
     }
 
@@ -423,16 +424,27 @@ impl<C> Sequence<C> {
 
     /// Appends a token that the mask allows.
     pub fn append_allowed(&mut self, token: TokenId, settings: &DecodeSettings) -> Result<(), DecodeError> {
-        match self.append(token, settings)? {
+        match self.append(token, settings, Stops::Heeded)? {
             true => Ok(()),
-            false => Err(DecodeError::NotAllowed { token, tokens: self.length() }),
+            false => Err(self.not_allowed(token)),
         }
     }
 
-    /// Appends a token; returns `false` if the constraint refuses it.
-    fn append(&mut self, token: TokenId, settings: &DecodeSettings) -> Result<bool, DecodeError> {
-        let ends = settings.end_tokens.contains(&token);
+    fn not_allowed(&self, token: TokenId) -> DecodeError {
+        DecodeError::NotAllowed { token, tokens: self.length() }
+    }
+
+    /// Appends a token; returns `false` if the constraint refuses it. `stops` says if an end token
+    /// or a stop string ends the output.
+    fn append(
+        &mut self,
+        token: TokenId,
+        settings: &DecodeSettings,
+        stops: Stops,
+    ) -> Result<bool, DecodeError> {
+        let ends = stops == Stops::Heeded && settings.end_tokens.contains(&token);
         let complete = self.constraint.is_complete().filter(|_| ends);
+        let is_only_end = ends && self.constraint.allows_only_end(settings);
         let bytes = settings.vocabulary.bytes(token);
         let Some(own) = self.constraint.append(token, bytes)? else {
             return Ok(false);
@@ -446,13 +458,16 @@ impl<C> Sequence<C> {
         self.input.tokens.push(token);
         self.reasoning.read(token, &settings.vocabulary, settings.reasoning.as_ref());
         if ends {
-            self.end = Some(FinishReason::Stop);
+            self.end = Some(match is_only_end {
+                true => FinishReason::ConstraintComplete,
+                false => FinishReason::Stop,
+            });
             self.complete_before_end = complete;
             return Ok(true);
         }
         let stops = match self.length() >= settings.min_tokens {
-            true => StopStrings::Heeded,
-            false => StopStrings::Ignored,
+            true => stops,
+            false => Stops::Ignored,
         };
         if self.text.push(own, stops) {
             self.end = Some(FinishReason::StopSequence);

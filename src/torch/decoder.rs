@@ -114,14 +114,18 @@ impl Decoder {
                 return Err(TorchError::config("tie_word_embeddings", reason));
             }
             (Some(true) | None, false) => embedding.shallow_clone(),
-            // As in transformers, an output matrix in the file counts. A copy of the embedding
-            // need not be held twice.
-            (tied, true) => {
+            (Some(true), true) => {
+                // A copy of the embedding need not be held twice.
                 let output = loader.tensor(Role::Output, Member::Weight, &[vocab, width])?;
-                let is_copy =
-                    tied == Some(true) && output.f_equal(&embedding).doing("comparing the output matrix")?;
-                if is_copy { embedding.shallow_clone() } else { output }
+                if !output.f_equal(&embedding).doing("comparing the output matrix")? {
+                    let reason = "is true, or its default is, but the weights have an output matrix \
+                                  (`lm_head.weight`) that differs from the embedding; set it to false to \
+                                  use the matrix, or remove the matrix to use the embedding";
+                    return Err(TorchError::config("tie_word_embeddings", reason));
+                }
+                embedding.shallow_clone()
             }
+            (Some(false) | None, true) => loader.tensor(Role::Output, Member::Weight, &[vocab, width])?,
         };
         loader.check_all_used()?;
         let output = Linear { weight: output, bias: None };

@@ -1,6 +1,6 @@
 //! The conversion of an output's tokens to text, while the output is written.
 
-use super::text_stream::{StopStrings, TextStream};
+use super::text_stream::{Stops, TextStream};
 use super::{TokenId, Vocabulary};
 
 /// The text of an output while it is written, and its end by a stop string or an end token.
@@ -64,7 +64,7 @@ impl Detokenizer {
             self.end_token = Some(token);
             return self.release_all();
         }
-        let is_over = self.stream.push(self.vocabulary.bytes(token), StopStrings::Heeded);
+        let is_over = self.stream.push(self.vocabulary.bytes(token), Stops::Heeded);
         let start = match is_over {
             true => return self.release_all(),
             false => self.stream.release(),

@@ -38,7 +38,7 @@ pub use detokenizer::{Detokenizer, TextEnd};
 pub use error::VocabularyError;
 pub use mask_logits::mask_logits;
 #[cfg(feature = "decode")]
-pub(crate) use text_stream::{StopStrings, TextStream};
+pub(crate) use text_stream::{Stops, TextStream};
 #[cfg(feature = "tokenizers")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tokenizers")))]
 pub use text_tokenizer::TextTokenizer;

@@ -51,12 +51,13 @@ impl Pattern {
     }
 }
 
-/// The effect of stop strings at present.
+/// The effect of stop strings, and of end tokens where the caller has some, at present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum StopStrings {
+pub(crate) enum Stops {
     /// The first stop string ends the text.
     Heeded,
-    /// Stop strings have no effect: the output has not reached its least length.
+    /// They have no effect: the output has not reached its least length, or another than the model
+    /// writes its end.
     Ignored,
 }
 
@@ -84,7 +85,7 @@ impl TextStream {
     /// before it.
     ///
     /// If several stop strings end with the same byte, the longest of them ends the text.
-    pub fn push(&mut self, bytes: &[u8], stops: StopStrings) -> bool {
+    pub fn push(&mut self, bytes: &[u8], stops: Stops) -> bool {
         for &byte in bytes {
             if self.stopped.is_some() {
                 return true;
@@ -94,7 +95,7 @@ impl TextStream {
             for (index, pattern) in self.patterns.iter_mut().enumerate() {
                 let length = pattern.bytes.len();
                 if pattern.push(byte)
-                    && stops == StopStrings::Heeded
+                    && stops == Stops::Heeded
                     && longest.is_none_or(|(_, other)| length > other)
                 {
                     longest = Some((index, length));
@@ -193,7 +194,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn released(stream: &mut TextStream, bytes: &[u8]) -> String {
-        stream.push(bytes, StopStrings::Heeded);
+        stream.push(bytes, Stops::Heeded);
         let start = stream.release();
         stream.text()[start..].to_owned()
     }
@@ -212,7 +213,7 @@ mod tests {
         ] {
             assert_eq!(released(&mut stream, given.as_bytes()), shown, "after {given:?}");
         }
-        assert!(stream.push(b"TOPPED", StopStrings::Heeded));
+        assert!(stream.push(b"TOPPED", Stops::Heeded));
         stream.release();
         stream.finish();
         assert_eq!(stream.text(), "one STSTO\nx\n");
@@ -228,7 +229,7 @@ mod tests {
             (["aab", "zz"], "aaab", "a"),
         ] {
             let mut stream = TextStream::new(stops.map(str::as_bytes));
-            assert!(stream.push(text.as_bytes(), StopStrings::Heeded));
+            assert!(stream.push(text.as_bytes(), Stops::Heeded));
             stream.finish();
             assert_eq!(stream.text(), cut, "{stops:?} in {text}");
         }
@@ -237,11 +238,11 @@ mod tests {
     #[test]
     fn ignored_stop_strings_are_text() {
         let mut stream = TextStream::new([b"aba".as_slice()]);
-        assert!(!stream.push(b"xaba", StopStrings::Ignored));
+        assert!(!stream.push(b"xaba", Stops::Ignored));
         stream.release();
         // The last `a` may begin another stop string.
         assert_eq!(stream.text(), "xab");
-        assert!(stream.push(b"ba", StopStrings::Heeded));
+        assert!(stream.push(b"ba", Stops::Heeded));
         stream.finish();
         assert_eq!(stream.text(), "xab");
     }
@@ -272,7 +273,7 @@ mod tests {
             for cut in cuts {
                 let (now, later) = rest.split_at(cut.min(rest.len()));
                 rest = later;
-                let stopped = stream.push(now, StopStrings::Heeded);
+                let stopped = stream.push(now, Stops::Heeded);
                 let start = stream.release();
                 shown.push_str(&stream.text()[start..]);
                 if stopped || rest.is_empty() {

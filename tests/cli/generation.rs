@@ -29,7 +29,7 @@ fn an_output_that_a_limit_ended_is_told() {
             "finished: constraint_complete",
         ),
         // The budget wrote the ends.
-        (&format!("{schema} --max-tokens 30"), 1, "the model did not complete the output within its tokens"),
+        (&format!("{schema} --max-tokens 30"), 1, "the model did not complete the output within 30 tokens"),
         (&format!("{schema} --max-tokens 30"), 1, "--budget complete wrote the last "),
         (&format!("{schema} --max-tokens 30"), 1, " by the budget) in "),
         (
@@ -319,7 +319,7 @@ fn replies_with_tools_follow_options_of_schemas_and_lengths() {
     for (choice, limit, code, expected) in [
         ("none", "3", 0, "finished: length"),
         ("auto", "3", 0, "finished: length"),
-        ("required", "60", 1, "the model did not complete the output within its tokens"),
+        ("required", "60", 1, "the model did not complete the output within 60 tokens"),
     ] {
         let options = ["--prompt", "Hi", "--tools", list, "--tool-format", "hermes", "--tool-choice", choice];
         let said = run(&CHAT, &[&options[..], &["--max-tokens", limit, "--suppressed-tokens", "5"]].concat());
@@ -442,9 +442,9 @@ fn layers_and_partners_are_checked_before_the_weights_are_read() {
     let other = model("other-tokens", &[("tokenizer.json", other.to_string())]);
     let weights = PLAIN.join("model.safetensors");
     for (option, path, code, expected) in [
-        ("--draft", format!("model:{}", other.display()), 2, "--draft model `"),
-        ("--draft", format!("model:{}", other.display()), 2, "other-tokens` is not usable"),
-        ("--amateur", other.display().to_string(), 2, "other-tokens` is not usable"),
+        ("--draft", format!("model:{}", other.display()), 1, "--draft model `"),
+        ("--draft", format!("model:{}", other.display()), 1, "other-tokens` is not usable"),
+        ("--amateur", other.display().to_string(), 1, "other-tokens` is not usable"),
         ("--draft", "model:ada.json".to_owned(), 1, "cannot load the model `ada.json`"),
         ("--draft", format!("medusa:{}", weights.display()), 1, "cannot load the draft heads `"),
     ] {

@@ -179,7 +179,7 @@ fn options_without_effect_or_meaning_are_refused() {
     assert!(code == Some(2) && stderr.contains("  <--prompt <TEXT>|--messages <FILE>>\n"), "{stderr}");
     // A conversation that is none.
     let (code, stderr) = generate("--messages ada.json");
-    assert!(code == Some(2) && stderr.contains("cannot use the conversation `ada.json`"), "{stderr}");
+    assert!(code == Some(1) && stderr.contains("cannot use the conversation `ada.json`"), "{stderr}");
     assert!(stderr.contains("is no part of a conversation"), "{stderr}");
 }
 

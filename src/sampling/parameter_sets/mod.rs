@@ -611,6 +611,17 @@ mod tests {
     }
 
     #[test]
+    fn beams_of_vllm() {
+        let text = r#"{"n": 3, "use_beam_search": true, "length_penalty": 0.5}"#;
+        let beams = read(Api::Vllm, text).beams.unwrap();
+        assert_eq!((beams.beams, beams.groups, beams.length_penalty), (3, 1, 0.5));
+        let greedy = read(Api::Vllm, r#"{"use_beam_search": true, "temperature": 0.7}"#);
+        assert!(greedy.beams.is_none() && greedy.sampling.temperature == 0.0);
+        let sampled = read(Api::Vllm, r#"{"n": 2, "use_beam_search": false, "length_penalty": 0.5}"#);
+        assert_eq!((sampled.beams, sampled.unused), (None, vec!["length_penalty".to_owned()]));
+    }
+
+    #[test]
     fn vllm() {
         let set = read(
             Api::Vllm,
@@ -743,6 +754,7 @@ mod tests {
     fn faults_of_vllm_name_the_field() {
         for (api, text, expected) in [
             (Api::Vllm, r#"{"top_k": -2}"#, "/top_k: -2 is not"),
+            (Api::Vllm, r#"{"use_beam_search": 3}"#, "/use_beam_search: "),
             (Api::Vllm, r#"{"ignore_eos": true}"#, "/ignore_eos: not supported"),
             (Api::Vllm, r#"{"skip_special_tokens": false}"#, "/skip_special_tokens: not supported"),
             (

@@ -1,14 +1,23 @@
 //! vLLM's `SamplingParams`.
 //!
-//! Source: vLLM's documentation of `vllm.SamplingParams`.
+//! A request to vLLM's server may also have `use_beam_search` and `length_penalty`. The number of
+//! beams is then that of outputs, `n`. One beam is greedy search.
+//!
+//! Sources: vLLM's documentation of `vllm.SamplingParams` and of its OpenAI-compatible server.
 
 use super::row::{ANY, Row, rows};
-use super::{Fields, NotRead, ParameterSet};
+use super::{Beams, EarlyStopping, Fields, NotRead, ParameterSet};
 use crate::sampling::SamplingError;
 
 const NOT_READ: NotRead = NotRead {
     harmless: &["detokenize", "spaces_between_special_tokens", "output_kind", "flat_logprobs"],
-    telling: &["include_stop_str_in_output", "prompt_logprobs", "truncate_prompt_tokens", "extra_args"],
+    telling: &[
+        "include_stop_str_in_output",
+        "prompt_logprobs",
+        "truncate_prompt_tokens",
+        "extra_args",
+        "length_penalty",
+    ],
 };
 
 const PARAMETERS: &[Row] = rows! {
@@ -57,6 +66,25 @@ pub(super) fn read(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<No
     set.stop = fields.strings("stop")?;
     set.bad_words = fields.strings("bad_words")?;
     set.completions = fields.value("n", 1.0, ANY)?.unwrap_or(1);
+    beams(fields, set)?;
     set.logprobs = fields.value("logprobs", 0.0, ANY)?;
     Ok(NOT_READ)
+}
+
+/// Reads `use_beam_search`. vLLM's beams are read to the largest length; a rule that only stops when
+/// no beam can reach a higher score finds the same outputs.
+fn beams(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<(), SamplingError> {
+    if !fields.flag("use_beam_search")?.unwrap_or(false) {
+        return Ok(());
+    }
+    let length_penalty = fields.value("length_penalty", f64::MIN, f64::MAX)?.unwrap_or(1.0);
+    match set.completions {
+        1 => set.sampling.temperature = 0.0,
+        beams => {
+            let early_stopping = EarlyStopping::Never;
+            let (groups, diversity_penalty) = (1, 0.0);
+            set.beams = Some(Beams { beams, groups, diversity_penalty, length_penalty, early_stopping });
+        }
+    }
+    Ok(())
 }

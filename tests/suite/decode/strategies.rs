@@ -570,6 +570,81 @@ fn outputs_with_a_budget_end_complete() {
     assert_eq!((cut.finish, cut.complete), (FinishReason::Length, Some(false)));
 }
 
+/// Stop strings and end tokens concern the model's tokens, not those that the budget writes.
+#[test]
+fn the_end_that_a_budget_writes_does_not_stop() {
+    // The model would go on with digits.
+    let model = Fake::script(1, b"1111111111");
+    let token = |byte: u8| TokenId(u32::from(byte));
+    for (pattern, stop, stop_tokens, first_byte) in [
+        ("[0-9]+xyz", &["y"][..], &[][..], 3),
+        ("[0-9]+xyz", &["1xyz"], &[], 3),
+        ("[0-9]+xyz", &["z"], &[], 3),
+        ("[0-9]+xyz", &[], b"y", 3),
+        ("[0-9]+xyz", &[], b"z", 3),
+        ("[0-9]+xyz", &["xy"], b"x", 3),
+        // These stop strings are the model's.
+        ("[0-9]+xyz", &["11"], &[], 0),
+        ("[0-9]+xyz", &["y"], b"1", 0),
+    ] {
+        for (strategy, draft) in
+            [(Strategy::Sample, Draft::None), (Strategy::Sample, NGRAM), (Strategy::BestOf(2), Draft::None)]
+        {
+            let stop_tokens: Vec<TokenId> = stop_tokens.iter().copied().map(token).collect();
+            let request = Request::new(tokens(b"u"))
+                .constraint(Constraint::regex(pattern, &vocabulary()).unwrap())
+                .sampling(greedy().max_tokens(6))
+                .stop(stop.iter().copied())
+                .stop_tokens(stop_tokens)
+                .strategy(strategy.clone())
+                .draft(draft);
+            let made = run(&model, request).unwrap().completions.remove(0);
+            let name = format!("{pattern} {stop:?}: {made:?}");
+            match first_byte {
+                0 => {
+                    assert!(matches!(made.finish, FinishReason::Stop | FinishReason::StopSequence), "{name}");
+                    assert_eq!(made.budget_ending, None, "{name}");
+                }
+                _ => {
+                    assert_eq!((made.text.as_str(), made.finish), ("111xyz", FinishReason::Length), "{name}");
+                    assert_eq!((made.complete, made.stop_sequence), (Some(true), None), "{name}");
+                    assert_eq!(
+                        made.budget_ending,
+                        Some(BudgetEnding { first_token: 3, tokens: 3, first_byte }),
+                        "{name}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// An output after which the constraint allows nothing but an end finishes alike under every
+/// strategy.
+#[test]
+fn an_output_that_can_only_end_is_complete() {
+    let model = Fake::new(Scores::Hash { eos: -1.0 });
+    for (pattern, finish) in
+        [("[x-z]{4}", FinishReason::ConstraintComplete), ("[x-z]{4}x?", FinishReason::Stop)]
+    {
+        for strategy in [
+            Strategy::Sample,
+            Strategy::BestOf(3),
+            Strategy::Beam(BeamSearch::new(3)),
+            Strategy::Beam(BeamSearch::new(4).diverse(2, 0.5)),
+            Strategy::Contrastive(ContrastiveSearch::default().candidates(2)),
+        ] {
+            let bias = vec![(TokenId(u32::from(b'x')), -50.0)];
+            let request = Request::new(tokens(b"u"))
+                .constraint(Constraint::regex(pattern, &vocabulary()).unwrap())
+                .sampling(greedy().max_tokens(9).logit_bias(bias))
+                .strategy(strategy.clone());
+            let made = &run(&model, request).unwrap().completions[0];
+            assert_eq!((made.finish, made.complete), (finish, Some(true)), "{pattern} {strategy}: {made:?}");
+        }
+    }
+}
+
 /// Checks the reported end of a complete output, and returns 1 if the budget has written the end.
 fn check_ending(completion: &Completion, room: usize) -> usize {
     match completion.budget_ending {
