@@ -158,12 +158,11 @@ fn explanation(args: &Args, loaded: &Loaded, text: &str, at: usize) -> Result<St
         lines.push(refused_token(&loaded.grammar, &input::vocabulary(path)?, text)?);
     }
     if let Some(schema) = &loaded.schema {
-        let options = args.policy.options()?;
         let accepts = |options: &SchemaOptions| match schema::compile(&schema.text, options) {
             Ok(grammar) => matches!(read(&grammar, text), Ok(None)),
             Err(_) => false,
         };
-        lines.extend(explain(&schema.text, &options, text, at, accepts));
+        lines.extend(explain(schema, text, at, accepts));
     } else {
         lines.push(format!("responsible: {}, {}", shown(args), after(text, at)));
     }

@@ -174,11 +174,12 @@ impl Loaded {
     }
 }
 
-/// The text of a schema and where it came from.
+/// The text of a schema, where it came from, and the options with which it was compiled.
 #[derive(Debug)]
 pub(super) struct SchemaFile {
     pub path: PathBuf,
     pub text: String,
+    pub options: SchemaOptions,
 }
 
 impl ConstraintArgs {
@@ -304,11 +305,12 @@ impl PolicyArgs {
 
     /// Compiles the text of a schema. `path` says where it comes from.
     pub fn schema_of(&self, path: &Path, text: String) -> Result<Loaded, CommandError> {
-        let (grammar, warnings) = schema::compile_with_warnings(&text, &self.options()?)
+        let options = self.options()?;
+        let (grammar, warnings) = schema::compile_with_warnings(&text, &options)
             .map_err(|error| self.unusable(&format!("the schema `{}`", path.display()), &error))?;
         warn(path, &warnings);
         Ok(Loaded {
-            schema: Some(SchemaFile { path: path.to_owned(), text }),
+            schema: Some(SchemaFile { path: path.to_owned(), text, options }),
             has_schemas: true,
             ..Loaded::of(grammar)
         })

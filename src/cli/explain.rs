@@ -16,14 +16,14 @@ use hedgerow::schema::{
     Whitespace, compile,
 };
 
+use super::constraint::SchemaFile;
 use super::judge::{Violation, violations};
 
 /// Names, as lines of text, the keyword or option because of which `text` is refused at byte `at`.
 ///
 /// `accepts` says whether `text` is valid under other options.
 pub(super) fn explain(
-    schema: &str,
-    options: &SchemaOptions,
+    schema: &SchemaFile,
     text: &str,
     at: usize,
     accepts: impl Fn(&SchemaOptions) -> bool,
@@ -39,8 +39,8 @@ pub(super) fn explain(
         let Violation { instance, schema, message } = violation;
         return vec![format!("responsible: `{schema}` in the schema, about `#{instance}`: {message}")];
     }
-    match responsible_options(options, accepts) {
-        names if names.is_empty() => match compile(schema, options) {
+    match responsible_options(&schema.options, accepts) {
+        names if names.is_empty() => match compile(&schema.text, &schema.options) {
             Ok(_) => vec![match unread {
                 Some(reason) => format!(
                     "responsible: a keyword of the schema; the validator that could name it cannot read the \

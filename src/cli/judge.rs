@@ -1,12 +1,14 @@
 //! The check of outputs by an independent validator: the `jsonschema` crate, which shares no code
 //! with the constraint engine.
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use jsonschema::{Registry, Validator};
 use serde_json::{Map, Value};
 
 use super::constraint::SchemaFile;
+use hedgerow::schema::{Draft, FormatPolicy, SchemaOptions};
 
 /// The judge's verdict on a text.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,9 +21,9 @@ pub(super) enum Verdict {
     NoJudge(String),
 }
 
-/// Judges a text by a schema, formats included.
+/// Judges a text by a schema, under the options with which it was compiled.
 pub(super) fn judge(schema: &SchemaFile, text: &str) -> Verdict {
-    let (validator, outside) = match validator(&schema.text) {
+    let (validator, outside) = match validator(schema) {
         Ok(found) => found,
         Err(reason) => return Verdict::NoJudge(reason),
     };
@@ -52,7 +54,7 @@ pub(super) struct Violation {
 }
 
 /// Every keyword that a JSON text breaks. The error says why the validator could not check it.
-pub(super) fn violations(schema: &str, text: &str) -> Result<Vec<Violation>, String> {
+pub(super) fn violations(schema: &SchemaFile, text: &str) -> Result<Vec<Violation>, String> {
     let (validator, outside) = validator(schema)?;
     let instance = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let violations = validator.iter_errors(&instance).map(|error| Violation {
@@ -64,28 +66,54 @@ pub(super) fn violations(schema: &str, text: &str) -> Result<Vec<Violation>, Str
 }
 
 /// The validator of a schema, and the JSON pointer to the schema inside its envelope.
-fn validator(text: &str) -> Result<(Validator, &'static str), String> {
+fn validator(schema: &SchemaFile) -> Result<(Validator, &'static str), String> {
+    let SchemaFile { text, options: SchemaOptions { format, default_draft, documents, .. }, .. } = schema;
     let parsed = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let (mut schema, outside) = unwrapped(parsed);
     encode_references(&mut schema, Members::Keywords);
-    let options = jsonschema::options().should_validate_formats(true);
-    let validator = match META_SCHEMAS.as_ref().filter(|_| text.contains("json-schema.org/")) {
-        Some(registry) => options.with_registry(registry).build(&schema),
-        None => options.build(&schema),
+    let mut options = jsonschema::options().should_validate_formats(*format == FormatPolicy::Assert);
+    if let (Some(draft), None) = (draft(*default_draft), schema.get("$schema")) {
+        options = options.with_draft(draft);
+    }
+    let validator = match (documents.is_empty(), text.contains("json-schema.org/")) {
+        (true, false) => options.build(&schema),
+        (true, true) => options.with_registry(META_SCHEMAS.as_ref().map_err(String::clone)?).build(&schema),
+        (false, _) => options.with_registry(&registry(documents)?).build(&schema),
     };
     Ok((validator.map_err(|error| error.to_string())?, outside))
 }
 
-/// The meta-schemas that a schema may refer to.
-static META_SCHEMAS: LazyLock<Option<Registry<'static>>> = LazyLock::new(|| {
+/// The validator's name of a draft; `None` for no draft in particular.
+fn draft(draft: Draft) -> Option<jsonschema::Draft> {
+    match draft {
+        Draft::Four => Some(jsonschema::Draft::Draft4),
+        Draft::Six => Some(jsonschema::Draft::Draft6),
+        Draft::Seven => Some(jsonschema::Draft::Draft7),
+        Draft::Y2019 => Some(jsonschema::Draft::Draft201909),
+        Draft::Y2020 => Some(jsonschema::Draft::Draft202012),
+        _ => None,
+    }
+}
+
+/// The meta-schemas that any schema may refer to.
+static META_SCHEMAS: LazyLock<Result<Registry<'static>, String>> =
+    LazyLock::new(|| registry(&HashMap::new()));
+
+/// The documents that a schema may refer to: the meta-schemas, and those of the options.
+fn registry(documents: &HashMap<String, String>) -> Result<Registry<'static>, String> {
     let mut registry = Registry::new();
     for text in hedgerow::schema::meta_schemas() {
-        let value: Value = serde_json::from_str(text).ok()?;
-        let uri = value.get("$id").or_else(|| value.get("id"))?.as_str()?.trim_end_matches('#').to_owned();
-        registry = registry.add(uri, value).ok()?;
+        let value: Value = serde_json::from_str(text).unwrap_or_default();
+        let uri = value.get("$id").or_else(|| value.get("id")).and_then(Value::as_str).unwrap_or_default();
+        let uri = uri.trim_end_matches('#').to_owned();
+        registry = registry.add(uri, value).map_err(|error| error.to_string())?;
     }
-    registry.prepare().ok()
-});
+    for (uri, text) in documents {
+        let value: Value = serde_json::from_str(text).map_err(|error| format!("`{uri}`: {error}"))?;
+        registry = registry.add(uri, value).map_err(|error| error.to_string())?;
+    }
+    registry.prepare().map_err(|error| error.to_string())
+}
 
 /// The schema inside a response format, with the JSON pointer to it. Any other schema is returned
 /// unchanged. The response formats are those that `hedgerow::schema` reads.
@@ -175,12 +203,27 @@ mod tests {
 
     #[test]
     fn verdicts() {
-        let judge =
-            |schema: &str, text| judge(&SchemaFile { path: "s".into(), text: schema.to_owned() }, text);
+        let under = |options: SchemaOptions, schema: &str, text: &str| {
+            judge(&SchemaFile { path: "s".into(), text: schema.to_owned(), options }, text)
+        };
+        let judge = |schema: &str, text| under(SchemaOptions::default(), schema, text);
         assert_eq!(judge(r#"{"type": "integer"}"#, " 3 "), Verdict::Valid);
         let schema = r#"{"properties": {"a": {"format": "date"}}}"#;
         let Verdict::Invalid(reason) = judge(schema, r#"{"a": "x"}"#) else { panic!("a date") };
         assert!(reason.starts_with("`/a`: ") && reason.contains("/properties/a/format"), "{reason}");
+        // The options of the schema count.
+        let options = SchemaOptions::default().format(FormatPolicy::Annotate);
+        assert_eq!(under(options, schema, r#"{"a": "x"}"#), Verdict::Valid);
+        let sibling = r##"{"$ref": "#/definitions/a", "maxLength": 1, "definitions": {"a": {}}}"##;
+        for (draft, expected) in [(Draft::Seven, true), (Draft::Y2020, false)] {
+            let options = SchemaOptions::default().default_draft(draft);
+            assert_eq!(under(options, sibling, r#""ab""#) == Verdict::Valid, expected, "{draft}");
+        }
+        let options = SchemaOptions::default().document("https://a.example/b", r#"{"type": "array"}"#);
+        let other = r#"{"$ref": "https://a.example/b"}"#;
+        assert_eq!(under(options.clone(), other, "[]"), Verdict::Valid);
+        assert!(matches!(under(options, other, "1"), Verdict::Invalid(_)));
+        assert!(matches!(judge(other, "1"), Verdict::NoJudge(_)));
         assert!(matches!(judge("{}", "{"), Verdict::Invalid(reason) if reason.starts_with("it is not JSON")));
         assert!(matches!(judge(r#"{"type": 3}"#, "3"), Verdict::NoJudge(_)));
         assert!(matches!(judge("{", "3"), Verdict::NoJudge(_)));

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::beam::BeamState;
 use super::clock::Clock;
+use super::constraint_state::KnownEnding;
 use super::contrastive_search::ContrastiveState;
 use super::device_rows::RowQuery;
 use super::draft::{Draft, DraftToken};
@@ -95,10 +96,13 @@ impl<C: Send + 'static> ActiveRequest<C> {
         };
         let mut timings = Timings::default();
         let mut sequences = Vec::with_capacity(count);
+        let mut ending = None;
         for completion in 0..count {
             let mut sequence = Sequence::new(request, &settings, completion)?;
-            if completion == 0 && request.budget == Budget::Complete {
-                sequence.check_room(&settings)?;
+            match (completion, &ending) {
+                (0, _) if request.budget == Budget::Complete => ending = sequence.check_room(&settings)?,
+                (_, Some(ending)) => sequence.set_ending(KnownEnding::clone(ending)),
+                _ => {}
             }
             sequence.apply_forced(&settings, clock, &mut timings)?;
             sequences.push(sequence);
@@ -441,7 +445,8 @@ impl<C: Send + 'static> ActiveRequest<C> {
         if let SearchState::BestOf = self.search {
             // An output without a score has only forced tokens, so its probability is 1.
             let score = |sequence: &Sequence<C>| sequence.score().unwrap_or(0.0);
-            self.sequences.sort_by(|a, b| score(b).total_cmp(&score(a)));
+            self.sequences
+                .sort_by(|a, b| a.unfinished().cmp(&b.unfinished()).then(score(b).total_cmp(&score(a))));
         }
         self.sequences.truncate(self.completions);
     }

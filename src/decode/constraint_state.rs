@@ -6,7 +6,9 @@ use super::error::DecodeError;
 use super::healing::Healing;
 use super::request::{Budget, ForcedTokens, Request};
 use super::settings::{DecodeSettings, EndToken};
+use super::short_output::{self, History};
 use crate::engine::{DraftTree, Matcher};
+use crate::sampling::SamplingParams;
 use crate::vocab::{TokenId, TokenSet};
 
 /// Number of remaining tokens above which the check for a way to the end is skipped.
@@ -31,7 +33,7 @@ pub(crate) struct ConstraintState {
 
 /// Tokens that complete the output, and the number of them that have been appended.
 #[derive(Clone)]
-struct KnownEnding {
+pub(crate) struct KnownEnding {
     tokens: Arc<[TokenId]>,
     appended: usize,
 }
@@ -66,27 +68,64 @@ impl ConstraintState {
         self.matcher.as_ref().map(Matcher::is_accepting)
     }
 
-    /// True if the constraint's language contains `text`; `None` without a constraint.
-    pub fn accepts(&self, text: &[u8]) -> Result<Option<bool>, DecodeError> {
+    /// True if the constraint's language contains the first `bytes` bytes of the text of these
+    /// tokens, all of the output; `None` without a constraint.
+    pub fn accepts(
+        &self,
+        output: &[TokenId],
+        mut bytes: usize,
+        settings: &DecodeSettings,
+    ) -> Result<Option<bool>, DecodeError> {
         let Some(matcher) = &self.matcher else { return Ok(None) };
-        let mut other = matcher.fork();
-        other.reset();
-        Ok(Some(other.advance_bytes(text)? && other.is_accepting()))
+        let healing = Healing::new(settings.healed_bytes.clone());
+        let mut start = Self { matcher: Some(matcher.fork()), healing, mask: Vec::new(), ending: None };
+        start.matcher.iter_mut().for_each(Matcher::reset);
+        for &token in output {
+            let spelled = settings.vocabulary.bytes(token);
+            let own = start.healing.output_part(spelled).map_or(0, <[u8]>::len);
+            if own > bytes {
+                let part = &spelled[spelled.len() - own..][..bytes];
+                let Some(matcher) = &mut start.matcher else { break };
+                return Ok(Some(matcher.advance_bytes(part)? && matcher.is_accepting()));
+            }
+            bytes -= own;
+            if start.append(token, spelled)?.is_none() {
+                return Ok(Some(false));
+            }
+        }
+        Ok(start.is_complete())
     }
 
-    /// Refuses a constraint whose shortest known output has too many tokens.
-    pub fn check_room(&mut self, settings: &DecodeSettings) -> Result<(), DecodeError> {
+    /// A way to a complete output that has room, if it is not the engine's own
+    /// [completion](Matcher::completion). It is kept as the known ending. Refuses a constraint for
+    /// which no such way is known. `bans` are the parameters of the request.
+    pub fn check_room(
+        &mut self,
+        settings: &DecodeSettings,
+        bans: &SamplingParams,
+        history: History<'_>,
+    ) -> Result<Option<KnownEnding>, DecodeError> {
         let (room, by_context) = (settings.max_tokens, settings.by_context);
         let Some(matcher) = self.matcher.as_mut().filter(|_| self.healing.is_over() && room <= ENDLESS)
         else {
-            return Ok(());
+            return Ok(None);
         };
-        match matcher.completion()? {
-            Some(shortest) if shortest.len() > room => {
-                Err(DecodeError::ShortestOutput { needs: shortest.len(), room, by_context })
-            }
-            _ => Ok(()),
+        let Some(own) = completion(matcher, settings, bans, history)? else { return Ok(None) };
+        if own.len() <= room {
+            return Ok(None);
         }
+        let other = short_output::within(matcher, room, bans)?;
+        let other = other.map(|way| respelled(&way, matcher, settings, bans, history)).transpose()?;
+        match other.flatten() {
+            Some(way) => self.ending = Some(KnownEnding::new(way)),
+            None => return Err(DecodeError::ShortestOutput { needs: own.len(), room, by_context }),
+        }
+        Ok(self.ending.clone())
+    }
+
+    /// Sets a known way to the end, which another output of the same request has found.
+    pub fn set_ending(&mut self, ending: KnownEnding) {
+        self.ending = Some(ending);
     }
 
     /// True if the output is complete and the mask of the next token, if it has been computed, has
@@ -202,6 +241,8 @@ impl ConstraintState {
         token: TokenId,
         room: usize,
         settings: &DecodeSettings,
+        bans: &SamplingParams,
+        history: History<'_>,
     ) -> Result<Option<Vec<TokenId>>, DecodeError> {
         let heeded = settings.budget == Budget::Complete && self.healing.is_over();
         let Some(matcher) = self.matcher.as_mut().filter(|_| heeded) else {
@@ -210,13 +251,19 @@ impl ConstraintState {
         if settings.end_tokens.contains(&token) || room > ENDLESS || !matcher.advance(token)? {
             return Ok(None);
         }
-        let behind = matcher.completion()?;
+        let behind = match bans.names_bans() {
+            true => {
+                let tokens = &[history.tokens, &[token]].concat();
+                completion(matcher, settings, bans, History { tokens, ..history })?
+            }
+            false => completion(matcher, settings, bans, history)?,
+        };
         matcher.rollback(1)?;
         // The rest of a known ending may be shorter than an ending that a new search finds from
         // here.
         let ending = match &self.ending {
             Some(known) => Some(known.rest().to_vec()),
-            None => matcher.completion()?.map(|ending| ending.to_vec()),
+            None => completion(matcher, settings, bans, history)?.map(|ending| ending.to_vec()),
         };
         let enough = match (&behind, &ending) {
             (Some(behind), _) => behind.len() < room,
@@ -230,6 +277,32 @@ impl ConstraintState {
         }
         Ok(ending.filter(|ending| ending.len() <= room))
     }
+}
+
+/// The engine's [completion](Matcher::completion), in tokens that the request does not ban. `None`
+/// if none is known.
+fn completion(
+    matcher: &mut Matcher,
+    settings: &DecodeSettings,
+    bans: &SamplingParams,
+    history: History<'_>,
+) -> Result<Option<Arc<[TokenId]>>, DecodeError> {
+    match matcher.completion()? {
+        Some(own) if bans.names_bans() => {
+            Ok(respelled(&own, matcher, settings, bans, history)?.map(Arc::from))
+        }
+        own => Ok(own),
+    }
+}
+
+fn respelled(
+    tokens: &[TokenId],
+    matcher: &mut Matcher,
+    settings: &DecodeSettings,
+    bans: &SamplingParams,
+    history: History<'_>,
+) -> Result<Option<Vec<TokenId>>, DecodeError> {
+    Ok(short_output::respelled(tokens, history, bans, &settings.vocabulary, matcher)?)
 }
 
 impl KnownEnding {

@@ -69,14 +69,14 @@ pub enum DecodeError {
     },
     /// A constraint none of whose outputs is known to fit.
     #[error(
-        "the shortest output of the constraint takes {needs} tokens, but there is room for {room}; {}, or let outputs be cut with `Budget::Cut`",
+        "the shortest known output of the constraint takes {needs} tokens, but there is room for {room}; {}, or let outputs be cut with `Budget::Cut`",
         match by_context {
             true => "the model's context is full then: shorten the prompt",
             false => "raise `max_tokens`",
         }
     )]
     ShortestOutput {
-        /// Number of tokens of the shortest output.
+        /// Number of tokens of the shortest output that is known.
         needs: usize,
         /// Largest number of tokens of an output.
         room: usize,

@@ -37,6 +37,7 @@ mod request;
 mod search_step;
 mod sequence;
 mod settings;
+mod short_output;
 mod strategy;
 mod text_model;
 mod token_scores;

@@ -7,7 +7,7 @@
 //! yet. A run of forced tokens therefore costs one pass, however long it is.
 
 use super::clock::Clock;
-use super::constraint_state::{ConstraintState, NextTokens};
+use super::constraint_state::{ConstraintState, KnownEnding, NextTokens};
 use super::draft::{self, Acceptance, Distribution, DraftChoice, DraftToken};
 use super::error::DecodeError;
 use super::logits::ModelRow;
@@ -16,6 +16,7 @@ use super::reasoning_budget::ReasoningState;
 use super::reply::ReplyStream;
 use super::request::{BudgetEnding, Completion, FinishReason, Request, Timings};
 use super::settings::{DecodeSettings, Scoring};
+use super::short_output::History;
 use super::token_scores::{TokenScores, top};
 use crate::engine::DraftTree;
 use crate::sampling::{Purpose, Sampled, Sampler, TopLogits, TopLogitsQuery, logprobs};
@@ -111,9 +112,16 @@ impl<C> Sequence<C> {
         }
     }
 
-    /// Refuses a constraint whose shortest known output does not fit.
-    pub fn check_room(&mut self, settings: &DecodeSettings) -> Result<(), DecodeError> {
-        self.constraint.check_room(settings)
+    /// Refuses a constraint of which no output is known to fit. Returns the known one, if the other
+    /// outputs of the request need it as well.
+    pub fn check_room(&mut self, settings: &DecodeSettings) -> Result<Option<KnownEnding>, DecodeError> {
+        let history = History { tokens: &self.tokens, prompt: self.prompt };
+        self.constraint.check_room(settings, self.sampler.params(), history)
+    }
+
+    /// Sets the way to the end that [`check_room`](Self::check_room) of another output has found.
+    pub fn set_ending(&mut self, ending: KnownEnding) {
+        self.constraint.set_ending(ending);
     }
 
     /// The tokens that the cache holds, between two passes.
@@ -134,6 +142,17 @@ impl<C> Sequence<C> {
     /// The score by which the output is compared with others.
     pub fn score(&self) -> Option<f64> {
         self.search_score.or_else(|| self.scores.mean())
+    }
+
+    /// The order in which a choice among outputs considers them: those that the model has ended
+    /// come first, then those that a limit on tokens ended under a constraint, then cancelled ones.
+    pub fn unfinished(&self) -> u8 {
+        let is_constrained = self.constraint.is_complete().is_some();
+        match self.end {
+            None | Some(FinishReason::Cancelled) => 2,
+            Some(FinishReason::Length) if is_constrained => 1,
+            Some(_) => u8::from(self.complete_before_end == Some(false)),
+        }
     }
 
     /// Number of draft tokens that can be used: the depth, and the number in all.
@@ -349,7 +368,8 @@ impl<C> Sequence<C> {
         settings: &DecodeSettings,
     ) -> Result<Option<Vec<TokenId>>, DecodeError> {
         let room = settings.max_tokens.saturating_sub(self.length());
-        self.constraint.required_ending(token, room, settings)
+        let history = History { tokens: &self.tokens, prompt: self.prompt };
+        self.constraint.required_ending(token, room, settings, self.sampler.params(), history)
     }
 
     /// Appends the tokens with which the budget ends the output. Stop strings and end tokens among
@@ -462,7 +482,8 @@ impl<C> Sequence<C> {
                 true => FinishReason::ConstraintComplete,
                 false => FinishReason::Stop,
             });
-            self.complete_before_end = complete;
+            // A grammar may end with the end token.
+            self.complete_before_end = complete.max(self.constraint.is_complete());
             return Ok(true);
         }
         let stops = match self.length() >= settings.min_tokens {
@@ -471,7 +492,8 @@ impl<C> Sequence<C> {
         };
         if self.text.push(own, stops) {
             self.end = Some(FinishReason::StopSequence);
-            self.complete_before_end = self.constraint.accepts(self.text.bytes())?;
+            let output = &self.tokens[self.prompt..];
+            self.complete_before_end = self.constraint.accepts(output, self.text.bytes().len(), settings)?;
         }
         Ok(true)
     }

@@ -34,7 +34,7 @@ use super::special_tokens::special_token;
 use crate::automata::shortest::Labelled;
 use crate::automata::{LangId, interrupt, json_string};
 use crate::grammar::{MARK, SpecialId};
-use crate::vocab::{TokenId, TokenTrie, Vocabulary};
+use crate::vocab::{TokenId, Vocabulary, fewest_tokens};
 use hashbrown::{HashMap, HashSet};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -122,14 +122,13 @@ fn tokenize(
 ) -> Result<Option<Arc<[TokenId]>>, EngineError> {
     let mut tokens = Vec::new();
     let mut text = Vec::new();
-    let trie = vocabulary.trie();
+    let spell = |text: &[u8]| fewest_tokens(vocabulary.trie(), text, |_| true);
     for segment in segments {
         match segment {
             Segment::Text(bytes) => text.extend_from_slice(bytes),
             Segment::Special(special) => {
-                if !fewest_tokens(trie, &std::mem::take(&mut text), &mut tokens) {
-                    return Ok(None);
-                }
+                let Some(before) = spell(&std::mem::take(&mut text)) else { return Ok(None) };
+                tokens.extend(before);
                 let machine = &recogniser.machine;
                 match machine.token_set(*special) {
                     Some(set) => match set.first() {
@@ -141,36 +140,10 @@ fn tokenize(
             }
         }
     }
-    Ok(fewest_tokens(trie, &text, &mut tokens).then(|| tokens.into()))
-}
-
-/// Adds the fewest tokens that spell `text`; false if none do. O(bytes × longest token).
-fn fewest_tokens(trie: &TokenTrie, text: &[u8], tokens: &mut Vec<TokenId>) -> bool {
-    const NONE: u32 = u32::MAX;
-    // For each offset: the number of tokens from there on, the end of the first, and the first.
-    let mut left: Vec<(u32, u32, TokenId)> = vec![(NONE, 0, TokenId(0)); text.len() + 1];
-    left[text.len()].0 = 0;
-    for from in (0..text.len()).rev() {
-        let mut node = 0;
-        for (at, &byte) in text.iter().enumerate().skip(from) {
-            let Some(child) = trie.child(node, byte) else { break };
-            node = child;
-            let (Some(&token), rest) = (trie.tokens(node).first(), left[at + 1].0) else { continue };
-            if rest != NONE && rest < left[from].0 {
-                left[from] = (rest + 1, at as u32 + 1, token);
-            }
-        }
-    }
-    let mut at = 0;
-    while at < text.len() {
-        let (count, end, token) = left[at];
-        if count == NONE {
-            return false;
-        }
-        tokens.push(token);
-        at = end as usize;
-    }
-    true
+    Ok(spell(&text).map(|last| {
+        tokens.extend(last);
+        tokens.into()
+    }))
 }
 
 /// A state that was reached: the bytes written, the segments written, and the last of these with

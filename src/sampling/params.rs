@@ -308,6 +308,32 @@ impl SamplingParams {
             .collect()
     }
 
+    /// True if a parameter bans this token everywhere.
+    #[cfg_attr(not(feature = "decode"), allow(dead_code))]
+    pub(crate) fn forbids(&self, token: TokenId) -> bool {
+        self.suppressed_tokens.contains(&token)
+            || self.allowed_tokens.as_ref().is_some_and(|allowed| !allowed.contains(&token))
+            || self.logit_bias.iter().any(|(id, bias)| *id == token && *bias == f32::NEG_INFINITY)
+    }
+
+    /// True if a parameter that names tokens bans this one after `history`, or prescribes another.
+    /// The last `output` tokens of the history are those of the output.
+    #[cfg_attr(not(feature = "decode"), allow(dead_code))]
+    pub(crate) fn forbids_after(&self, history: &[TokenId], output: usize, token: TokenId) -> bool {
+        let completes = |word: &[TokenId]| match word.split_last() {
+            Some((last, before)) => *last == token && history.ends_with(before),
+            None => false,
+        };
+        let mut biases = self.sequence_bias.iter().filter(|(_, bias)| *bias == f32::NEG_INFINITY);
+        let is_last = self.max_tokens == Some(output + 1);
+        self.forbids(token)
+            || output == 0 && self.begin_suppressed_tokens.contains(&token)
+            || output == 0 && self.forced_first.is_some_and(|first| first != token)
+            || is_last && self.forced_last.is_some_and(|last| last != token)
+            || self.bad_words.iter().any(|word| completes(word))
+            || biases.any(|(word, _)| completes(word))
+    }
+
     /// True if a parameter bans tokens by their ids, or prescribes them.
     pub fn names_bans(&self) -> bool {
         let is_ban = |bias: &f32| *bias == f32::NEG_INFINITY;

@@ -37,6 +37,7 @@ mod vocabulary;
 pub use detokenizer::{Detokenizer, TextEnd};
 pub use error::VocabularyError;
 pub use mask_logits::mask_logits;
+pub(crate) use spelling::fewest_tokens;
 #[cfg(feature = "decode")]
 pub(crate) use text_stream::{Stops, TextStream};
 #[cfg(feature = "tokenizers")]

@@ -1,9 +1,9 @@
-//! A spelling of bytes by tokens: longest match first.
+//! Spellings of bytes by tokens: longest match first, or the fewest tokens.
 //!
-//! The result is not the tokenizer's own segmentation, which BPE merges or Unigram scores decide.
+//! Neither result is the tokenizer's own segmentation, which BPE merges or Unigram scores decide.
 //! Any text that some sequence of tokens spells is spelt, however.
 //!
-//! Longest match alone fails on `abc` with the tokens `ab`, `a`, `bc`: after `ab` no token matches
+//! Longest match first alone fails on `abc` with the tokens `ab`, `a`, `bc`: after `ab` no token matches
 //! `c`. If it fails, the positions from which the end can be reached are computed, and each step
 //! takes the longest token that ends at such a position.
 
@@ -34,6 +34,39 @@ fn longest_match_where(
         at = end;
     }
     Ok(tokens)
+}
+
+/// The fewest tokens that spell `text`, all of which `may_occur`; `None` if there are none. O(bytes
+/// × longest token).
+pub(crate) fn fewest_tokens(
+    trie: &TokenTrie,
+    text: &[u8],
+    may_occur: impl Fn(TokenId) -> bool,
+) -> Option<Vec<TokenId>> {
+    // For each offset from which the text can be spelt: the number of tokens from there on, the end
+    // of the first, and the first.
+    let mut left: Vec<Option<(usize, usize, TokenId)>> = vec![None; text.len() + 1];
+    left[text.len()] = Some((0, text.len(), TokenId(0)));
+    for from in (0..text.len()).rev() {
+        let mut node = 0;
+        for (at, &byte) in text.iter().enumerate().skip(from) {
+            let Some(child) = trie.child(node, byte) else { break };
+            node = child;
+            let Some((rest, ..)) = left[at + 1] else { continue };
+            let Some(&token) = trie.tokens(node).iter().find(|token| may_occur(**token)) else { continue };
+            if left[from].is_none_or(|(count, ..)| rest + 1 < count) {
+                left[from] = Some((rest + 1, at + 1, token));
+            }
+        }
+    }
+    let mut tokens = Vec::new();
+    let mut at = 0;
+    while at < text.len() {
+        let (_, end, token) = left[at]?;
+        tokens.push(token);
+        at = end;
+    }
+    Some(tokens)
 }
 
 /// The tokens that match `text` at byte `at`, shortest first, each with its end; one id for each

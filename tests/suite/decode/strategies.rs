@@ -328,7 +328,8 @@ fn wide_beams_find_the_best_of_all() {
         let found = run(&model, request).unwrap().completions;
         assert_eq!(found.len(), 5);
         for (found, expected) in found.iter().zip(&all) {
-            assert_eq!((&found.tokens, found.finish), (&expected.0, FinishReason::Stop));
+            assert_eq!(found.tokens, expected.0);
+            assert!(matches!(found.finish, FinishReason::Stop | FinishReason::ConstraintComplete));
             assert!((found.score.unwrap() - worth(expected)).abs() < 1e-4);
             let sum: f64 = found.logprobs.iter().map(|entry| f64::from(entry.processed)).sum();
             assert!((sum - expected.1).abs() < 1e-4 && found.logprobs.len() == found.tokens.len());
@@ -616,6 +617,110 @@ fn the_end_that_a_budget_writes_does_not_stop() {
                 }
             }
         }
+    }
+}
+
+/// The text with the fewest bytes may have more tokens than another.
+#[test]
+fn a_longer_text_of_fewer_tokens_fits() {
+    let model = Fake::new(Scores::Hash { eos: -1.0 });
+    let request = |words: &[&str], room| {
+        let constraint = Constraint::choice(words, &vocabulary()).unwrap();
+        Request::new(tokens(b"u")).constraint(constraint).sampling(greedy().max_tokens(room))
+    };
+    for (words, room, fits) in [
+        (&["Zq", "hello"][..], 1, Some("hello")),
+        (&["Zq", "name", "xyz"], 1, Some("name")),
+        (&["Zqx", "hello world"], 2, None),
+        (&["Zqx", "hello world", "true"], 2, Some("true")),
+        (&["Zqx", "hellold"], 2, Some("hellold")),
+        (&["Zq"], 1, None),
+    ] {
+        for strategy in [Strategy::Sample, Strategy::BestOf(3)] {
+            let request = request(words, room).strategy(strategy).completions(1);
+            match (run(&model, request), fits) {
+                (Ok(made), Some(text)) => {
+                    let made = &made.completions[0];
+                    assert_eq!(
+                        (made.text.as_str(), made.complete),
+                        (text, Some(true)),
+                        "{words:?}: {made:?}"
+                    );
+                }
+                (Err(DecodeError::ShortestOutput { needs: 2 | 3, .. }), None) => {}
+                (made, _) => panic!("{words:?} {room}: {made:?}"),
+            }
+        }
+    }
+    // Every output of a request knows the way.
+    let made = run(&model, request(&["Zq", "hello"], 1).completions(3)).unwrap();
+    assert!(made.completions.iter().all(|made| made.text == "hello"), "{made:?}");
+}
+
+/// The ending that a budget writes has no token that the request bans.
+#[test]
+fn the_end_that_a_budget_writes_keeps_the_bans() {
+    let model = Fake::script(1, b"1111111111");
+    let id = |text: &str| tokens(text.as_bytes())[0];
+    let constraint = |pattern| Constraint::regex(pattern, &vocabulary()).unwrap();
+    for (name, params, pattern, expected) in [
+        ("no ban", greedy(), "[0-9]+(true|xyzvw)", "1111true"),
+        ("suppressed", greedy().suppressed_tokens(vec![id("true")]), "[0-9]+(true|xyzvw)", "1true"),
+        ("biased", greedy().logit_bias(vec![(id("true"), f32::NEG_INFINITY)]), "[0-9]+true", "1true"),
+        ("a word", greedy().bad_words(vec![vec![id("1"), id("true")]]), "[0-9]+true", "1true"),
+        ("nothing spells it", greedy().suppressed_tokens(vec![id("x")]), "[0-9]+x", "11111"),
+    ] {
+        let request =
+            Request::new(tokens(b"u")).constraint(constraint(pattern)).sampling(params.max_tokens(5));
+        let made = run(&model, request.clone()).unwrap().completions.remove(0);
+        assert_eq!((made.text.as_str(), made.finish), (expected, FinishReason::Length), "{name}: {made:?}");
+        let is_whole = !expected.ends_with('1');
+        assert_eq!((made.complete, made.budget_ending.is_some()), (Some(is_whole), is_whole), "{name}");
+        let banned = |token: &TokenId| request.sampling.suppressed_tokens.contains(token);
+        assert!(!made.tokens.iter().any(banned), "{name}: {made:?}");
+    }
+}
+
+/// The best of several outputs is one that the model has ended, whatever the scores.
+#[test]
+fn the_best_output_is_a_whole_one() {
+    let model = Fake::new(Scores::Hash { eos: 1.0 });
+    let mut wholes = 0;
+    for seed in 0..40 {
+        let request = Request::new(tokens(b"x"))
+            .constraint(Constraint::regex("[a-c]+(xyz)?", &vocabulary()).unwrap())
+            .sampling(SamplingParams::default().temperature(1.5).seed(seed).max_tokens(6));
+        let all = run(&model, request.clone().completions(4)).unwrap().completions;
+        let best = run(&model, request.strategy(Strategy::BestOf(4))).unwrap().completions.remove(0);
+        let is_whole = |made: &Completion| made.finish != FinishReason::Length;
+        let mixed = all.iter().any(is_whole) && !all.iter().all(is_whole);
+        wholes += usize::from(mixed);
+        assert_eq!(is_whole(&best), all.iter().any(is_whole), "{seed}: {best:?} of {all:?}");
+    }
+    assert!(wholes > 5, "{wholes}");
+}
+
+/// A grammar may end with the end token, and special tokens are no text.
+#[test]
+fn outputs_with_special_tokens_are_complete() {
+    let gbnf = |text: &str| {
+        let grammar = hedgerow::syntax::Notation::Gbnf.compile(text).unwrap();
+        Constraint::new(&grammar, &vocabulary()).unwrap()
+    };
+    let special = |text: &str| [tokens(text.as_bytes()), vec![eos()]].concat();
+    for (grammar, script, stop, expected) in [
+        // Behind the end token the grammar is complete, or it is not.
+        (r#"root ::= "yes" </s>"#, special("yes"), "", Some(true)),
+        (r#"root ::= "yes" (</s> "no")?"#, special("yes"), "", Some(true)),
+        (r#"root ::= "yes" </s> "no""#, special("yes"), "", Some(false)),
+        // A stop string ends a text with a special token before it.
+        (r#"root ::= "a" "b" [a-z ]*"#, tokens(b"abc de"), " ", Some(true)),
+        (r#"root ::= "a" "b" [a-z ]* "!""#, tokens(b"abc de"), " ", Some(false)),
+    ] {
+        let model = Fake::new(Scores::Script { prompt: 1, tokens: script });
+        let request = Request::new(tokens(b"u")).constraint(gbnf(grammar)).sampling(greedy().max_tokens(9));
+        let made = run(&model, request.stop([stop])).unwrap().completions.remove(0);
+        assert_eq!(made.complete, expected, "{grammar}: {made:?}");
     }
 }
 

@@ -107,7 +107,7 @@ fn one_expression_generates() {
     let error = Generate::run(other.generate(conversation)).unwrap_err();
     assert!(matches!(error, GenerateError::Prompt(PromptError::NoTemplate)), "{error}");
     let error = request().max_tokens(2).run().unwrap_err();
-    assert!(error.to_string().contains("shortest output"), "{error}");
+    assert!(error.to_string().contains("shortest known output"), "{error}");
 }
 
 /// The caller's sampling is above the model's, and a fault of the model's counts where it is used.

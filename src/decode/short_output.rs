@@ -1,0 +1,132 @@
+//! Short ways to a complete output, beside the engine's [completion](Matcher::completion).
+//!
+//! The engine's completion has few bytes, spelt with the fewest tokens. A request may need another:
+//!
+//! - Another text may have fewer tokens. Of the choices `Zq` and `excellent` the second one is
+//!   longer, but may be one token. [`within`] searches for such a text.
+//! - The request may ban tokens. [`respelled`] spells the same text without them.
+
+use std::collections::HashSet;
+
+use crate::engine::{EngineError, Matcher};
+use crate::sampling::SamplingParams;
+use crate::vocab::{TokenId, Vocabulary, fewest_tokens};
+
+/// Largest number of tokens that a search tries.
+const MOST_TRIED: usize = 50_000;
+/// Largest number of spellings of a text that are tried.
+const MOST_SPELLINGS: usize = 8;
+
+/// A position of the search: the matcher there, and the step that led to it.
+struct Place {
+    matcher: Matcher,
+    before: Option<(usize, TokenId)>,
+}
+
+/// The fewest tokens, `room` at most, that complete the output of `matcher` without the tokens that
+/// `bans` forbids. `None` if the search finds none. It may miss one, as it tries a limited number of
+/// tokens.
+///
+/// The search is breadth-first over the states of the constraint.
+pub(super) fn within(
+    matcher: &Matcher,
+    room: usize,
+    bans: &SamplingParams,
+) -> Result<Option<Vec<TokenId>>, EngineError> {
+    let mut places = vec![Place { matcher: matcher.fork(), before: None }];
+    let mut seen = HashSet::from([matcher.state_id()]);
+    let mut tried = 0;
+    let mut level = 0..1;
+    for _ in 0..room {
+        let next = places.len();
+        for from in level {
+            let mut here = places[from].matcher.fork();
+            for token in here.mask()?.iter().filter(|token| !bans.forbids(*token)) {
+                tried += 1;
+                if tried > MOST_TRIED {
+                    return Ok(None);
+                }
+                if !here.advance(token)? {
+                    continue;
+                }
+                if !here.is_stopped() && seen.insert(here.state_id()) {
+                    let is_end = here.is_accepting();
+                    places.push(Place { matcher: here.fork(), before: Some((from, token)) });
+                    if is_end {
+                        return Ok(Some(path(&places)));
+                    }
+                }
+                here.rollback(1)?;
+            }
+        }
+        level = next..places.len();
+    }
+    Ok(None)
+}
+
+/// The tokens that lead to the last place.
+fn path(places: &[Place]) -> Vec<TokenId> {
+    let mut tokens = Vec::new();
+    let mut before = places.last().and_then(|place| place.before);
+    while let Some((from, token)) = before {
+        tokens.push(token);
+        before = places[from].before;
+    }
+    tokens.reverse();
+    tokens
+}
+
+/// The text of `tokens` in tokens that `bans` does not forbid, and that `matcher` allows; `None` if
+/// none are found. The tokens come after `history`, and special tokens stay as they are.
+pub(super) fn respelled(
+    tokens: &[TokenId],
+    history: History<'_>,
+    bans: &SamplingParams,
+    vocabulary: &Vocabulary,
+    matcher: &mut Matcher,
+) -> Result<Option<Vec<TokenId>>, EngineError> {
+    // Tokens that complete a banned sequence where they stand. They are left out everywhere.
+    let mut left_out = Vec::new();
+    for _ in 0..MOST_SPELLINGS {
+        let may_occur = |token: TokenId| !bans.forbids(token) && !left_out.contains(&token);
+        let Some(spelled) = spell(tokens, vocabulary, may_occur) else { return Ok(None) };
+        let mut all = history.tokens.to_vec();
+        let banned = spelled.iter().copied().find(|&token| {
+            let is_banned = bans.forbids_after(&all, all.len() - history.prompt, token);
+            all.push(token);
+            is_banned
+        });
+        match banned {
+            Some(token) => left_out.push(token),
+            None => return Ok((matcher.validate(&spelled)? == spelled.len()).then_some(spelled)),
+        }
+    }
+    Ok(None)
+}
+
+/// The text of `tokens` in tokens that `may_occur`, and as they are if all may.
+fn spell(
+    tokens: &[TokenId],
+    vocabulary: &Vocabulary,
+    may_occur: impl Fn(TokenId) -> bool,
+) -> Option<Vec<TokenId>> {
+    let is_text = |token: TokenId| !vocabulary.bytes(token).is_empty();
+    let mut spelled = Vec::new();
+    for run in tokens.chunk_by(|a, b| is_text(*a) && is_text(*b)) {
+        if run.iter().all(|token| may_occur(*token)) {
+            spelled.extend(run);
+        } else if is_text(run[0]) {
+            spelled.extend(fewest_tokens(vocabulary.trie(), &vocabulary.decode(run), &may_occur)?);
+        } else {
+            return None;
+        }
+    }
+    Some(spelled)
+}
+
+/// The tokens of prompt and output, and the number of those of the prompt.
+#[derive(Clone, Copy)]
+pub(super) struct History<'a> {
+    pub tokens: &'a [TokenId],
+    pub prompt: usize,
+}
