@@ -10,7 +10,7 @@ use super::effect::{Given, Need};
 use super::explain::explain;
 use super::input;
 use super::judge::{Verdict, judge};
-use super::mask::shown_token;
+use super::mask::{shown_token, special_tokens_at};
 use super::tools::ToolArgs;
 use hedgerow::engine::{Constraint, EngineError, Matcher};
 use hedgerow::grammar::Grammar;
@@ -23,8 +23,8 @@ The instance is read as a constrained model would have to write it: a text that 
 is still refused if its keys come in another order than --key-order says, or its whitespace is not \
 that of --whitespace. A second opinion by an ordinary validator is printed with every refusal. \
 Whitespace around the instance is ignored. Under any other constraint every character counts, except for \
-a line feed at the end that the constraint does not know. A special token that a grammar names is written \
-by its name, such as <|im_end|>.
+a line feed at the end that the constraint does not know. A special token is written as the grammar does: \
+by its name, such as <|im_end|>, or by its number, such as <[2]>.
 
 --explain says more about a refusal: the keyword of the schema that is responsible, as a JSON pointer, the \
 option that refuses the spelling, or the text after which the constraint allows nothing else; with --vocab \
@@ -193,10 +193,10 @@ fn refused_token(grammar: &Grammar, vocabulary: &Vocabulary, text: &str) -> Resu
     let mut matcher = Constraint::new(grammar, vocabulary).map_err(|error| failed(&error))?.matcher();
     let mut rest = text.as_bytes();
     'tokens: for number in 1.. {
-        for (name, token) in vocabulary.special_tokens() {
-            let stands_here = !name.is_empty() && rest.starts_with(name.as_bytes());
-            if stands_here && matcher.advance(token).map_err(|error| failed(&error))? {
-                rest = &rest[name.len()..];
+        let special = special_tokens_at(vocabulary, rest);
+        for &(length, token) in &special {
+            if matcher.advance(token).map_err(|error| failed(&error))? {
+                rest = &rest[length..];
                 continue 'tokens;
             }
         }
@@ -204,15 +204,27 @@ fn refused_token(grammar: &Grammar, vocabulary: &Vocabulary, text: &str) -> Resu
             let node = vocabulary.trie().descend(0, &rest[..len])?;
             Some((*vocabulary.trie().tokens(node).first()?, len))
         });
-        let found = match longest {
-            Some((token, len)) if matcher.advance(token).map_err(|error| failed(&error))? => {
-                rest = &rest[len..];
-                continue;
-            }
-            Some((token, _)) => {
-                format!("token {number}, {} (id {}),", shown_token(vocabulary, token), token.0)
-            }
-            None if rest.is_empty() => format!("the end after {} tokens", number - 1),
+        if let Some((token, length)) = longest
+            && matcher.advance(token).map_err(|error| failed(&error))?
+        {
+            rest = &rest[length..];
+            continue;
+        }
+        let before = match number {
+            2 => "1 token".to_owned(),
+            _ => format!("{} tokens", number - 1),
+        };
+        if rest.is_empty() && matcher.is_accepting() {
+            return Ok(format!(
+                "{before} of this vocabulary are allowed: names stand where the constraint has numbers, which are \
+                 written as there, such as <[2]>"
+            ));
+        }
+        // A special token that is refused is the one that is meant.
+        let refused = special.first().map(|(_, token)| *token).or(longest.map(|(token, _)| token));
+        let found = match refused {
+            Some(token) => format!("token {number}, {} (id {}),", shown_token(vocabulary, token), token.0),
+            None if rest.is_empty() => format!("the end after {before}"),
             None => format!("token {number}, which the vocabulary does not have,"),
         };
         let mask = matcher.mask().map_err(|error| failed(&error))?;
@@ -321,6 +333,10 @@ fn reason(matcher: &mut Matcher, text: &str, at: usize) -> Result<String, Engine
         (false, true) => format!("the end or {}", expected.join(", ")),
         (false, false) => expected.join(", "),
     };
+    let special = matcher.vocabulary().special_tokens().map(|(name, _)| name);
+    let rest = text.get(at..).unwrap_or_default();
+    let special =
+        special.filter(|name| !name.is_empty() && rest.starts_with(name)).max_by_key(|name| name.len());
     let found = match (text.get(at..).and_then(|rest| rest.chars().next()), text.as_bytes().get(at)) {
         (Some(c), _) if c.is_ascii() => input::describe_bytes(&[c as u8]),
         (Some(c), _) if c.is_control() => format!("`{}`", c.escape_unicode()),
@@ -328,6 +344,7 @@ fn reason(matcher: &mut Matcher, text: &str, at: usize) -> Result<String, Engine
         (None, Some(byte)) => format!("byte 0x{byte:02x}"),
         (None, None) => "the end".to_owned(),
     };
+    let found = special.map_or(found, str::to_owned);
     Ok(format!("expected {expected}, found {found}"))
 }
 
@@ -373,6 +390,9 @@ mod tests {
         ] {
             assert_refusal(&grammar, text, expected);
         }
+        let letters = hedgerow::syntax::Notation::Gbnf.compile("root ::= <|a|> [a-z]* <|end|>").unwrap();
+        let expected = "expected `a` to `z`, <|end|>, found <|a|>";
+        assert_refusal(&letters, "<|a|>x<|a|>", Some((6, expected)));
     }
 
     #[test]

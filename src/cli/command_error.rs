@@ -105,7 +105,15 @@ pub(super) fn option_names(text: &str) -> String {
             "no end token is known; name one with --stop-tokens",
         ),
     ];
-    NAMES.iter().fold(text.to_owned(), |text, (library, option)| text.replace(library, option))
+    let text = NAMES.iter().fold(text.to_owned(), |text, (library, option)| text.replace(library, option));
+    // No option raises the limits of the engine.
+    match text.split_once("raise `Limits::") {
+        Some((before, rest)) => match rest.split_once("` or ") {
+            Some((_, remedy)) => format!("{before}{remedy}"),
+            None => text,
+        },
+        None => text,
+    }
 }
 
 /// The result of writing to stdout. If the reader has closed its end of the pipe, as `head` does,
@@ -123,4 +131,23 @@ pub(super) fn written(result: io::Result<()>) -> Result<Written, CommandError> {
 pub(super) enum Written {
     Whole,
     ReaderGone,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn remedies_are_those_of_the_command() {
+        for (text, expected) in [
+            ("too many; raise `fuel`", "too many; raise --fuel"),
+            (
+                "more than 3; raise `Limits::state_threads` or simplify the grammar",
+                "more than 3; simplify the grammar",
+            ),
+            ("raise `Limits::state_threads`", "raise `Limits::state_threads`"),
+        ] {
+            assert_eq!(option_names(text), expected);
+        }
+    }
 }

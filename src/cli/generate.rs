@@ -23,17 +23,18 @@ use super::strategy::StrategyArgs;
 use super::tools::ToolArgs;
 use super::trace::{CANDIDATES, Subject, Trace, TraceFile};
 use hedgerow::decode::{
-    Batch, Budget, DraftHeads, DynModel, ForcedTokens, Generation, LanguageModel, MAX_COMPLETIONS, Prompt,
-    ReasoningBudget, Request, Strategy, TokenHealing,
+    Batch, Budget, DecodeError, DraftHeads, DynModel, ForcedTokens, Generation, LanguageModel,
+    MAX_COMPLETIONS, Prompt, ReasoningBudget, Request, Strategy, TokenHealing,
 };
 use hedgerow::engine::Constraint;
+use hedgerow::sampling::SamplingError;
 use hedgerow::tags::Tools;
 use hedgerow::vocab::{TokenId, Vocabulary};
 use indicatif::{ProgressBar, ProgressStyle};
 
 const AFTER_HELP: &str = "\
 The prompt is put into the model's own chat template, as a message of the user; --raw gives it to \
-the model as it is. With --schema the output is checked by an independent validator as well. A \
+the model as it is. With --schema, and no tools, the output is checked by an independent validator as well. A \
 summary goes to stderr: tokens, forward passes, and where the time went.
 
 Exit codes:
@@ -160,7 +161,8 @@ pub(super) fn run(
     }
     let constraint = constraint(args, &mut chosen)?;
     let mut prompt = args.prompt.load()?;
-    let negative = args.strategy.negative_prompt.as_deref().map(|text| args.prompt.prompt_of(text));
+    let negative = args.strategy.negative_prompt.as_deref();
+    let negative = negative.map(|text| args.prompt.prompt_of(text, "negative prompt"));
     let negative = negative.transpose()?;
     let reasons = args.reasoning_budget.is_some();
     let tools = args.tools.of_prompt(&mut prompt, args.constraint.is_given_but_schema(), reasons)?;
@@ -430,7 +432,7 @@ fn with_model(args: &Args, inputs: Inputs) -> Result<ExitCode, CommandError> {
         options = options.threads(threads as usize);
     }
     let Inputs { prompt, negative, mut chosen, constraint, tools, trace, interrupt } = inputs;
-    let model = load(&args.model, options)?;
+    let model = load("model", &args.model, options)?;
     forbid_words(&model, &mut chosen)?;
     let tokens = prompt_tokens(args, &model, &prompt)?;
     let (constraint, reasoning) = replies(args, &model, &prompt, constraint, tools)?;
@@ -438,7 +440,14 @@ fn with_model(args: &Args, inputs: Inputs) -> Result<ExitCode, CommandError> {
     match &args.strategy.draft {
         None | Some(Drafter::Ngram { .. }) => {}
         Some(Drafter::Model(path)) => {
-            let drafter = load(path, options)?;
+            let drafter = load("draft model", path, options)?;
+            if !args.quiet && drafter.context_length() <= tokens.len() {
+                say!(
+                    "note: --draft model guesses nothing: the prompt has {} tokens, and the draft model's context {}",
+                    tokens.len(),
+                    drafter.context_length()
+                );
+            }
             let checked = check_partner("draft model", model.vocabulary(), drafter.vocabulary());
             checked.map_err(|error| unusable_file("--draft model", path).because(&error))?;
             drafters.model = Some(DynModel::new(drafter));
@@ -467,7 +476,7 @@ fn with_model(args: &Args, inputs: Inputs) -> Result<ExitCode, CommandError> {
         };
         run.generate(Guided::new(&model, tokens.len(), negative, scale), tokens)
     } else if let Some(path) = &strategy.amateur {
-        let amateur = load(path, options)?;
+        let amateur = load("amateur model", path, options)?;
         let checked = check_partner("amateur model", model.vocabulary(), amateur.vocabulary());
         checked.map_err(|error| unusable_file("--amateur", path).because(&error))?;
         run.generate(ContrastiveDecoding::new(&model, amateur, 0.1, 0.5), tokens)
@@ -511,7 +520,11 @@ fn unusable_file(option: &str, path: &Path) -> CommandError {
 /// refused when it is loaded.
 #[cfg(feature = "torch")]
 fn check_template(args: &Args, prompt: &Prompt, has_tools: bool) -> Result<(), CommandError> {
-    let Ok(None) = hedgerow::torch::Model::chat_template_of(&args.model) else { return Ok(()) };
+    match hedgerow::torch::Model::chat_template_of(&args.model) {
+        Ok(None) => {}
+        Ok(Some(_)) => return args.prompt.check_healing(prompt),
+        Err(_) => return Ok(()),
+    }
     args.prompt.check_without_template(prompt)?;
     let needs_format = has_tools || args.reasoning_budget.is_some();
     match needs_format && args.tools.named_format()?.is_none() {
@@ -533,7 +546,7 @@ fn without_format(failure: CommandError, has_tools: bool) -> CommandError {
 
 #[cfg(feature = "torch")]
 fn no_template() -> CommandError {
-    CommandError::new("the model has no chat template that would prove a format of calls")
+    CommandError::usage("the model has no chat template that would prove a format of calls")
         .help("name the format with --tool-format; `hedgerow tools list` shows all")
 }
 
@@ -563,9 +576,10 @@ fn check_layers(args: &Args) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Loads a model with a progress bar.
+/// Loads a model with a progress bar. `what` names the model in errors.
 #[cfg(feature = "torch")]
 fn load(
+    what: &str,
     path: &std::path::Path,
     options: hedgerow::torch::LoadOptions,
 ) -> Result<hedgerow::torch::Model, CommandError> {
@@ -576,7 +590,7 @@ fn load(
     });
     bar.finish_and_clear();
     model.map_err(|error| {
-        CommandError::new(format!("cannot load the model `{}`", path.display())).because(&error)
+        CommandError::new(format!("cannot load the {what} `{}`", path.display())).because(&error)
     })
 }
 
@@ -667,7 +681,11 @@ fn prompt_tokens(
     if chat && model.chat_template().is_none() && super::prompt::is_plain(prompt) && !args.quiet {
         say!("note: this model has no chat template; it continues the prompt as it is");
     }
-    model.prompt_tokens(prompt).map_err(unusable_prompt)
+    let tokens = model.prompt_tokens(prompt).map_err(unusable_prompt)?;
+    if args.prompt.healing && tokens.len() == 1 && !args.quiet {
+        say!("note: --healing changes nothing: the prompt is a single token");
+    }
+    Ok(tokens)
 }
 
 #[cfg(feature = "torch")]
@@ -722,6 +740,8 @@ impl Run<'_> {
         let outputs = outputs(args, &chosen);
         let spelled = trace.as_ref().map_or_else(String::new, |_| spelled(vocabulary, &prompt));
         let source = chosen.source.clone();
+        let what = if constraint.is_some() { "the constraint" } else { "the model" };
+        let bans = args.sampling.remedy_of_bans(&chosen, what);
         let mut request = request(args, chosen, prompt)?.completions(outputs);
         request.reasoning = reasoning;
         let beside = args.logprobs.or(request.logprobs);
@@ -733,9 +753,16 @@ impl Run<'_> {
             constraint.as_ref().map(|loaded| over_vocabulary(loaded, vocabulary)).transpose()?;
         let constrained = request.constraint.clone();
         let mut steps = Trace::new(&request.strategy, outputs);
+        let strategy = request.strategy.clone();
         interrupt.begin();
         let start = Instant::now();
-        let failed = |error| CommandError::new("generation failed").because(&error);
+        let failed = |error: DecodeError| {
+            let failure = CommandError::new("generation failed").because(&error);
+            match (&error, &bans) {
+                (DecodeError::Sampling(SamplingError::EmptySupport { .. }), Some(bans)) => failure.help(bans),
+                _ => failure,
+            }
+        };
         let longest = request.sampling.max_tokens;
         let context = model.context_length();
         let room = Room { tokens: longest, context, prompt: request.prompt.len() };
@@ -749,6 +776,7 @@ impl Run<'_> {
 
         let mut out = io::stdout().lock();
         let mut outcome = Ok(Written::Whole);
+        let mut streamed = 0;
         let length = (longest.unwrap_or(0) as u64).saturating_mul(outputs as u64);
         let progress = match args.stream {
             true => ProgressBar::hidden(),
@@ -759,6 +787,7 @@ impl Run<'_> {
                 progress.inc(chunk.tokens.len() as u64);
                 steps.note(&chunk);
                 if args.stream && !chunk.text.is_empty() {
+                    streamed += chunk.text.len();
                     outcome = written(out.write_all(chunk.text.as_bytes()).and_then(|()| out.flush()));
                 }
                 match outcome {
@@ -783,17 +812,17 @@ impl Run<'_> {
         let ends = Ends { has_stop, tokens, vocabulary, source: &source };
         let judged = Judged::of(&generation, constraint.as_ref(), room, ends);
         let report = || Report::new(beside, name, vocabulary, &generation, &judged);
-        written(write_outputs(args, &mut out, &generation, report))?;
+        written(write_outputs(args, &mut out, &generation, streamed, report))?;
         drop(out);
         if !args.quiet {
-            summarise(&generation);
+            summarise(&generation, &strategy, args.strategy.draft.is_some());
         }
         traced?;
         if interrupt.came() {
             say!("note: stopped by Ctrl-C");
             return Ok(ExitCode::from(INTERRUPTED));
         }
-        judged.conclude(outputs, args.quiet)
+        judged.conclude(outputs, bans, args.quiet)
     }
 }
 
@@ -805,18 +834,20 @@ fn over_vocabulary(loaded: &Loaded, vocabulary: &Vocabulary) -> Result<Constrain
     })
 }
 
-/// Writes the outputs in the form that the options ask for. Streamed text has been written already.
+/// Writes the outputs in the form that the options ask for. The first `streamed` bytes of a streamed
+/// text have been written already. Ctrl-C may leave others, which might have begun a stop string.
 #[cfg_attr(not(feature = "torch"), allow(dead_code))]
 fn write_outputs(
     args: &Args,
     out: &mut impl Write,
     generation: &Generation,
+    streamed: usize,
     report: impl FnOnce() -> Report,
 ) -> io::Result<()> {
     match args.json {
         Some(JsonForm::Lines) => report().lines().iter().try_for_each(|line| writeln!(out, "{line}"))?,
         Some(JsonForm::Pretty) => writeln!(out, "{:#}", report().whole())?,
-        None if args.stream => writeln!(out)?,
+        None if args.stream => writeln!(out, "{}", generation.text().get(streamed..).unwrap_or_default())?,
         None => write_texts(out, generation)?,
     }
     out.flush()

@@ -14,7 +14,7 @@ use hedgerow::vocab::{TokenId, TokenSet, Vocabulary};
 const AFTER_HELP: &str = "\
 Without --list, four lines: how many tokens are allowed, whether the output may end here, the tokens that \
 end it according to the vocabulary, and what must follow in any case. A special token that is allowed may \
-stand in the prefix by its name, such as <|im_end|>. With --list, one allowed token a line, `ID<tab>TEXT`: text as JSON writes \
+stand in the prefix by its name, such as <|im_end|>, or by its number, such as <[2]>. With --list, one allowed token a line, `ID<tab>TEXT`: text as JSON writes \
 strings, or as \\xNN where it is no whole character; special tokens by name.
 
 Exit codes:
@@ -98,11 +98,10 @@ pub(super) fn read_prefix(start: Matcher, prefix: &str) -> Result<Matcher, Comma
         if fork.advance_bytes(&bytes[at..=at]).map_err(failed)? {
             next.push((at + 1, fork));
         }
-        for (name, token) in vocabulary.special_tokens() {
+        for (length, token) in special_tokens_at(&vocabulary, &bytes[at..]) {
             let mut fork = matcher.fork();
-            let stands_here = !name.is_empty() && bytes[at..].starts_with(name.as_bytes());
-            if stands_here && fork.advance(token).map_err(failed)? {
-                next.push((at + name.len(), fork));
+            if fork.advance(token).map_err(failed)? {
+                next.push((at + length, fork));
             }
         }
         if next.is_empty() && furthest.as_ref().is_none_or(|(furthest, _)| at > *furthest) {
@@ -113,6 +112,22 @@ pub(super) fn read_prefix(start: Matcher, prefix: &str) -> Result<Matcher, Comma
     let (at, allowed) = furthest.unwrap_or_default();
     let refused = format!("--prefix is not in the constraint's language: byte {at} is refused");
     Err(CommandError::new(refused).help(format!("after {} {allowed}", shown(&bytes[..at]))))
+}
+
+/// The tokens that may be written at the beginning of a text by their name, such as `<|im_end|>`,
+/// or by their number, such as `<[2]>`; each with the length of what stands for it.
+pub(super) fn special_tokens_at(vocabulary: &Vocabulary, text: &[u8]) -> Vec<(usize, TokenId)> {
+    let named = vocabulary.special_tokens().filter(|(name, _)| !name.is_empty());
+    let named = named.filter(|(name, _)| text.starts_with(name.as_bytes()));
+    let mut found: Vec<(usize, TokenId)> = named.map(|(name, token)| (name.len(), token)).collect();
+    let digits = text.strip_prefix(b"<[").unwrap_or_default();
+    let digits = &digits[..digits.iter().take_while(|byte| byte.is_ascii_digit()).count()];
+    let number = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()).map(TokenId);
+    let is_closed = text[digits.len().min(text.len())..].get(2..4) == Some(b"]>");
+    if let Some(token) = number.filter(|token| is_closed && token.index() < vocabulary.token_count()) {
+        found.push((digits.len() + 4, token));
+    }
+    found
 }
 
 /// The bytes and the special tokens that a matcher allows next, in words.
@@ -157,6 +172,31 @@ fn shown(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn special_tokens_are_written_by_name_or_number() {
+        let special = vec![("<|end|>".to_owned(), TokenId(1)), ("<|end|>s".to_owned(), TokenId(2))];
+        let tokens = vec![b"<".to_vec(), Vec::new(), Vec::new()];
+        let parts = hedgerow::vocab::VocabularyParts { tokens, special, ..Default::default() };
+        let vocabulary = Vocabulary::from_tokens(parts).unwrap();
+        for (text, expected) in [
+            ("<|end|>!", &[(7, 1)][..]),
+            ("<|end|>s", &[(7, 1), (8, 2)]),
+            ("<[2]>x", &[(5, 2)]),
+            ("<[02]>", &[(6, 2)]),
+            ("<[3]>", &[]),
+            ("<[99999999999]>", &[]),
+            ("<[]>", &[]),
+            ("<[2]", &[]),
+            ("<[", &[]),
+            ("", &[]),
+        ] {
+            let found = special_tokens_at(&vocabulary, text.as_bytes());
+            let mut found: Vec<(usize, u32)> = found.iter().map(|&(length, id)| (length, id.0)).collect();
+            found.sort_unstable();
+            assert_eq!(found, expected, "{text}");
+        }
+    }
 
     #[test]
     fn tokens_are_shown_on_one_line() {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::command_error::CommandError;
 use super::constraint::Loaded;
 use super::judge::{Verdict, judge};
-use hedgerow::decode::{BudgetEnding, Completion, FinishReason, Generation, TokenLogprobs};
+use hedgerow::decode::{BudgetEnding, Completion, FinishReason, Generation, Strategy, TokenLogprobs};
 use hedgerow::vocab::{TokenId, Vocabulary};
 
 /// The judgement on the outputs.
@@ -174,12 +174,20 @@ impl Judged {
         format!("{longer}, or {}", if self.has_schemas { SHORTER_JSON } else { SHORTER })
     }
 
-    /// Reports the judgement on stderr. `wanted` is the number of outputs that were asked for.
-    pub fn conclude(&self, wanted: usize, quiet: bool) -> Result<ExitCode, CommandError> {
+    /// Reports the judgement on stderr. `wanted` is the number of outputs that were asked for, and
+    /// `bans` the remedy if options forbid all of them.
+    pub fn conclude(
+        &self,
+        wanted: usize,
+        bans: Option<String>,
+        quiet: bool,
+    ) -> Result<ExitCode, CommandError> {
         if self.outputs == 0 {
-            return Err(CommandError::new("no output was found: nothing that is allowed is left").help(
-                "options such as --suppressed-tokens may forbid what the constraint demands; leave them out",
-            ));
+            let failure = CommandError::new("no output was found: nothing that is allowed is left");
+            return Err(match bans {
+                Some(bans) => failure.help(bans),
+                None => failure,
+            });
         }
         if self.outputs < wanted && !quiet {
             say!("note: {} of {wanted} outputs were found; there are no others", self.outputs);
@@ -331,6 +339,9 @@ fn completion_object(completion: &Completion, verdict: Option<&Verdict>) -> Valu
         "tokens": completion.tokens.iter().map(|token| token.0).collect::<Vec<_>>(),
         "forced_tokens": completion.forced_tokens,
     });
+    if std::str::from_utf8(&completion.bytes).is_err() {
+        object["bytes"] = completion.bytes.as_slice().into();
+    }
     if let Some(complete) = completion.complete {
         object["complete"] = complete.into();
         object["budget_ending"] = completion.budget_ending.map_or(Value::Null, |ending| {
@@ -355,28 +366,34 @@ fn completion_object(completion: &Completion, verdict: Option<&Verdict>) -> Valu
     object
 }
 
-/// A token with the `most` likeliest beside it.
+/// A token with the `most` likeliest beside it. One whose text is no whole character has its bytes,
+/// too.
 fn logprobs(vocabulary: &Vocabulary, token: TokenId, entry: &TokenLogprobs, most: usize) -> Value {
-    let text = |token: TokenId| match vocabulary.name(token) {
-        Some(name) => name.to_owned(),
-        None => String::from_utf8_lossy(vocabulary.bytes(token)).into_owned(),
+    let described = |id: TokenId, logprob: f32| {
+        let bytes = vocabulary.bytes(id);
+        let text = match vocabulary.name(id) {
+            Some(name) => name.into(),
+            None => String::from_utf8_lossy(bytes),
+        };
+        let mut object = json!({"id": id.0, "text": text, "logprob": logprob});
+        if std::str::from_utf8(bytes).is_err() {
+            object["bytes"] = bytes.into();
+        }
+        object
     };
     let list = |top: &[(TokenId, f32)]| -> Value {
-        let top = top.iter().take(most);
-        top.map(|&(id, logprob)| json!({"id": id.0, "text": text(id), "logprob": logprob})).collect()
+        top.iter().take(most).map(|&(id, logprob)| described(id, logprob)).collect()
     };
-    json!({
-        "id": token.0,
-        "text": text(token),
-        "logprob": entry.processed,
-        "raw_logprob": entry.raw,
-        "top": list(&entry.top_processed),
-        "top_raw": list(&entry.top_raw),
-    })
+    let mut object = described(token, entry.processed);
+    object["raw_logprob"] = entry.raw.into();
+    object["top"] = list(&entry.top_processed);
+    object["top_raw"] = list(&entry.top_raw);
+    object
 }
 
-/// Writes the counts of tokens and the times of a run to stderr, in two lines.
-pub(super) fn summarise(generation: &Generation) {
+/// Writes the counts of tokens and the times of a run to stderr, in two lines, and a third one about
+/// drafts if `drafts` were asked for.
+pub(super) fn summarise(generation: &Generation, strategy: &Strategy, drafts: bool) {
     let (usage, timings) = (generation.usage, generation.timings);
     // Without a forward pass, or without a token that it gives, there is no rate.
     let rate = |tokens: usize, passes: usize, time: Duration| match tokens.min(passes) == 0 || time.is_zero()
@@ -422,22 +439,29 @@ pub(super) fn summarise(generation: &Generation) {
         counted(usage.forward_passes, "forward pass", "forward passes"),
         ends.join(", ")
     );
-    if usage.drafted_tokens > 0 {
-        say!(
-            "{} of {} guesses came true ({:.0} %), {:.2} passes a token",
+    // These strategies made more tokens than those of the outputs that they chose.
+    let drops_outputs = *strategy != Strategy::Sample;
+    let passes = usage.forward_passes.saturating_sub(usage.prefill_passes);
+    let passes = passes as f64 / usage.completion_tokens.saturating_sub(first).max(1) as f64;
+    match (usage.drafted_tokens, drops_outputs) {
+        (0, _) if drafts => say!("no guess was made"),
+        (0, _) => {}
+        (drafted, drops_outputs) => say!(
+            "{} of {drafted} guesses came true ({:.0} %){}",
             usage.confirmed_tokens,
-            usage.drafted_tokens,
-            100.0 * usage.confirmed_tokens as f64 / usage.drafted_tokens as f64,
-            usage.forward_passes.saturating_sub(usage.prefill_passes) as f64
-                / usage.completion_tokens.saturating_sub(first).max(1) as f64,
-        );
+            100.0 * usage.confirmed_tokens as f64 / drafted as f64,
+            if drops_outputs { String::new() } else { format!(", {passes:.2} passes a token") },
+        ),
     }
     say!(
         "prefill {}{}, decode {}{}, {}mask {}, sampling {}, other {}",
         milliseconds(timings.prefill),
         rate(usage.prompt_tokens - usage.reused_tokens, usage.prefill_passes, timings.prefill),
         milliseconds(timings.forward),
-        rate(decoded, usage.forward_passes - usage.prefill_passes, timings.forward),
+        match drops_outputs {
+            true => String::new(),
+            false => rate(decoded, usage.forward_passes - usage.prefill_passes, timings.forward),
+        },
         if usage.drafted_tokens > 0 || usage.draft_passes > 0 {
             format!("drafts {}, ", milliseconds(timings.draft))
         } else {

@@ -12,7 +12,7 @@ use hedgerow::decode::{Answer, ChatInput, ChatTemplate, Message, Prompt};
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("input").args(["prompt", "messages"]).required(true))]
 pub(super) struct PromptArgs {
-    /// A message to the model (`-` reads standard input)
+    /// A message to the model (`-` reads standard input, without a line feed at its end)
     #[arg(long, value_name = "TEXT")]
     prompt: Option<String>,
     /// A conversation in JSON: an array of messages, or an object with `messages` and `tools`,
@@ -98,6 +98,20 @@ impl PromptArgs {
         unread.chain(left_out).collect()
     }
 
+    /// Refuses token healing of a prompt that ends with the chat template's own text.
+    #[cfg_attr(not(feature = "torch"), allow(dead_code))]
+    pub fn check_healing(&self, prompt: &Prompt) -> Result<(), CommandError> {
+        match prompt {
+            Prompt::Chat(input) if self.healing && input.answer == Answer::Opened => {
+                let what =
+                    "--healing has no effect on this prompt, which ends with the chat template's own text";
+                Err(CommandError::usage(what)
+                    .help("give --raw, or a conversation that ends with the assistant's message"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Reads the prompt, which is turned into tokens once the model is loaded.
     pub fn load(&self) -> Result<Prompt, CommandError> {
         let names = self.template_variables.iter().map(|(name, _)| name);
@@ -109,7 +123,7 @@ impl PromptArgs {
                 .help("a variable has one value; several may be one list: NAME='[1, 2]'"));
         }
         let Some(path) = &self.messages else {
-            return self.prompt_of(self.prompt.as_deref().unwrap_or_default());
+            return self.prompt_of(self.prompt.as_deref().unwrap_or_default(), "prompt");
         };
         let text = input::read_text(path, "conversation")?;
         let unusable = || CommandError::new(format!("cannot use the conversation `{}`", path.display()));
@@ -122,10 +136,13 @@ impl PromptArgs {
         Ok(Prompt::Chat(self.with_variables(input)))
     }
 
-    /// A prompt of one text, treated like that of `--prompt`.
-    pub fn prompt_of(&self, text: &str) -> Result<Prompt, CommandError> {
+    /// A prompt of one text, treated like that of `--prompt`. `what` is its name in errors.
+    pub fn prompt_of(&self, text: &str, what: &'static str) -> Result<Prompt, CommandError> {
         let text = match text {
-            "-" => input::read_text("-".as_ref(), "prompt")?,
+            "-" => {
+                let text = input::read_text("-".as_ref(), what)?;
+                text.strip_suffix('\n').map_or(text.clone(), str::to_owned)
+            }
             text => text.to_owned(),
         };
         if self.raw {

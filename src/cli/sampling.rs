@@ -141,9 +141,13 @@ fn add_options(command: Command) -> Command {
             if parameter.is_list && text.trim().is_empty() {
                 return Err("expected at least one".to_owned());
             }
-            match parameter.set(&mut SamplingParams::default(), &text) {
-                Ok(()) => Ok(text),
-                Err(error) => Err(error.to_string()),
+            let mut params = SamplingParams::default();
+            let read = parameter.set(&mut params, &text).and_then(|()| params.validate());
+            match read {
+                Err(SamplingError::Text { expected, .. }) => Err(expected),
+                Err(SamplingError::InvalidParameter { expected, .. }) => Err(format!("expected {expected}")),
+                // Faults beside other parameters are reported when all are known.
+                _ => Ok(text),
             }
         };
         let (action, again) = match parameter.is_list {
@@ -219,7 +223,15 @@ impl SamplingArgs {
         checked.end_tokens.push(TokenId(0));
         checked.max_tokens.get_or_insert(usize::MAX);
         checked.validate().map_err(|error| {
-            let failure = CommandError::usage("the sampling options are not usable").because(&error);
+            let failure = CommandError::usage("the sampling options are not usable");
+            let failure = match &error {
+                SamplingError::Conflict { first, second, reason } => {
+                    let origin = |name| origin(name, self.names(), &source);
+                    let what = format!("{} conflicts with {}: {reason}", origin(first), origin(second));
+                    CommandError::usage(what)
+                }
+                error => failure.because(error),
+            };
             match error {
                 SamplingError::Order { .. } if !base.changed().is_empty() => failure.help(format!(
                     "parameters without an option are those of {source}; --verbose lists them, and --top-p 1 and the like \
@@ -361,12 +373,20 @@ impl SamplingArgs {
         }
     }
 
+    /// The remedy where no token is left: the options that may forbid all that the constraint allows,
+    /// if there are any. `what` names what allows tokens.
+    pub fn remedy_of_bans(&self, chosen: &Chosen, what: &str) -> Option<String> {
+        let names = chosen.params.changed().into_iter().map(|(name, _)| name);
+        let bans = names.filter(|name| BANS.contains(name));
+        let bans: Vec<String> = bans.map(|name| origin(name, self.names(), &chosen.source)).collect();
+        let verb = if bans.len() == 1 { "forbids" } else { "forbid" };
+        let all = bans.join(" and ");
+        (!bans.is_empty()).then(|| format!("{all} {verb} all that {what} allows; leave it out or allow more"))
+    }
+
     /// The tokens that the parameters name, each with the option or the source that names it.
     pub fn named_tokens(&self, chosen: &Chosen) -> Vec<(String, TokenId)> {
-        let origin = |name: &str| match self.names().any(|given| given == name) {
-            true => option_of(name),
-            false => format!("`{name}` of {}", chosen.source),
-        };
+        let origin = |name: &str| origin(name, self.names(), &chosen.source);
         // The end tokens of the model's own file are the model's.
         let own = self.base.params.is_none();
         let tokens = chosen.params.tokens().into_iter();
@@ -376,6 +396,28 @@ impl SamplingArgs {
             .collect()
     }
 }
+
+/// The option that gives a parameter, or else the parameter and its source. `given` are the names of
+/// the parameters that have an option on the command line.
+fn origin(name: &str, mut given: impl Iterator<Item = &'static str>, source: &str) -> String {
+    match given.any(|given| given == name) {
+        true => option_of(name),
+        false => format!("`{name}` of {source}"),
+    }
+}
+
+/// The parameters that forbid tokens or prescribe them.
+const BANS: [&str; 9] = [
+    "allowed_tokens",
+    "bad_words",
+    "begin_suppressed_tokens",
+    "forced_first",
+    "forced_last",
+    "logit_bias",
+    "no_repeat_ngram",
+    "sequence_bias",
+    "suppressed_tokens",
+];
 
 /// Refuses a smallest number of tokens above the largest.
 pub(super) fn check_lengths(params: &SamplingParams) -> Result<(), CommandError> {

@@ -48,7 +48,7 @@ impl ToolArgs {
         })?;
         if tools.is_empty() {
             let what = format!("the list of --tools, `{}`, has no tool", path.display());
-            return Err(CommandError::usage(what).help("name at least one, or leave out --tools"));
+            return Err(CommandError::new(what).help("name at least one, or leave out --tools"));
         }
         Ok(Some(tools))
     }

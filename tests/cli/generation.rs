@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use super::random_model::{CHAT, PLAIN, Said, command, file, hi, model, run, scratch};
+use super::random_model::{CHAT, PLAIN, Said, command, file, hi, model, notes, run, scratch};
 use super::small_model::tokenizer_json;
 
 #[test]
@@ -236,6 +236,9 @@ fn bans_hold_for_what_a_constraint_forces() {
             let said = hi(&PLAIN, &format!("--choice a --forced {forced} {ban}"));
             assert_eq!(said.code, Some(1), "{ban} {forced}: {}", said.stdout);
             assert!(said.stderr.contains("no token can be drawn"), "{ban} {forced}: {}", said.stderr);
+            let option = ban.split(' ').next().unwrap();
+            let remedy = format!("help: {option} forbids all that the constraint allows; leave it out");
+            assert!(said.stderr.contains(&remedy), "{ban} {forced}: {}", said.stderr);
         }
     }
     // Strategies that rank tokens find nothing then.
@@ -245,10 +248,99 @@ fn bans_hold_for_what_a_constraint_forces() {
             let said = hi(&PLAIN, &format!("{options} {form}"));
             assert_eq!(said.code, Some(1), "{strategy} {form}: {}", said.stdout);
             assert!(said.stderr.contains("no output was found: nothing that"), "{form}: {}", said.stderr);
+            assert!(said.stderr.contains("help: --suppressed-tokens forbids all that"), "{}", said.stderr);
         }
     }
     let said = hi(&PLAIN, "--choice aaaa --no-repeat-ngram 1");
     assert_eq!((said.code, said.stdout.as_str()), (Some(0), "aaaa\n"), "{}", said.stderr);
+}
+
+/// The budget's ending does not stop, and its tokens are told.
+#[test]
+fn stops_do_not_end_what_the_budget_writes() {
+    // Token 88 is `y`.
+    for stop in
+        ["--stop y", "--stop xyz", "--stop-tokens 88", "--stop z --completions 2", "--stop y --healing --raw"]
+    {
+        let said = hi(&PLAIN, &format!("--regex [0-9]+xyz --max-tokens 6 {stop} --json"));
+        assert_eq!(said.code, Some(1), "{stop}: {}", said.stderr);
+        for line in said.lines() {
+            assert_eq!(line["finish_reason"], "length", "{line}");
+            assert!(line["text"].as_str().unwrap().ends_with("xyz"), "{line}");
+            assert_eq!((&line["complete"], &line["stop_sequence"]), (&json!(true), &Value::Null), "{line}");
+            assert_eq!(
+                line["budget_ending"],
+                json!({"first_token": 3, "tokens": 3, "first_byte": 3}),
+                "{line}"
+            );
+        }
+        assert!(said.stderr.contains("within 6 tokens; --budget complete wrote"), "{}", said.stderr);
+        assert!(said.stderr.contains("help: raise --max-tokens"), "{}", said.stderr);
+    }
+}
+
+/// A template leaves out in silence what it does not know.
+#[test]
+fn what_a_chat_template_leaves_out_is_told() {
+    let template = "{% for m in messages if m.role in ['user', 'assistant'] %}<{{ m.role }}>{{ m.content }}\
+        {% endfor %}{% if tone is defined %}({{ tone }}){% endif %}<assistant>";
+    let config = json!({"chat_template": template}).to_string();
+    let folder = model("deaf", &[("tokenizer_config.json", config)]);
+    let chat = json!({"messages": [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": "Hi"}],
+        "chat_template_kwargs": {"tune": 1}});
+    let chat = file("deaf.json", chat.to_string());
+    let chat = chat.to_str().unwrap();
+    let options = ["--messages", chat, "--max-tokens", "1"];
+    let tones = ["--template-variables", "tone=\"dry\"", "--template-variables", "tome=1"];
+    let told = [
+        "note: `tune` of chat_template_kwargs changes nothing: the model's chat template does not read it",
+        "note: `tome` of --template-variables changes nothing: the model's chat template does not read it",
+        "note: the model's chat template leaves out message 1, of the role `developer`",
+    ];
+    assert_eq!(notes(&run(&folder, &[&options[..], &tones].concat())), told);
+    assert!(notes(&run(&folder, &["--prompt", "Hi", "--max-tokens", "1"])).is_empty());
+    let said = run(&folder, &["--prompt", "Hi", "--healing"]);
+    assert!(
+        said.code == Some(2) && said.stderr.contains("ends with the chat template's own"),
+        "{}",
+        said.stderr
+    );
+    let said = run(&folder, &["--prompt", "H", "--raw", "--healing", "--max-tokens", "1"]);
+    assert!(
+        said.stderr.contains("--healing changes nothing: the prompt is a single token"),
+        "{}",
+        said.stderr
+    );
+    let said = run(&folder, &["--messages", "turn.gbnf"]);
+    assert!(said.code == Some(1) && said.stderr.contains("help: it is JSON, such as ["), "{}", said.stderr);
+    let said = run(&folder, &["--raw", "--prompt", ""]);
+    assert!(
+        said.stderr.contains("the model's tokenizer begins with none; give it a text"),
+        "{}",
+        said.stderr
+    );
+}
+
+/// A standard input loses the line feed that `echo` writes, and is read for one purpose.
+#[test]
+fn a_prompt_may_be_standard_input() {
+    let answer = |options: &[&str], input: &str| {
+        let mut child = command(&PLAIN, options)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes()).unwrap();
+        Said::of(child.wait_with_output().unwrap())
+    };
+    let options = ["--raw", "--prompt", "-", "--max-tokens", "1", "--json"];
+    for (input, tokens) in [("Hi\n", 2), ("Hi", 2), ("Hi\n\n", 3)] {
+        let said = answer(&options, input);
+        assert_eq!(said.lines()[0]["request"]["usage"]["prompt_tokens"], tokens, "{}", said.stderr);
+    }
+    let said = answer(&[&options[..], &["--guidance", "2", "--negative-prompt", "-"]].concat(), "Hi");
+    assert!(said.stderr.contains("cannot be both the prompt and the negative prompt"), "{}", said.stderr);
 }
 
 /// A grammar may have an end token inside an output. The output ends there, and is not complete.
@@ -311,7 +403,7 @@ fn replies_with_tools_follow_options_of_schemas_and_lengths() {
         (&["--reasoning-budget", "2"], format!("how the model marks its reasoning, and {missing}")),
     ] {
         let said = run(&PLAIN, &[&["--prompt", "Hi", "--raw"], options].concat());
-        assert_eq!(said.code, Some(1), "{options:?}: {}", said.stderr);
+        assert_eq!(said.code, Some(2), "{options:?}: {}", said.stderr);
         assert!(said.stderr.contains(&expected), "{options:?}: {}", said.stderr);
         assert!(said.stderr.contains("help: name the format with --tool-format"), "{options:?}");
     }
@@ -393,7 +485,7 @@ fn tools_inside_a_conversation_count() {
     assert!(said.code == Some(2) && said.stderr.contains("--messages and --tools need"), "{}", said.stderr);
     let none = file("no-tools.json", "[]");
     let said = run(&CHAT, &["--prompt", "Hi", "--tool-format", "hermes", "--tools", none.to_str().unwrap()]);
-    assert!(said.code == Some(2) && said.stderr.contains("no-tools.json`, has no tool"), "{}", said.stderr);
+    assert!(said.code == Some(1) && said.stderr.contains("no-tools.json`, has no tool"), "{}", said.stderr);
     let said = run(&CHAT, &["--prompt", "Hi", "--reasoning-budget", "2"]);
     assert!(said.code == Some(1), "{}", said.stderr);
     assert!(
@@ -445,7 +537,7 @@ fn layers_and_partners_are_checked_before_the_weights_are_read() {
         ("--draft", format!("model:{}", other.display()), 1, "--draft model `"),
         ("--draft", format!("model:{}", other.display()), 1, "other-tokens` is not usable"),
         ("--amateur", other.display().to_string(), 1, "other-tokens` is not usable"),
-        ("--draft", "model:ada.json".to_owned(), 1, "cannot load the model `ada.json`"),
+        ("--draft", "model:ada.json".to_owned(), 1, "cannot load the draft model `ada.json`"),
         ("--draft", format!("medusa:{}", weights.display()), 1, "cannot load the draft heads `"),
     ] {
         let said = run(&PLAIN, &["--prompt", "Hi", option, &path]);

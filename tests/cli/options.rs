@@ -342,6 +342,7 @@ fn refusals_of_instances_are_explained() {
     let chat = r##"{"type": "json_schema", "json_schema": {"name": "n", "schema":
         {"$ref": "#/$defs/List<int>", "$defs": {"List<int>": {"type": "array", "items": {"type": "integer"}}}}}}"##;
     let chat = scratch("envelope.json", chat);
+    let numbered = scratch("numbered.gbnf", "root ::= \"a\" <[271]> \"b\"");
     for (options, input, code, expected) in [
         // The second opinion unwraps envelopes and takes references that are no URIs.
         (format!("--schema {chat}"), "[1]", 0, "accepted"),
@@ -374,6 +375,19 @@ fn refusals_of_instances_are_explained() {
             "refuses its spelling, its order of keys or its size\n",
         ),
         ("--grammar turn.gbnf".to_owned(), "a</s>b", 0, "accepted"),
+        (
+            format!("--grammar {numbered} --vocab ."),
+            "a</s>b",
+            1,
+            "3 tokens of this vocabulary are allowed: names stand where the constraint has numbers",
+        ),
+        (
+            format!("--grammar {numbered} --vocab ."),
+            "a</s>",
+            1,
+            "the end after 2 tokens is not allowed; 1 token",
+        ),
+        (format!("--grammar {numbered}"), "a<[271]>b", 0, "accepted"),
     ] {
         let options = options.replace("any.json", &scratch("any.json", "{}"));
         let explain = if code == 1 { "--explain" } else { "" };

@@ -120,6 +120,8 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode, CommandError> 
         named.extend(ids.iter().map(|&id| (option.to_owned(), TokenId(id))));
     }
     check_tokens(named, row.len(), &format!("the row has {} logits", row.len()))?;
+    let bans =
+        args.sampling.remedy_of_bans(&chosen, if grammar.is_some() { "the constraint" } else { "the row" });
     let mut params = chosen.params;
     let vocabulary = args.vocab.as_deref().map(|path| fitted(path, row.len())).transpose()?;
     params.end_tokens = args.stop_tokens.iter().copied().map(TokenId).collect();
@@ -142,8 +144,13 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode, CommandError> 
         .map_err(|error| CommandError::usage("the sampling options are not usable").because(&error))?;
     sampler.with_prompt(&args.prompt_ids.iter().copied().map(TokenId).collect::<Vec<_>>());
     args.output_ids.iter().for_each(|&id| sampler.accept(TokenId(id)));
-    let report = Report::new(&mut sampler, &row, mask.as_deref())
-        .map_err(|error| CommandError::new("the row cannot be sampled").because(&error))?;
+    let report = Report::new(&mut sampler, &row, mask.as_deref()).map_err(|error| {
+        let failure = CommandError::new("the row cannot be sampled").because(&error);
+        match (error, bans) {
+            (SamplingError::EmptySupport { .. }, Some(bans)) => failure.help(bans),
+            _ => failure,
+        }
+    })?;
     if let Some(path) = &args.plot {
         let title = match args.row {
             Some(row) => format!("{}, row {row}", args.logits.display()),
