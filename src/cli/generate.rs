@@ -24,7 +24,7 @@ use super::tools::ToolArgs;
 use super::trace::{CANDIDATES, Subject, Trace, TraceFile};
 use hedgerow::decode::{
     Batch, Budget, DecodeError, DraftHeads, DynModel, ForcedTokens, Generation, LanguageModel,
-    MAX_COMPLETIONS, Prompt, ReasoningBudget, Request, Strategy, TokenHealing,
+    MAX_COMPLETIONS, Prompt, ReasoningBudget, Request, Strategy, TokenHealing, check_partner,
 };
 use hedgerow::engine::Constraint;
 use hedgerow::sampling::SamplingError;
@@ -315,20 +315,29 @@ fn check_ranking(args: &Args, chosen: &Chosen, notes: &mut Vec<String>) -> Resul
     Ok(())
 }
 
-/// Refuses files of other models that cannot be opened.
+/// Refuses files of other models that cannot be opened, and models of another vocabulary. A
+/// vocabulary that cannot be read is refused when its model is loaded.
 fn check_partners(args: &Args) -> Result<(), CommandError> {
     use super::strategy::Drafter;
 
+    let opened = |what: &str, path: &Path| match File::open(path) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            Err(CommandError::new(format!("cannot read the {what} `{}`", path.display())).because(&error))
+        }
+    };
     let draft = match &args.strategy.draft {
-        Some(Drafter::Model(path)) => Some(("draft model", path)),
-        Some(Drafter::Medusa(path)) => Some(("file of draft heads", path)),
+        Some(Drafter::Model(path)) => Some(("draft model", "--draft model", path)),
+        Some(Drafter::Medusa(path)) => return opened("file of draft heads", path),
         _ => None,
     };
-    let amateur = args.strategy.amateur.as_ref().map(|path| ("amateur model", path));
-    for (what, path) in draft.into_iter().chain(amateur) {
-        File::open(path).map_err(|error| {
-            CommandError::new(format!("cannot read the {what} `{}`", path.display())).because(&error)
-        })?;
+    let amateur = args.strategy.amateur.as_ref().map(|path| ("amateur model", "--amateur", path));
+    for (what, option, path) in draft.into_iter().chain(amateur) {
+        opened(what, path)?;
+        let own = super::input::vocabulary(&args.model);
+        if let (Ok(own), Ok(other)) = (own, super::input::vocabulary(path)) {
+            check_partner(what, &own, &other).map_err(|error| unusable_file(option, path).because(&error))?;
+        }
     }
     Ok(())
 }
@@ -421,7 +430,7 @@ fn with_model(_args: &Args, _inputs: Inputs) -> Result<ExitCode, CommandError> {
 #[cfg(feature = "torch")]
 fn with_model(args: &Args, inputs: Inputs) -> Result<ExitCode, CommandError> {
     use super::strategy::Drafter;
-    use hedgerow::decode::{ContrastiveDecoding, Dola, Guided, TextModel, check_partner};
+    use hedgerow::decode::{ContrastiveDecoding, Dola, Guided, TextModel};
     use hedgerow::torch::{LoadOptions, MedusaHeads};
 
     let usage = |error| CommandError::usage("the options are not usable").because(&error);
@@ -511,7 +520,6 @@ fn forbid_words(model: &hedgerow::torch::Model, chosen: &mut Chosen) -> Result<(
 }
 
 /// The error of an option whose file cannot serve the model.
-#[cfg(feature = "torch")]
 fn unusable_file(option: &str, path: &Path) -> CommandError {
     CommandError::new(format!("{option} `{}` is not usable", path.display()))
 }

@@ -532,6 +532,10 @@ fn layers_and_partners_are_checked_before_the_weights_are_read() {
         .map(|(text, id)| (text.clone(), json!((id.as_u64().unwrap() + 1) % 97)))
         .collect();
     let other = model("other-tokens", &[("tokenizer.json", other.to_string())]);
+    for options in [format!("--draft model:{}", other.display()), format!("--amateur {}", other.display())] {
+        let said = hi(&folder, &options);
+        assert!(said.code == Some(1) && said.stderr.contains("has another vocabulary"), "{}", said.stderr);
+    }
     let weights = PLAIN.join("model.safetensors");
     for (option, path, code, expected) in [
         ("--draft", format!("model:{}", other.display()), 1, "--draft model `"),
