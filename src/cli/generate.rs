@@ -803,6 +803,10 @@ impl Run<'_> {
                     _ => ControlFlow::Break(()),
                 }
             })
+            .inspect_err(|_| {
+                // The error begins on a line of its own.
+                let _ = if streamed > 0 { writeln!(out) } else { Ok(()) };
+            })
             .map_err(failed)?;
         progress.finish_and_clear();
         // The trace is written even if nobody reads the texts, and the texts if it cannot be.
