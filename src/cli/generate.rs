@@ -528,13 +528,14 @@ fn unusable_file(option: &str, path: &Path) -> CommandError {
 /// refused when it is loaded.
 #[cfg(feature = "torch")]
 fn check_template(args: &Args, prompt: &Prompt, has_tools: bool) -> Result<(), CommandError> {
-    match hedgerow::torch::Model::chat_template_of(&args.model) {
-        Ok(None) => {}
-        Ok(Some(_)) => return args.prompt.check_healing(prompt),
-        Err(_) => return Ok(()),
+    let Ok(templates) = hedgerow::torch::Model::chat_templates_of(&args.model) else { return Ok(()) };
+    if let Prompt::Chat(input) = prompt {
+        match templates.for_input(input) {
+            Some(_) => args.prompt.check_healing(prompt)?,
+            None => args.prompt.check_without_template(prompt)?,
+        }
     }
-    args.prompt.check_without_template(prompt)?;
-    let needs_format = has_tools || args.reasoning_budget.is_some();
+    let needs_format = (has_tools || args.reasoning_budget.is_some()) && templates.for_tools().is_none();
     match needs_format && args.tools.named_format()?.is_none() {
         true => Err(without_format(no_template(), has_tools)),
         false => Ok(()),
@@ -679,14 +680,17 @@ fn prompt_tokens(
 ) -> Result<Vec<TokenId>, CommandError> {
     use hedgerow::decode::{ChatTemplate, PromptError, TextModel};
 
-    if let (Prompt::Chat(input), Some(source), false) = (prompt, model.chat_template(), args.quiet) {
+    let chat = match prompt {
+        Prompt::Chat(input) if !args.quiet => Some((input, model.chat_templates().for_input(input))),
+        _ => None,
+    };
+    if let Some((input, Some(source))) = chat {
         let unreadable = |error| unreadable_template(PromptError::Template(error));
         let template = ChatTemplate::new(source).map_err(unreadable)?;
         let text = template.render(&model.template_input(input)).map_err(unreadable)?;
         args.prompt.notes_on_template(input, &template, &text).iter().for_each(|note| say!("note: {note}"));
     }
-    let chat = matches!(prompt, Prompt::Chat(_));
-    if chat && model.chat_template().is_none() && super::prompt::is_plain(prompt) && !args.quiet {
+    if matches!(chat, Some((_, None))) && super::prompt::is_plain(prompt) {
         say!("note: this model has no chat template; it continues the prompt as it is");
     }
     let tokens = model.prompt_tokens(prompt).map_err(unusable_prompt)?;
@@ -699,16 +703,6 @@ fn prompt_tokens(
 #[cfg(feature = "torch")]
 fn unusable_prompt(error: hedgerow::decode::PromptError) -> CommandError {
     CommandError::new("cannot prepare the prompt").because(&error)
-}
-
-/// The prompt's tokens as a text, with special tokens written by their names.
-fn spelled(vocabulary: &Vocabulary, prompt: &[TokenId]) -> String {
-    let spell = |&token: &TokenId| match vocabulary.name(token) {
-        Some(name) => name.as_bytes().to_vec(),
-        None => vocabulary.bytes(token).to_vec(),
-    };
-    let bytes: Vec<u8> = prompt.iter().flat_map(spell).collect();
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// A progress bar on stderr; a hidden one if stderr is not a terminal.
@@ -746,7 +740,7 @@ impl Run<'_> {
     fn generate(self, model: impl LanguageModel, prompt: Vec<TokenId>) -> Result<ExitCode, CommandError> {
         let Run { args, name, vocabulary, drafters, chosen, constraint, reasoning, trace, interrupt } = self;
         let outputs = outputs(args, &chosen);
-        let spelled = trace.as_ref().map_or_else(String::new, |_| spelled(vocabulary, &prompt));
+        let spelled = trace.as_ref().map_or_else(String::new, |_| vocabulary.decode_with_names(&prompt));
         let source = chosen.source.clone();
         let what = if constraint.is_some() { "the constraint" } else { "the model" };
         let bans = args.sampling.remedy_of_bans(&chosen, what);

@@ -8,7 +8,7 @@ use super::command_error::{CommandError, written};
 use super::constraint::{Loaded, PolicyArgs, SchemaFile, warn};
 use super::input;
 use hedgerow::CompileError;
-use hedgerow::decode::{ChatTemplate, DetectedFormat, Prompt};
+use hedgerow::decode::{ChatTemplate, ChatTemplates, DetectedFormat, Prompt};
 use hedgerow::gguf::GgufFile;
 use hedgerow::tags::{Preset, ToolChoice, ToolOptions, Tools};
 
@@ -266,38 +266,30 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
     }
 }
 
-/// The chat template in a file, or in the folder of a model.
+/// The chat template of conversations with tools, in a file or in the folder of a model.
 fn template_of(path: &Path) -> Result<String, CommandError> {
-    if path.is_dir() {
-        let names = ["chat_template.jinja", "tokenizer_config.json"];
-        let file = names.iter().map(|name| path.join(name)).find(|file| file.is_file());
-        let missing = || {
-            CommandError::new(format!("there is no chat template in the folder `{}`", path.display()))
-                .help(format!("it has neither {}", names.join(" nor ")))
-        };
-        return template_of(&file.ok_or_else(missing)?);
-    }
-    let bytes = input::read(path, "chat template")?;
     let missing = || CommandError::new(format!("there is no chat template in `{}`", path.display()));
-    if bytes.starts_with(b"GGUF") {
-        let file = GgufFile::parse(&bytes).map_err(|error| missing().because(&error))?;
-        let found = file.get("tokenizer.chat_template").and_then(|value| value.as_str());
-        return found.map(str::to_owned).ok_or_else(missing);
-    }
-    let text = String::from_utf8(bytes).map_err(|error| missing().because(&error))?;
-    match serde_json::from_str::<serde_json::Value>(&text) {
-        Err(_) => Ok(text),
-        Ok(config) => match config.get("chat_template") {
-            Some(serde_json::Value::String(template)) => Ok(template.clone()),
-            // A list of templates by name; the one for tools comes first.
-            Some(serde_json::Value::Array(list)) => {
-                let named = |name: &str| {
-                    let is_named = |item: &&serde_json::Value| item["name"] == name;
-                    list.iter().find(is_named)?.get("template")?.as_str()
-                };
-                named("tool_use").or_else(|| named("default")).map(str::to_owned).ok_or_else(missing)
+    let config = |text: &str| serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text);
+    let templates = if path.is_dir() {
+        let read = |name: &str| {
+            let file = path.join(name);
+            if file.is_file() { input::read_text(&file, "chat template").map(Some) } else { Ok(None) }
+        };
+        let settings = read("tokenizer_config.json")?.and_then(|text| config(&text).ok());
+        ChatTemplates::from_folder(&settings.unwrap_or_default(), read)?
+    } else {
+        let bytes = input::read(path, "chat template")?;
+        if bytes.starts_with(b"GGUF") {
+            let file = GgufFile::parse(&bytes).map_err(|error| missing().because(&error))?;
+            let text = |key: &str| file.str(key).map(|text| text.map(str::to_owned));
+            ChatTemplates::from_gguf(text).map_err(|error| missing().because(&error))?
+        } else {
+            let text = String::from_utf8(bytes).map_err(|error| missing().because(&error))?;
+            match config(&text) {
+                Ok(settings) => ChatTemplates::from_config(&settings),
+                Err(_) => ChatTemplates::new(text),
             }
-            _ => Err(missing()),
-        },
-    }
+        }
+    };
+    templates.for_tools().map(str::to_owned).ok_or_else(missing)
 }

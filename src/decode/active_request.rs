@@ -219,6 +219,9 @@ impl<C: Send + 'static> ActiveRequest<C> {
         inputs: &mut Vec<TreeInput<'a, C>>,
         pass_inputs: &mut Vec<PassInput>,
     ) {
+        // A search compares its sequences after each pass, so it reads all of their tokens in one.
+        let searches = matches!(self.search, SearchState::Beam(_) | SearchState::Contrastive(_));
+        let pass_tokens = if searches && self.phase == Phase::Decode { usize::MAX } else { pass_tokens };
         for (number, sequence) in self.sequences.iter_mut().enumerate() {
             let Sequence { input, end, .. } = sequence;
             let PendingInput { cache, tokens: pending, drafts, parents, .. } = input;
@@ -242,10 +245,12 @@ impl<C: Send + 'static> ActiveRequest<C> {
         clock: &Clock,
     ) -> Result<(), DecodeError> {
         let read = self.read(output.inputs);
+        if let SearchState::Contrastive(search) = &mut self.search
+            && search.output.is_none()
+        {
+            search.add_hidden(output.hidden, output.first);
+        }
         if self.phase == Phase::Prefill {
-            if let SearchState::Contrastive(search) = &mut self.search {
-                search.add_hidden(output.hidden, output.first);
-            }
             // Only the first sequence has a cache. No token has been drawn, so all sequences are at
             // the same position.
             let Some(row) = output.logits.last_model_row(output.first) else { return Ok(()) };

@@ -6,7 +6,7 @@
 //!
 //! - `trim_blocks` and `lstrip_blocks`;
 //! - the functions `raise_exception` and `strftime_now`;
-//! - `tojson` as Python's `json.dumps` writes it;
+//! - `tojson` with the arguments of Python's `json.dumps`;
 //! - Python's methods on strings, dicts and lists;
 //! - `None`, `True` and `False` printed in Python's spelling;
 //! - `{% generation %}`, which is ignored.
@@ -15,17 +15,15 @@
 //! budget of steps.
 
 use std::fmt;
-use std::io::{self, Write};
 use std::sync::Arc;
 
-use minijinja::value::{Kwargs, ValueKind};
+use minijinja::value::ValueKind;
 use minijinja::{Environment, Error, ErrorKind, Output, State, Value};
-use serde::Serialize;
-use serde_json::ser::{Formatter, PrettyFormatter};
 use serde_json::{Map, Value as Json};
 
 use super::chat_error::ChatTemplateError;
 use super::chat_input::{Answer, ChatInput, Message};
+use super::chat_json;
 use super::chat_list;
 
 /// Largest number of steps of a template.
@@ -68,7 +66,7 @@ impl ChatTemplate {
         environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
         environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.set_formatter(print);
-        environment.add_filter("tojson", to_json);
+        environment.add_filter("tojson", chat_json::to_json);
         environment.add_function(chat_list::LIST, chat_list::list);
         environment.add_function("namespace", chat_list::namespace);
         environment.add_function("raise_exception", |reason: String| -> Result<Value, Error> {
@@ -238,50 +236,6 @@ fn object(fields: &Map<String, Json>) -> Value {
     fields.iter().map(|(name, value)| (name.clone(), jinja(value))).collect()
 }
 
-/// Writes JSON as Python's `json.dumps(value, ensure_ascii=False, indent=indent)` does.
-fn to_json(value: &Value, indent: Option<usize>, options: Kwargs) -> Result<Value, Error> {
-    let indent = match options.get::<Option<usize>>("indent")? {
-        Some(named) => Some(named),
-        None => indent,
-    };
-    let failed = |error: serde_json::Error| {
-        Error::new(ErrorKind::BadSerialization, "a value cannot be written as JSON").with_source(error)
-    };
-    let mut text = Vec::new();
-    match indent {
-        Some(indent) => {
-            let indent = " ".repeat(indent.min(64));
-            let format = PrettyFormatter::with_indent(indent.as_bytes());
-            value
-                .serialize(&mut serde_json::Serializer::with_formatter(&mut text, format))
-                .map_err(failed)?;
-        }
-        None => {
-            value
-                .serialize(&mut serde_json::Serializer::with_formatter(&mut text, Spaced))
-                .map_err(failed)?;
-        }
-    }
-    Ok(Value::from_safe_string(String::from_utf8_lossy(&text).into_owned()))
-}
-
-/// A format of one line, with a space after `,` and `:`.
-struct Spaced;
-
-impl Formatter for Spaced {
-    fn begin_array_value<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
-        out.write_all(if first { b"" } else { b", " })
-    }
-
-    fn begin_object_key<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
-        out.write_all(if first { b"" } else { b", " })
-    }
-
-    fn begin_object_value<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
-        out.write_all(b": ")
-    }
-}
-
 const MONTHS: [&str; 12] = [
     "January",
     "February",
@@ -441,6 +395,19 @@ mod tests {
                 r#"{"args": {"a": {}, "z": [1, 2]}, "big": 3, "html": "<&>'é", "n": 1.5, "name": "f"}"#,
             ),
             ("{{ tools[0].args | tojson(indent=2) }}", "{\n  \"a\": {},\n  \"z\": [\n    1,\n    2\n  ]\n}"),
+            (
+                "{{ tools[0] | tojson(separators=(',', ':')) }}",
+                r#"{"args":{"a":{},"z":[1,2]},"big":3,"html":"<&>'é","n":1.5,"name":"f"}"#,
+            ),
+            (
+                "{{ {'b': {'d': 1, 'c': 'é𝄞\n'}, 'a': []} | tojson(ensure_ascii=true, sort_keys=true) }}",
+                r#"{"a": [], "b": {"c": "\u00e9\ud834\udd1e\n", "d": 1}}"#,
+            ),
+            (
+                "{{ [1, {'a': []}] | tojson(indent='\t', separators=(', ', '=')) }}",
+                "[\n\t1, \n\t{\n\t\t\"a\"=[]\n\t}\n]",
+            ),
+            ("{{ {'b': 1, 'a': 'é'} | tojson(true, none, none, true) }}", r#"{"a": "\u00e9", "b": 1}"#),
             ("{{ none }}{{ true }}{{ false }}{{ undefined_thing }}", "NoneTrueFalse"),
             ("{% if true %}\nx\n    {% endif %}\ny\n", "x\ny"),
             ("{{ ' a b '.strip().split(' ')[1].upper() }}", "B"),
@@ -489,6 +456,12 @@ mod tests {
         let nested =
             render("{% macro f() %}{{ raise_exception('no') }}{% endmacro %}{{ f() }}", conversation());
         assert!(matches!(nested, Err(ChatTemplateError::Refused { reason }) if reason == "no"));
+        for unknown in ["{{ 1 | tojson(sort=true) }}", "{{ 1 | tojson(separators=',') }}"] {
+            assert!(
+                matches!(render(unknown, conversation()), Err(ChatTemplateError::Render(_))),
+                "{unknown}"
+            );
+        }
         assert!(matches!(ChatTemplate::new("{% if %}"), Err(ChatTemplateError::Syntax(_))));
         assert!(matches!(ChatTemplate::new("{% generation"), Err(ChatTemplateError::Syntax(_))));
         let date = render("{{ strftime_now('%Y') }}", conversation()).unwrap_err().to_string();

@@ -25,7 +25,8 @@ use crate::vocab::TokenId;
 /// output itself is in `output`.
 pub(crate) struct ContrastiveState<C> {
     search: ContrastiveSearch,
-    /// The output so far, without a cache; `None` before the first step and after the last.
+    /// The output so far, without a cache; `None` before the first step, after the last, and while
+    /// tokens are read that are no candidates.
     pub output: Option<Box<Sequence<C>>>,
     /// Hidden states of prompt and output, scaled to length 1.
     context: Vec<Vec<f32>>,
@@ -40,7 +41,7 @@ impl<C: Send + 'static> ContrastiveState<C> {
         Self { search, output: None, context: Vec::new(), candidates: Vec::new(), row: Vec::new() }
     }
 
-    /// Adds the hidden states of a part of the prompt.
+    /// Adds the hidden states of tokens of the output or of the prompt.
     pub fn add_hidden(&mut self, hidden: Option<&Logits>, input: usize) {
         let Some(hidden) = hidden else { return };
         self.context.extend((0..hidden.rows(input)).filter_map(|row| hidden.row(input, row)).map(unit));
@@ -70,9 +71,16 @@ impl<C: Send + 'static> ContrastiveState<C> {
                 output.input.tokens.clear();
                 output.apply_forced(settings, clock, times)?;
                 self.add_hidden(hidden.filter(|_| output.end.is_none()), first_input + chosen);
+                if output.end.is_none() && !output.input.tokens.is_empty() {
+                    // The model reads the end of reasoning before it is asked for candidates.
+                    output.input.cache = cache;
+                    self.candidates.clear();
+                    *sequences = vec![*output];
+                    return Ok(());
+                }
                 output
             }
-            // The prompt has just been read.
+            // The prompt has been read, or the end of reasoning.
             None => match sequences.pop() {
                 Some(sequence) => Box::new(sequence),
                 None => return Ok(()),

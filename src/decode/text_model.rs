@@ -6,10 +6,13 @@
 
 use std::ops::ControlFlow;
 
+use serde_json::{Map, Value as Json};
+
 use super::batch::Batch;
 use super::chat_error::ChatTemplateError;
-use super::chat_input::{Answer, ChatInput, Message};
+use super::chat_input::{ChatInput, Message};
 use super::chat_template::ChatTemplate;
+use super::chat_templates::ChatTemplates;
 use super::error::DecodeError;
 use super::model::LanguageModel;
 use super::request::{Chunk, Generation, Request};
@@ -124,11 +127,14 @@ pub trait TextModel {
     /// A [`VocabularyError`] for a text that the tokenizer cannot encode.
     fn encode_prompt(&self, text: &str) -> Result<Vec<TokenId>, VocabularyError>;
 
-    /// The chat template, if the model has one.
-    fn chat_template(&self) -> Option<&str>;
+    /// The chat templates. A model without any has `ChatTemplates::default()`.
+    fn chat_templates(&self) -> &ChatTemplates;
 
-    /// The name of the beginning-of-sequence token, which templates read as `bos_token`.
-    fn bos_token(&self) -> Option<&str>;
+    /// The variables of chat templates that the model's files set: the names of its special tokens,
+    /// such as `bos_token`. Default none.
+    fn template_variables(&self) -> Map<String, Json> {
+        Map::new()
+    }
 
     /// The sampling parameters of [`generate`](Self::generate) where the caller sets none.
     ///
@@ -152,7 +158,7 @@ pub trait TextModel {
             Prompt::Text(text) => return self.encode_prompt(text).map_err(PromptError::Tokens),
             Prompt::Chat(input) => input,
         };
-        let Some(template) = self.chat_template() else {
+        let Some(template) = self.chat_templates().for_input(input) else {
             return match input.messages.as_slice() {
                 [only] if only.role() == "user" && input.tools.is_empty() => {
                     let text = only.text().ok_or(PromptError::NoTemplate)?;
@@ -165,47 +171,46 @@ pub trait TextModel {
         self.encode(&text).map_err(PromptError::Tokens)
     }
 
-    /// A conversation with the variables that templates expect: the names of the special tokens.
+    /// A conversation with the variables that templates expect: its own, and otherwise those of the
+    /// [model](Self::template_variables). An `eos_token` that neither sets is the first end token
+    /// of the vocabulary.
     fn template_input(&self, input: &ChatInput) -> ChatInput {
-        let mut input = input.clone();
+        let mut variables = self.template_variables();
         let eos = self.vocabulary().eos().first().and_then(|&eos| self.vocabulary().name(eos));
-        for (name, token) in [("bos_token", self.bos_token()), ("eos_token", eos)] {
-            if let Some(token) = token.filter(|_| !input.variables.contains_key(name)) {
-                input = input.variable(name, token);
-            }
+        if let Some(eos) = eos.filter(|_| !variables.contains_key("eos_token")) {
+            variables.insert("eos_token".to_owned(), eos.into());
         }
-        input
+        variables.extend(input.variables.clone());
+        ChatInput { variables, ..input.clone() }
     }
 
     /// The beginning of the answer that the prompt already has: the text that the chat template
-    /// writes after the last message, or the assistant's message that is continued. It is the
+    /// writes after the last message, or the assistant's message that is continued. Of a prompt
+    /// that is no conversation it is the text behind the last end token. It is the
     /// [`prompt_end`](crate::tags::ToolOptions::prompt_end) of a reply with tools.
     ///
     /// # Errors
     /// [`PromptError::Template`] as [`prompt_tokens`](Self::prompt_tokens).
     fn prompt_end(&self, prompt: &Prompt) -> Result<String, PromptError> {
-        let (Prompt::Chat(input), Some(template)) = (prompt, self.chat_template()) else {
-            return Ok(String::new());
-        };
-        let template = ChatTemplate::new(template)?;
-        let input = self.template_input(input);
-        match (input.answer, input.messages.split_last()) {
-            (Answer::Continued, Some((last, earlier))) if !earlier.is_empty() => {
-                let header = ChatInput { messages: earlier.to_vec(), ..input.clone() };
-                Ok(template.generation_prompt(&header)? + last.text().unwrap_or_default())
+        let input = match prompt {
+            Prompt::Text(text) => return Ok(behind_end_token(self.vocabulary(), text).to_owned()),
+            Prompt::Tokens(tokens) => {
+                let text = self.vocabulary().decode_with_names(tokens);
+                return Ok(behind_end_token(self.vocabulary(), &text).to_owned());
             }
-            (Answer::None, _) => Ok(String::new()),
-            _ => Ok(template.generation_prompt(&input)?),
-        }
+            Prompt::Chat(input) => self.template_input(input),
+        };
+        let Some(template) = self.chat_templates().for_input(&input) else { return Ok(String::new()) };
+        Ok(ChatTemplate::new(template)?.answer_start(&input)?)
     }
 
     /// The format in which the model writes calls, as far as its chat template
-    /// [proves](ChatTemplate::detect_tool_format) it.
+    /// [proves](ChatTemplate::detect_tool_format) it: that of conversations with tools.
     ///
     /// # Errors
     /// [`PromptError::NoTemplate`]; [`PromptError::Template`] for an invalid template.
     fn tool_format(&self) -> Result<DetectedFormat, PromptError> {
-        let template = ChatTemplate::new(self.chat_template().ok_or(PromptError::NoTemplate)?)?;
+        let template = ChatTemplate::new(self.chat_templates().for_tools().ok_or(PromptError::NoTemplate)?)?;
         let variables = self.template_input(&ChatInput::default()).variables;
         Ok(template.detect_tool_format(&variables))
     }
@@ -234,6 +239,13 @@ pub trait TextModel {
         let request = Request::new(Vec::new()).sampling(sampling);
         Generate { model: self, prompt: prompt.into(), request, fault, on_chunk: None }
     }
+}
+
+/// The part of a prompt behind its last end token, which ended an earlier message.
+fn behind_end_token<'t>(vocabulary: &Vocabulary, prompt: &'t str) -> &'t str {
+    let names = vocabulary.eos().iter().filter_map(|&eos| vocabulary.name(eos));
+    let ends = names.filter_map(|name| Some(prompt.rfind(name)? + name.len()));
+    &prompt[ends.max().unwrap_or(0)..]
 }
 
 /// A prompt for a model, with the parameters of a [`Request`].

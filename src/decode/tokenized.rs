@@ -1,5 +1,8 @@
 //! Any language model together with a tokenizer.
 
+use serde_json::{Map, Value as Json};
+
+use super::chat_templates::ChatTemplates;
 use super::model::LanguageModel;
 use super::text_model::TextModel;
 use crate::vocab::{TextTokenizer, TokenId, Vocabulary, VocabularyError};
@@ -26,26 +29,34 @@ pub struct Tokenized<M> {
     model: M,
     vocabulary: Vocabulary,
     tokenizer: TextTokenizer,
-    chat_template: Option<String>,
-    bos_token: Option<String>,
+    templates: ChatTemplates,
+    template_variables: Map<String, Json>,
 }
 
 impl<M> Tokenized<M> {
     /// A model with its vocabulary and tokenizer, and without a chat template.
     pub fn new(model: M, vocabulary: Vocabulary, tokenizer: TextTokenizer) -> Self {
-        Self { model, vocabulary, tokenizer, chat_template: None, bos_token: None }
+        let templates = ChatTemplates::default();
+        Self { model, vocabulary, tokenizer, templates, template_variables: Map::new() }
     }
 
-    /// Sets the chat template.
+    /// Sets the chat template of all conversations.
     #[must_use]
     pub fn with_chat_template(self, template: impl Into<String>) -> Self {
-        Self { chat_template: Some(template.into()), ..self }
+        self.with_chat_templates(ChatTemplates::new(template))
     }
 
-    /// Sets the name of the beginning-of-sequence token, for the chat template.
+    /// Sets the chat templates.
     #[must_use]
-    pub fn with_bos_token(self, name: impl Into<String>) -> Self {
-        Self { bos_token: Some(name.into()), ..self }
+    pub fn with_chat_templates(self, templates: ChatTemplates) -> Self {
+        Self { templates, ..self }
+    }
+
+    /// Sets a variable of the chat template, such as `bos_token`.
+    #[must_use]
+    pub fn with_template_variable(mut self, name: impl Into<String>, value: impl Into<Json>) -> Self {
+        self.template_variables.insert(name.into(), value.into());
+        self
     }
 }
 
@@ -68,11 +79,11 @@ impl<M: LanguageModel> TextModel for Tokenized<M> {
         self.tokenizer.encode_prompt(text)
     }
 
-    fn chat_template(&self) -> Option<&str> {
-        self.chat_template.as_deref()
+    fn chat_templates(&self) -> &ChatTemplates {
+        &self.templates
     }
 
-    fn bos_token(&self) -> Option<&str> {
-        self.bos_token.as_deref()
+    fn template_variables(&self) -> Map<String, Json> {
+        self.template_variables.clone()
     }
 }

@@ -44,6 +44,25 @@ impl ChatTemplate {
         Ok(behind(&closed, &opened).to_owned())
     }
 
+    /// The beginning of the answer that a prompt for `input` has: the
+    /// [`generation_prompt`](Self::generation_prompt), or the message of the assistant that the
+    /// output continues, with all that the template writes before it.
+    ///
+    /// # Errors
+    /// Those of [`render`](Self::render).
+    pub fn answer_start(&self, input: &ChatInput) -> Result<String, ChatTemplateError> {
+        match (input.answer, input.messages.split_last()) {
+            (Answer::None, _) => Ok(String::new()),
+            (Answer::Opened, _) | (Answer::Continued, None) => self.generation_prompt(input),
+            (Answer::Continued, Some((_, []))) => self.render(input),
+            (Answer::Continued, Some((_, earlier))) => {
+                let messages = earlier.to_vec();
+                let closed = self.render(&ChatInput { messages, answer: Answer::None, ..input.clone() })?;
+                Ok(behind(&closed, &self.render(input)?).to_owned())
+            }
+        }
+    }
+
     /// Finds the verified preset that writes calls exactly as this template does. `variables` are
     /// those of [`ChatInput::variables`], such as `bos_token`.
     ///

@@ -13,7 +13,7 @@ use super::error::{Doing, TorchError};
 use super::weights::gguf::GgufWeights;
 use super::weights::safetensors::SafetensorsWeights;
 use super::weights::{LoadProgress, Loader, WeightSource, map};
-use crate::decode::{LogitRows, TreeInput};
+use crate::decode::{ChatTemplates, LogitRows, TreeInput};
 use crate::gguf::{GgufError, GgufFile};
 use crate::sampling::parameter_sets::ParameterSet;
 use crate::sampling::{SamplingError, SamplingParams};
@@ -71,8 +71,8 @@ pub struct Model {
     decoder: Decoder,
     vocabulary: Vocabulary,
     tokenizer: Arc<TextTokenizer>,
-    chat_template: Option<String>,
-    bos: Option<String>,
+    templates: ChatTemplates,
+    template_variables: Map<String, Value>,
     generation_config: Option<String>,
     logits: LogitsPlace,
 }
@@ -125,17 +125,16 @@ impl Model {
         let tokenizer = TextTokenizer::from_gguf(&file).map_err(tokenizer_error)?;
         let weights = GgufWeights::new(&file);
         let decoder = decoder(architecture, config, Format::Gguf, &weights, options, progress)?;
-        let bos = file.u32("tokenizer.ggml.bos_token_id").map_err(in_file)?;
         Ok(Self {
             name: match file.str("general.name").map_err(in_file)? {
                 Some(name) => name.to_owned(),
                 None => file_stem(path),
             },
-            bos: bos.and_then(|id| vocabulary.name(TokenId(id)).map(str::to_owned)),
+            templates: gguf_templates(&file).map_err(in_file)?,
+            template_variables: gguf_special_tokens(&file, &vocabulary).map_err(in_file)?,
             vocabulary: sized(vocabulary, &decoder)?,
             decoder,
             tokenizer: Arc::new(tokenizer),
-            chat_template: file.str("tokenizer.chat_template").map_err(in_file)?.map(str::to_owned),
             generation_config: None,
             logits: options.logits,
         })
@@ -160,11 +159,11 @@ impl Model {
                 Some(name) => name.to_owned(),
                 None => file_stem(folder),
             },
-            bos: named_token(&settings, "bos_token"),
+            templates: folder_templates(folder, &settings)?,
+            template_variables: special_tokens(&settings),
             vocabulary: sized(vocabulary, &decoder)?,
             decoder,
             tokenizer: Arc::new(tokenizer),
-            chat_template: chat_template(folder, &settings)?,
             generation_config: optional(&folder.join("generation_config.json"))?
                 .map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
             logits: options.logits,
@@ -183,25 +182,23 @@ impl Model {
             decoder: self.decoder.skipping(layers)?,
             vocabulary: self.vocabulary.clone(),
             tokenizer: Arc::clone(&self.tokenizer),
-            chat_template: self.chat_template.clone(),
-            bos: self.bos.clone(),
+            templates: self.templates.clone(),
+            template_variables: self.template_variables.clone(),
             generation_config: self.generation_config.clone(),
             logits: self.logits,
         })
     }
 
-    /// The chat template of the model in `path`, if it has one. Its weights are not read.
+    /// The chat templates of the model in `path`. Its weights are not read.
     ///
     /// # Errors
     /// A [`TorchError`] as [`load`](Self::load) for a file that cannot be read.
-    pub fn chat_template_of(path: impl AsRef<Path>) -> Result<Option<String>, TorchError> {
+    pub fn chat_templates_of(path: impl AsRef<Path>) -> Result<ChatTemplates, TorchError> {
         let of_folder = |folder: &Path| {
             let settings = object(&folder.join("tokenizer_config.json"))?.unwrap_or_default();
-            chat_template(folder, &settings)
+            folder_templates(folder, &settings)
         };
-        of_folder_or_file(path.as_ref(), of_folder, |file, in_file| {
-            Ok(file.str("tokenizer.chat_template").map_err(in_file)?.map(str::to_owned))
-        })
+        of_folder_or_file(path.as_ref(), of_folder, |file, in_file| gguf_templates(file).map_err(in_file))
     }
 
     /// Number of layers of the model in `path`, by its configuration. Its weights are not read.
@@ -235,14 +232,15 @@ impl Model {
         &self.tokenizer
     }
 
-    /// The Jinja template that renders messages into a prompt, if the model has one.
-    pub fn chat_template(&self) -> Option<&str> {
-        self.chat_template.as_deref()
+    /// The Jinja templates that render messages into a prompt, if the model has any.
+    pub fn chat_templates(&self) -> &ChatTemplates {
+        &self.templates
     }
 
-    /// The name of the beginning-of-sequence token, which chat templates refer to as `bos_token`.
-    pub fn bos_token(&self) -> Option<&str> {
-        self.bos.as_deref()
+    /// The variables of chat templates that the model's files set: the names of its special tokens,
+    /// such as `bos_token` and `eos_token`, and the list `additional_special_tokens`.
+    pub fn template_variables(&self) -> &Map<String, Value> {
+        &self.template_variables
     }
 
     /// The sampling parameters that the folder's `generation_config.json` recommends. Defaults if
@@ -402,25 +400,50 @@ fn with_eos_of(folder: &Path, vocabulary: Vocabulary) -> Result<Vocabulary, Torc
     Ok(vocabulary)
 }
 
-/// A special token's text in `tokenizer_config.json`: a string, or an object with `content`.
-fn named_token(settings: &Map<String, Value>, key: &str) -> Option<String> {
-    let token = settings.get(key)?;
-    token.as_str().or_else(|| token.get("content")?.as_str()).map(str::to_owned)
+/// The special tokens that a `tokenizer_config.json` names, as variables of chat templates. A token
+/// is a string, or an object with `content`.
+fn special_tokens(settings: &Map<String, Value>) -> Map<String, Value> {
+    let text = |token: &Value| token.as_str().or_else(|| token.get("content")?.as_str()).map(Value::from);
+    let value = |(name, value): (&String, &Value)| {
+        let token = match name.as_str() {
+            "additional_special_tokens" => Some(value.as_array()?.iter().filter_map(text).collect()),
+            name => text(value).filter(|_| name.ends_with("_token")),
+        };
+        Some((name.clone(), token?))
+    };
+    settings.iter().filter_map(value).collect()
 }
 
-/// The chat template in `chat_template.jinja`, or under `chat_template` in `tokenizer_config.json`:
-/// a string, or the entry named `default` of a list.
-fn chat_template(folder: &Path, settings: &Map<String, Value>) -> Result<Option<String>, TorchError> {
-    if let Some(text) = optional(&folder.join("chat_template.jinja"))? {
-        return match String::from_utf8(text) {
-            Ok(text) => Ok(Some(text)),
-            Err(_) => Err(TorchError::config("chat_template.jinja", "is not UTF-8")),
-        };
+/// The special tokens that a GGUF file names, as variables of chat templates.
+fn gguf_special_tokens(
+    file: &GgufFile<'_>,
+    vocabulary: &Vocabulary,
+) -> Result<Map<String, Value>, GgufError> {
+    let mut variables = Map::new();
+    for (key, variable) in [
+        ("bos", "bos_token"),
+        ("eos", "eos_token"),
+        ("unknown", "unk_token"),
+        ("seperator", "sep_token"),
+        ("padding", "pad_token"),
+        ("cls", "cls_token"),
+        ("mask", "mask_token"),
+    ] {
+        let id = file.u32(&format!("tokenizer.ggml.{key}_token_id"))?;
+        if let Some(name) = id.and_then(|id| vocabulary.name(TokenId(id))) {
+            variables.insert(variable.to_owned(), name.into());
+        }
     }
-    let template = settings.get("chat_template");
-    let listed = template.and_then(Value::as_array).and_then(|list| {
-        let named = |entry: &&Value| entry.get("name").and_then(Value::as_str) == Some("default");
-        list.iter().find(named)?.get("template")
-    });
-    Ok(listed.or(template).and_then(Value::as_str).map(str::to_owned))
+    Ok(variables)
+}
+
+fn folder_templates(folder: &Path, settings: &Map<String, Value>) -> Result<ChatTemplates, TorchError> {
+    ChatTemplates::from_folder(settings, |name| {
+        let text = optional(&folder.join(name))?.map(String::from_utf8).transpose();
+        text.map_err(|_| TorchError::config(name, "is not UTF-8"))
+    })
+}
+
+fn gguf_templates(file: &GgufFile<'_>) -> Result<ChatTemplates, GgufError> {
+    ChatTemplates::from_gguf(|key| Ok(file.str(key)?.map(str::to_owned)))
 }

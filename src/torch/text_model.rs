@@ -1,9 +1,10 @@
 //! A loaded model as a [`TextModel`]: text in, text out.
 
 use super::model::Model;
-use crate::decode::{Generate, Prompt, TextModel};
+use crate::decode::{ChatTemplates, Generate, Prompt, TextModel};
 use crate::sampling::{SamplingError, SamplingParams};
 use crate::vocab::{TokenId, Vocabulary, VocabularyError};
+use serde_json::{Map, Value};
 
 impl TextModel for Model {
     type Model = Self;
@@ -24,12 +25,12 @@ impl TextModel for Model {
         self.tokenizer().encode_prompt(text)
     }
 
-    fn chat_template(&self) -> Option<&str> {
-        self.chat_template()
+    fn chat_templates(&self) -> &ChatTemplates {
+        self.chat_templates()
     }
 
-    fn bos_token(&self) -> Option<&str> {
-        self.bos_token()
+    fn template_variables(&self) -> Map<String, Value> {
+        self.template_variables().clone()
     }
 
     fn default_sampling(&self) -> Result<SamplingParams, SamplingError> {

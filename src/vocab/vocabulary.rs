@@ -325,6 +325,13 @@ impl Vocabulary {
         out
     }
 
+    /// The text of the tokens, with special tokens written by their names. Bytes that are no UTF-8
+    /// become replacement characters.
+    pub fn decode_with_names(&self, tokens: &[TokenId]) -> String {
+        let spell = |&id: &TokenId| self.name(id).map_or(self.bytes(id), str::as_bytes);
+        String::from_utf8_lossy(&tokens.iter().map(spell).collect::<Vec<_>>().concat()).into_owned()
+    }
+
     /// Spells `text` with text tokens, by the longest match from which the rest of the text can
     /// still be spelt.
     ///

@@ -550,6 +550,41 @@ fn layers_and_partners_are_checked_before_the_weights_are_read() {
     }
 }
 
+/// Folders name templates in a list of `tokenizer_config.json`, or have a file for each. The file
+/// for tools serves `generate` and `tools detect` alike.
+#[test]
+fn a_template_named_for_tools_renders_them() {
+    let calls = "{% for m in messages %}{{ m.content }}{% for c in m.tool_calls %}[TOOL_CALLS]{{ c.function.name \
+        }}[ARGS]{{ c.function.arguments | tojson }}{% endfor %}{% endfor %}({{ tools | length }}){{ eos_token }}";
+    let named = |name: &str, template: &str| json!({"name": name, "template": template});
+    let list = json!([named("default", "plain"), named("tool_use", calls)]);
+    let config = json!({"chat_template": list, "eos_token": {"content": "%"}}).to_string();
+    let listed = model("named-templates", &[("tokenizer_config.json", config)]);
+    std::fs::create_dir_all(scratch("filed-templates/additional_chat_templates")).unwrap();
+    let filed = model(
+        "filed-templates",
+        &[
+            ("tokenizer_config.json", json!({"chat_template": "old", "eos_token": "%"}).to_string()),
+            ("chat_template.jinja", "plain".to_owned()),
+            ("additional_chat_templates/tool_use.jinja", calls.to_owned()),
+        ],
+    );
+    let tools = file("tools-of-template.json", json!([tool()]).to_string());
+    let trace = scratch("named-templates.html");
+    for model in [listed, filed] {
+        let found =
+            Command::new(env!("CARGO_BIN_EXE_hedgerow")).args(["tools", "detect"]).arg(&model).output();
+        assert_eq!(Said::of(found.unwrap()).stdout, "mistral\n");
+        for (options, prompt) in [(&["--tools", tools.to_str().unwrap()][..], "Hi(1)%"), (&[], "plain")] {
+            let page = ["--prompt", "Hi", "--max-tokens", "2", "--quiet", "--trace", trace.to_str().unwrap()];
+            let said = run(&model, &[&page[..], options].concat());
+            assert_ne!(said.code, Some(2), "{}", said.stderr);
+            let page = std::fs::read_to_string(&trace).unwrap();
+            assert!(page.contains(prompt), "{options:?}: {} {page}", said.stderr);
+        }
+    }
+}
+
 #[test]
 fn conversations_and_variables_reach_the_template() {
     let chat = r#"[{"role": "system", "content": "S"}, {"role": "user", "content": "Hi"},

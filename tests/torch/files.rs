@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use super::small_model::Scratch;
-use hedgerow::decode::LanguageModel;
+use hedgerow::decode::{ChatTemplates, LanguageModel};
 use hedgerow::torch::{LoadOptions, Model, TorchError};
 use hedgerow::vocab::TokenId;
 use serde_json::{Value, json};
@@ -549,7 +549,15 @@ fn sentence_piece_tokenizers_join_by_score() {
     assert_eq!(encode("b ab\n"), [3, 5, 9, 5, 2]);
     assert_eq!(encode("\u{e9}"), [3, 10, 11]);
     assert_eq!(ids(model.tokenizer().encode_prompt("a").unwrap()), [1, 9]);
-    assert_eq!(model.bos_token(), Some("<s>"));
+    let variables = Value::Object(model.template_variables().clone());
+    assert_eq!(variables, json!({"bos_token": "<s>", "eos_token": "<unk>", "unk_token": "<unk>"}));
+    assert_eq!(model.chat_templates(), &ChatTemplates::default());
+    let named = file
+        .clone()
+        .set("tokenizer.chat_template", Meta::Text("a".to_owned()))
+        .set("tokenizer.chat_template.tool_use", Meta::Text("b".to_owned()));
+    let model = scratch.load(&named.bytes()).unwrap();
+    assert_eq!(model.chat_templates(), &ChatTemplates::new("a").tool_use("b"));
 
     let file = file
         .set("tokenizer.ggml.add_space_prefix", Meta::Flag(0))

@@ -198,7 +198,9 @@ fn the_demo_model_gives_the_logits_tokens_and_text_of_transformers() {
     println!("demo model: largest difference of the top five logits {largest:.2e}");
     assert!(largest <= DEMO_TOLERANCE, "{largest}");
     assert!(model.vocabulary().eos().contains(&TokenId(2)));
-    assert!(model.chat_template().is_some_and(|template| template.contains("<|im_start|>")));
+    assert!(
+        model.chat_templates().default.as_ref().is_some_and(|template| template.contains("<|im_start|>"))
+    );
     assert_eq!(model.context_length(), 8192);
     assert_eq!(model.vocabulary().size(), 49_152);
 }

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use super::fake::*;
 use hedgerow::decode::{
     Batch, BeamSearch, ContrastiveDecoding, ContrastiveSearch, DecodeError, Dola, Draft, DraftChoice,
-    Generation, Guided, LanguageModel, ModelError, Request, Strategy,
+    Generation, Guided, LanguageModel, ModelError, ReasoningBudget, Request, Strategy,
 };
 use hedgerow::engine::Constraint;
 use hedgerow::sampling::SamplingParams;
@@ -140,6 +140,37 @@ fn every_strategy_goes_with_every_constraint_drafter_and_mixture() {
                         assert_eq!(tokens(&generation.completions), tokens(plain), "{name}");
                     }
                 }
+            }
+        }
+    }
+}
+
+/// The model reads the end of reasoning that the budget appends, whatever the strategy: each token
+/// behind it comes from the logits of the whole text before it.
+#[test]
+fn the_appended_end_of_reasoning_is_read() {
+    let prompt = tokens(b"hello");
+    for (name, strategy, temperature) in strategies() {
+        for (draft, width) in [(Draft::None, 64), (Draft::None, 2), (DRAFTS[1], 64)] {
+            let name = format!("{name}, {draft:?}, {width}");
+            let ending = tokens(b" wordy.</t>");
+            let sampling = SamplingParams::default().temperature(temperature).seed(7).max_tokens(20);
+            let mut request = Request::new(prompt.clone()).sampling(sampling).strategy(strategy.clone());
+            request = request.draft(draft).logprobs(1);
+            request.reasoning = Some(ReasoningBudget::new(3, "</t>", ending.clone()));
+            let model = Fake::new(Scores::Hash { eos: -9.0 });
+            let batch = Batch::new(&model, &vocabulary()).unwrap().pass_tokens(width);
+            let made = batch.run(request, |_| ControlFlow::Continue(())).unwrap();
+            let made = made.completions.first().unwrap_or_else(|| panic!("{name}: no output"));
+            let at = made.tokens.windows(ending.len()).position(|part| part == ending);
+            assert!(matches!(at, Some(3..8)), "{name}: {:?}", made.text);
+            for (at, (&token, entry)) in made.tokens.iter().zip(&made.logprobs).enumerate() {
+                let Some(raw) = entry.raw else { continue };
+                let mut row = model.row(&[&prompt[..], &made.tokens[..at]].concat());
+                row.truncate(model.vocabulary.token_count());
+                let sum: f32 = row.iter().map(|logit| logit.exp()).sum();
+                let expected = row[token.index()] - sum.ln();
+                assert!((raw - expected).abs() < 1e-3, "{name}, token {at}: {raw} {expected}");
             }
         }
     }

@@ -3,19 +3,23 @@
 use super::fake::*;
 use hedgerow::Constraint;
 use hedgerow::decode::{
-    ChatInput, FinishReason, Generate, GenerateError, Message, Prompt, PromptError, TextModel,
+    ChatInput, ChatTemplate, ChatTemplates, FinishReason, Generate, GenerateError, Message, Prompt,
+    PromptError, TextModel,
 };
 use hedgerow::sampling::parameter_sets::ParameterSet;
 use hedgerow::sampling::{SamplingError, SamplingParams};
 use hedgerow::vocab::{TokenId, Vocabulary, VocabularyError};
+use serde_json::{Map, Value, json};
 use std::ops::ControlFlow;
 
 /// A fake model with the vocabulary's own tokenizer, and a chat template or none.
 struct Talker {
     fake: Fake,
-    template: Option<&'static str>,
+    templates: ChatTemplates,
     /// The model's `generation_config.json`.
     recommended: &'static str,
+    /// The variables of templates that the model sets.
+    own: Value,
 }
 
 impl TextModel for Talker {
@@ -37,12 +41,12 @@ impl TextModel for Talker {
         Ok(tokens(format!("^{text}").as_bytes()))
     }
 
-    fn chat_template(&self) -> Option<&str> {
-        self.template
+    fn chat_templates(&self) -> &ChatTemplates {
+        &self.templates
     }
 
-    fn bos_token(&self) -> Option<&str> {
-        Some("^")
+    fn template_variables(&self) -> Map<String, Value> {
+        self.own.as_object().unwrap().clone()
     }
 
     fn default_sampling(&self) -> Result<SamplingParams, SamplingError> {
@@ -54,7 +58,78 @@ const TEMPLATE: &str = "{{ bos_token }}{% for m in messages %}{{ m.role }}:{{ m.
     {% endfor %}{% if add_generation_prompt %}assistant:{% endif %}";
 
 fn talker(template: Option<&'static str>) -> Talker {
-    Talker { fake: Fake::new(Scores::Hash { eos: 0.0 }), template, recommended: r#"{"do_sample": true}"# }
+    let templates = template.map(ChatTemplates::new).unwrap_or_default();
+    Talker {
+        fake: Fake::new(Scores::Hash { eos: 0.0 }),
+        templates,
+        recommended: r#"{"do_sample": true}"#,
+        own: json!({"bos_token": "^"}),
+    }
+}
+
+/// A template named `tool_use` renders conversations with tools, and no others.
+#[test]
+fn tools_reach_a_template_of_their_own() {
+    let mut model = talker(Some(TEMPLATE));
+    let calls = "{% for m in messages %}{{ m.content }}{% for c in m.tool_calls %}[TOOL_CALLS]{{ c.function.name }}\
+        [ARGS]{{ c.function.arguments | tojson }}{% endfor %}{% endfor %}{{ tools | length }}{% if \
+        add_generation_prompt %}>>{% endif %}";
+    model.templates = model.templates.tool_use(calls);
+    for (tools, prompt, end) in [
+        (vec![], "^user:Hi</s>assistant:", "assistant:"),
+        (vec![json!({"type": "function", "function": {"name": "f"}})], "Hi1>>", ">>"),
+    ] {
+        let mut input = ChatInput::new([Message::new("user", "Hi")]);
+        input.tools = tools;
+        let input = Prompt::from(input);
+        assert_eq!(model.prompt_tokens(&input).unwrap(), tokens(prompt.as_bytes()));
+        assert_eq!(model.prompt_end(&input).unwrap(), end);
+    }
+    let preset = model.tool_format().unwrap().preset.unwrap();
+    assert_eq!(preset.name(), "mistral");
+    assert_eq!(talker(Some(TEMPLATE)).tool_format().unwrap().preset, None);
+}
+
+/// The beginning of the answer is told from the prompt itself, also where no template makes it, or
+/// where the template writes more before an answer that goes on than before a new one.
+#[test]
+fn the_beginning_of_an_answer_is_that_of_the_prompt() {
+    let thinks = "{% for m in messages %}{{ m.role }}:{% if loop.last and m.role == 'assistant' %}<think></think>\
+        {% endif %}{{ m.content }}</s>{% endfor %}{% if add_generation_prompt %}assistant:<think>{% endif %}";
+    let chat = |answer: &str| {
+        let json = json!([{"role": "user", "content": "Hi"}, {"role": "assistant", "content": answer}]);
+        Prompt::from(ChatInput::from_json(json).unwrap())
+    };
+    let alone = ChatInput::from_json(json!([{"role": "assistant", "content": "So"}])).unwrap();
+    let raw = "user:a <think>b</s>assistant:<think>c";
+    for (prompt, expected) in [
+        (Prompt::user("Hi"), "assistant:<think>"),
+        (chat("So"), "assistant:<think></think>So"),
+        (chat(" "), "assistant:<think>"),
+        (Prompt::from(alone), "assistant:<think></think>So"),
+        (Prompt::text(raw), "assistant:<think>c"),
+        (Prompt::text("a <think>"), "a <think>"),
+        (Prompt::from([tokens(b"a"), vec![eos()], tokens(b"<think>")].concat()), "<think>"),
+    ] {
+        assert_eq!(talker(Some(thinks)).prompt_end(&prompt).unwrap(), expected, "{prompt:?}");
+    }
+}
+
+/// The model's files say which of several end tokens is the template's `eos_token`.
+#[test]
+fn variables_of_templates_have_an_order() {
+    let mut model = talker(Some("{{ eos_token }}{{ bos_token }}{{ pad_token }}"));
+    let text = |model: &Talker, input: ChatInput| {
+        ChatTemplate::new(model.templates.default.as_deref().unwrap())
+            .unwrap()
+            .render(&model.template_input(&input))
+            .unwrap()
+    };
+    let input = || ChatInput::new([Message::new("user", "Hi")]);
+    assert_eq!(text(&model, input()), "</s>^");
+    assert_eq!(text(&model, input().variable("bos_token", "b").variable("eos_token", "e")), "eb");
+    model.own = json!({"eos_token": "<|end|>", "pad_token": "p"});
+    assert_eq!(text(&model, input()), "<|end|>p");
 }
 
 #[test]
