@@ -484,8 +484,8 @@ impl Compiler {
     }
 }
 
-/// The warnings about schemas in the text of a grammar at `pointer`. A place in such a schema has no
-/// pointer in the tag, so the message says it.
+/// The warnings about schemas in the text of a grammar at `pointer`. A place in such a schema has
+/// no pointer in the tag, so the message says it.
 fn in_grammar(pointer: &str, warnings: Vec<SchemaWarning>) -> Vec<SchemaWarning> {
     let moved = |warning: SchemaWarning| SchemaWarning {
         message: format!("{}, at {}", warning.message, warning.pointer),

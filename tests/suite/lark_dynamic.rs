@@ -168,7 +168,7 @@ fn faults_are_told_with_their_places() {
     }
 }
 
-/// What has no effect in a schema is told, with the schema's place.
+/// Keywords without effect in a schema are told, with the schema's place.
 #[test]
 fn warnings_of_schemas_are_told() {
     let options = Options::default().module("words", "word: %json {\"maxlength\": 3}");
