@@ -2646,7 +2646,8 @@ hr_status hr_grammar_from_rules(const char *rules,
 /**
  * Compiles a grammar in Lark's notation: the whole output must follow it. Outputs start from the
  * rule named by start, or from the rule called start if that is empty. Imports are read from
- * modules; Lark's module common is always known. interrupt may be NULL.
+ * modules; Lark's module common is always known. interrupt may be NULL. hr_grammar_warning() tells
+ * the parts of its schemas (%json) that have no effect.
  */
 HR_NODISCARD HR_API
 hr_status hr_grammar_from_lark(const char *rules,
@@ -2682,9 +2683,9 @@ hr_status hr_grammar_from_choices(const struct hr_text *choices,
                                   struct hr_error **error);
 
 /**
- * Number of warnings about the JSON Schemas from which the grammar was made, also those of tools
- * and in structural tags: keywords without effect, or with another effect than they seem to have.
- * 0 for other grammars, and for NULL.
+ * Number of warnings about the JSON Schemas from which the grammar was made, also those of tools,
+ * in structural tags and in Lark grammars: keywords without effect, or with another effect than
+ * they seem to have. 0 for other grammars, and for NULL.
  */
 HR_API size_t hr_grammar_warning_count(const struct hr_grammar *grammar);
 

@@ -373,12 +373,13 @@ impl PolicyArgs {
         }
         let text = input::read_text(path, "grammar")?;
         let compiled = match notation {
-            Notation::Lark => lark::compile_with(&text, &self.lark_options(&text)?),
-            notation => notation.compile(&text),
+            Notation::Lark => lark::compile_with_warnings(&text, &self.lark_options(&text)?),
+            notation => notation.compile_with_warnings(&text),
         };
-        let grammar = compiled.map_err(|error| {
+        let (grammar, warnings) = compiled.map_err(|error| {
             CommandError::new(format!("cannot compile the grammar `{}`", path.display())).because(&error)
         })?;
+        warn(path, &warnings);
         Ok(Loaded::of(grammar))
     }
 

@@ -25,7 +25,7 @@ use super::special_tokens::special_token;
 use crate::automata::interrupt;
 use crate::grammar::Grammar;
 use crate::vocab::{TokenId, Vocabulary};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// The part of a graph that only the holder of its lock touches.
@@ -45,8 +45,11 @@ pub(super) struct Graph {
     pub start: StateId,
     /// True if the grammar also reads whole tokens; see [`step_token`](Self::step_token).
     pub reads_token_sets: bool,
-    /// True if the grammar limits the tokens of a text, so that tokens are counted.
-    pub counts_tokens: bool,
+    /// True once a text is reached whose tokens the grammar limits, so that tokens are counted.
+    counts_tokens: Arc<AtomicBool>,
+    /// The states after whole inputs, one more than their numbers: after bytes, and after a token.
+    /// 0 is a state that is not known yet.
+    after_inputs: ChunkedSlots<[AtomicU32; 2]>,
     /// The number of graphs that the constraint had before.
     pub generation: u32,
     budget: AtomicUsize,
@@ -61,7 +64,7 @@ impl Graph {
     pub fn new(grammar: &Grammar, vocabulary: &Vocabulary, limits: &Limits) -> Result<Self, EngineError> {
         let mut recogniser = Recogniser::new(grammar, limits);
         recogniser.machine.set_tokens(grammar, vocabulary)?;
-        recogniser.machine.count_tokens();
+        let counts_tokens = recogniser.machine.count_tokens();
         interrupt::ended()?;
         for special in recogniser.machine.reachable_specials(grammar.root()) {
             special_token(vocabulary, recogniser.machine.pool.special_name(special))?;
@@ -74,7 +77,8 @@ impl Graph {
         let reads_token_sets = recogniser.machine.reads_token_sets();
         Ok(Graph {
             reads_token_sets,
-            counts_tokens: recogniser.machine.counts_tokens,
+            counts_tokens,
+            after_inputs: ChunkedSlots::new(),
             core: Mutex::new(Core {
                 recogniser,
                 masks: MaskMemo::new(),
@@ -103,7 +107,13 @@ impl Graph {
 
     /// True if a token may lead elsewhere than its bytes.
     pub fn reads_tokens(&self) -> bool {
-        self.reads_token_sets || self.counts_tokens
+        self.reads_token_sets || self.counts_tokens()
+    }
+
+    /// True if some state has a text whose tokens are counted. This is known before the first such
+    /// state is published.
+    fn counts_tokens(&self) -> bool {
+        self.counts_tokens.load(Ordering::Acquire)
     }
 
     /// True if the output may end in `state`.
@@ -165,12 +175,20 @@ impl Graph {
     /// The state after all of an input that led to `state`. It differs from `state` in a grammar
     /// that limits the tokens of a text.
     pub fn after_input(&self, state: StateId, is_token: bool) -> Result<StateId, EngineError> {
-        if !self.counts_tokens || state == StateId::DEAD {
+        if !self.counts_tokens() || state == StateId::DEAD {
             return Ok(state);
+        }
+        let slot = |slots: &[AtomicU32; 2]| slots[usize::from(is_token)].load(Ordering::Acquire);
+        if let Some(known @ 1..) = self.after_inputs.get(state.0).map(slot) {
+            return Ok(StateId(known - 1));
         }
         let mut core = self.lock_for_work()?;
         let next = core.recogniser.after_input(state, is_token)?;
         self.states.publish(&core.recogniser, next);
+        if let Some(slots) = self.after_inputs.get_or_grow(state.0) {
+            slots[usize::from(is_token)].store(next.0 + 1, Ordering::Release);
+        }
+        self.check_budget(&core);
         Ok(next)
     }
 
@@ -272,6 +290,7 @@ impl Graph {
         core.recogniser.memory()
             + self.states.memory(states)
             + states * std::mem::size_of::<OnceLock<Arc<MaskData>>>()
+            + states * if self.counts_tokens() { std::mem::size_of::<[AtomicU32; 2]>() } else { 0 }
             + core.masks.memory(self.vocabulary.size())
             + core.completions.memory()
     }

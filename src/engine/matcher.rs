@@ -22,6 +22,8 @@ const MAX_FORCED: usize = 1 << 16;
 #[derive(Clone)]
 enum Input {
     Token(TokenId),
+    /// A token that stands in a text. The tokens of a text are not counted: others may spell it.
+    TokenOfText(TokenId),
     Bytes(Arc<[u8]>),
 }
 
@@ -256,11 +258,21 @@ impl Matcher {
     /// The position after `token` from a position in this matcher's graph; `None` if the token is
     /// not allowed there.
     pub(super) fn follow(&self, at: Position, token: TokenId) -> Result<Option<Position>, EngineError> {
+        self.follow_input(at, token, &Input::Token(token))
+    }
+
+    /// The position after `input`, which is `token`.
+    fn follow_input(
+        &self,
+        at: Position,
+        token: TokenId,
+        input: &Input,
+    ) -> Result<Option<Position>, EngineError> {
         self.check_token(token)?;
         if at.stopped {
             return Ok(self.shared.vocabulary.eos().contains(&token).then_some(at));
         }
-        Ok(match self.successor(&self.graph, at.state, &Input::Token(token))? {
+        Ok(match self.successor(&self.graph, at.state, input)? {
             Some(StateId::DEAD) => None,
             Some(state) => Some(Position { state, stopped: false }),
             None => Some(Position { stopped: true, ..at }),
@@ -310,7 +322,7 @@ impl Matcher {
     ) -> Result<Option<StateId>, EngineError> {
         match input {
             Input::Bytes(bytes) => Ok(Some(graph.step_bytes(state, bytes)?)),
-            Input::Token(token) => {
+            Input::Token(token) | Input::TokenOfText(token) => {
                 let vocabulary = &self.shared.vocabulary;
                 let bytes = vocabulary.bytes(*token);
                 if !bytes.is_empty() {
@@ -385,18 +397,19 @@ impl Matcher {
     /// # Errors
     /// As [`allows`](Self::allows).
     pub fn advance(&mut self, token: TokenId) -> Result<bool, EngineError> {
+        self.advance_token(token, Input::Token(token))
+    }
+
+    /// Reads `input`, which is `token`.
+    fn advance_token(&mut self, token: TokenId, input: Input) -> Result<bool, EngineError> {
         self.check_token(token)?;
         if self.stopped {
             return Ok(self.shared.vocabulary.eos().contains(&token) && {
-                self.history.push(HistoryEntry {
-                    before: self.state,
-                    was_stopped: true,
-                    input: Input::Token(token),
-                });
+                self.history.push(HistoryEntry { before: self.state, was_stopped: true, input });
                 true
             });
         }
-        self.advance_by(Input::Token(token))
+        self.advance_by(input)
     }
 
     /// Reads bytes, as one step of the history. `false` if they are not allowed; then nothing has
@@ -482,7 +495,7 @@ impl Matcher {
         for piece in pieces {
             let read = match piece {
                 TextPiece::Bytes(range) => self.advance_bytes(&text[range.clone()]),
-                TextPiece::Token(token, _) => self.advance(*token),
+                TextPiece::Token(token, _) => self.advance_token(*token, Input::TokenOfText(*token)),
             };
             if read != Ok(true) {
                 self.rollback(self.history.len() - before)?;
@@ -723,7 +736,7 @@ impl TextSteps for &Matcher {
     type Position = Position;
 
     fn token(&mut self, at: &Position, token: TokenId) -> Result<Option<Position>, EngineError> {
-        self.follow(*at, token)
+        self.follow_input(*at, token, &Input::TokenOfText(token))
     }
 
     fn bytes(&mut self, at: &Position, bytes: &[u8]) -> Result<(Position, usize), EngineError> {
@@ -731,6 +744,7 @@ impl TextSteps for &Matcher {
             return Ok((*at, 0));
         }
         let (state, len) = self.graph.step_allowed(at.state, bytes)?;
+        let state = self.graph.after_input(state, false)?;
         Ok((Position { state, stopped: false }, len))
     }
 

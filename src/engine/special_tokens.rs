@@ -5,6 +5,7 @@
 //! token; then the grammar means this token's text.
 
 use super::error::EngineError;
+use crate::automata::ByteSet;
 use crate::grammar::TokenNames;
 use crate::vocab::{TokenId, TokenSet, Vocabulary};
 
@@ -29,6 +30,15 @@ pub(super) fn ordinary_text<'v>(vocabulary: &'v Vocabulary, name: &str) -> Optio
         trie.tokens(trie.descend(0, name.as_bytes())?).first().copied()
     })?;
     Some(vocabulary.bytes(token)).filter(|bytes| !bytes.is_empty())
+}
+
+/// The bytes that are tokens of their own.
+pub(super) fn single_bytes(vocabulary: &Vocabulary) -> ByteSet {
+    let trie = vocabulary.trie();
+    let is_token = |byte| trie.child(0, byte).is_some_and(|node| !trie.tokens(node).is_empty());
+    let mut bytes = ByteSet::EMPTY;
+    (0..=u8::MAX).filter(|&byte| is_token(byte)).for_each(|byte| bytes.insert(byte));
+    bytes
 }
 
 /// A set of tokens that a grammar names: special tokens, ordinary ones by their text, or numbers.

@@ -11,18 +11,12 @@
 use super::error::EngineError;
 use super::graph::Graph;
 use super::recogniser::state::StateId;
-use crate::vocab::Vocabulary;
+use super::special_tokens::single_bytes;
 use hashbrown::HashSet;
 use std::collections::VecDeque;
 
 /// Tokens that are followed before the search is given up.
 const MAX_STEPS: usize = 1 << 14;
-
-/// True if every byte is a token.
-fn has_all_bytes(vocabulary: &Vocabulary) -> bool {
-    let trie = vocabulary.trie();
-    (0..=u8::MAX).all(|byte| trie.child(0, byte).is_some_and(|node| !trie.tokens(node).is_empty()))
-}
 
 impl Graph {
     /// True if some tokens, one after the other, are an output, or if that is not known.
@@ -30,7 +24,7 @@ impl Graph {
     /// # Errors
     /// The caller's interrupt, and those of the limits.
     pub fn is_spellable(&self) -> Result<bool, EngineError> {
-        if has_all_bytes(&self.vocabulary) || self.is_accepting(self.start) {
+        if single_bytes(&self.vocabulary).len() == 256 || self.is_accepting(self.start) {
             return Ok(true);
         }
         if self.completion(self.start)?.is_some() {
@@ -51,6 +45,7 @@ impl Graph {
                     true => self.step_special(state, token)?,
                     false => self.step_bytes(state, bytes)?,
                 };
+                let next = self.after_input(next, true)?;
                 if self.is_accepting(next) {
                     return Ok(true);
                 }

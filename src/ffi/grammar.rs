@@ -155,7 +155,7 @@ pub unsafe extern "C" fn hr_grammar_from_rules(
     error: *mut *mut hr_error,
 ) -> hr_status {
     let source = SourceText { name: "rules", text: rules, len: rules_len };
-    let compile = |rules: &str| Ok(notation.get("notation")?.compile(rules)?);
+    let compile = |rules: &str| Ok(notation.get("notation")?.compile_with_warnings(rules)?);
     unsafe { make(source, interrupt, out, error, compile) }
 }
 
@@ -171,7 +171,8 @@ pub struct hr_lark_module {
 
 /// Compiles a grammar in Lark's notation: the whole output must follow it. Outputs start from the
 /// rule named by start, or from the rule called start if that is empty. Imports are read from
-/// modules; Lark's module common is always known. interrupt may be NULL.
+/// modules; Lark's module common is always known. interrupt may be NULL. hr_grammar_warning() tells
+/// the parts of its schemas (%json) that have no effect.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_grammar_from_lark(
     rules: *const c_char,
@@ -193,7 +194,7 @@ pub unsafe extern "C" fn hr_grammar_from_lark(
         for module in boundary::slice(modules, module_count, "modules")? {
             options = options.module(module.name.get("a module's name")?, module.text.get("a module")?);
         }
-        Ok(lark::compile_with(rules, &options)?)
+        Ok(lark::compile_with_warnings(rules, &options)?)
     };
     unsafe { make(source, interrupt, out, error, compile) }
 }
@@ -233,9 +234,9 @@ pub unsafe extern "C" fn hr_grammar_from_choices(
     unsafe { boundary::create(out, error, make) }
 }
 
-/// Number of warnings about the JSON Schemas from which the grammar was made, also those of tools
-/// and in structural tags: keywords without effect, or with another effect than they seem to have.
-/// 0 for other grammars, and for NULL.
+/// Number of warnings about the JSON Schemas from which the grammar was made, also those of tools,
+/// in structural tags and in Lark grammars: keywords without effect, or with another effect than
+/// they seem to have. 0 for other grammars, and for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_grammar_warning_count(grammar: *const hr_grammar) -> usize {
     boundary::value(0, || Some(unsafe { grammar.as_ref() }?.warnings.len()))

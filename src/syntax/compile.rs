@@ -4,6 +4,7 @@ use super::diagnostic::{Problem, compile_error};
 use super::notation::Notation;
 use super::{ebnf, gbnf, lark, rules};
 use crate::grammar::{CompileError, Grammar, GrammarBuilder, NodeId};
+use crate::schema::SchemaWarning;
 
 impl Notation {
     /// The grammar that `text` describes.
@@ -12,11 +13,22 @@ impl Notation {
     ///
     /// See [`CompileErrorKind`](crate::grammar::CompileErrorKind).
     pub fn compile(self, text: &str) -> Result<Grammar, CompileError> {
-        match self {
+        self.compile_with_warnings(text).map(|(grammar, _)| grammar)
+    }
+
+    /// The grammar that `text` describes, and warnings about the parts of the schemas in it that
+    /// have no effect. Only Lark's notation has schemas.
+    ///
+    /// # Errors
+    ///
+    /// As [`compile`](Self::compile).
+    pub fn compile_with_warnings(self, text: &str) -> Result<(Grammar, Vec<SchemaWarning>), CompileError> {
+        let grammar = match self {
             Notation::Gbnf => gbnf::compile(text),
             Notation::Ebnf => ebnf::compile(text),
-            Notation::Lark => lark::compile(text),
-        }
+            Notation::Lark => return lark::compile_with_warnings(text, &lark::Options::default()),
+        };
+        Ok((grammar?, Vec::new()))
     }
 
     /// The node of the texts that `text` describes, as a part of another grammar. The builder gets

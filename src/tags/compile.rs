@@ -89,8 +89,9 @@ pub fn compile_with_warnings(
     }
     if let Format::Grammar { notation: Some(Notation::Lark), text, lexer } = &tag.format {
         let options = lark::Options::default().lexer(*lexer).schema(schema);
-        let grammar = lark::compile_with(text, &options).map_err(|error| nested("/format/grammar", error))?;
-        return Ok((grammar, Vec::new()));
+        let at = "/format/grammar";
+        let compiled = lark::compile_with_warnings(text, &options).map_err(|error| nested(at, error))?;
+        return Ok((compiled.0, in_grammar(at, compiled.1)));
     }
     roles::check(&tag.format, Around::Output, "/format")?;
     let mut compiler = Compiler {
@@ -333,11 +334,20 @@ impl Compiler {
     ) -> Result<NodeId, CompileError> {
         self.rules += 1;
         let prefix = format!("grammar{}.", self.rules);
-        let wrong = |error| nested(&format!("{at}/grammar"), error);
+        let at = format!("{at}/grammar");
+        let wrong = |error| nested(&at, error);
         if notation == Some(Notation::Lark) && lexer == Lexer::Dynamic {
             let options = lark::Options::default().schema(self.options.clone());
-            let node = lark::compile_into(&mut self.builder, &prefix, text, &options);
-            return node.map_err(wrong);
+            let (builder, standards) = (&mut self.builder, &mut self.standards);
+            let compiled = lark::compile_one_of_many(builder, standards, &prefix, text, &options);
+            let (node, warnings) = compiled.map_err(wrong)?;
+            // A format may be compiled twice.
+            for warning in in_grammar(&at, warnings) {
+                if !self.warnings.contains(&warning) {
+                    self.warnings.push(warning);
+                }
+            }
+            return Ok(node);
         }
         if let Some(notation) = notation {
             let node = notation.compile_into(&mut self.builder, &prefix, text);
@@ -472,6 +482,17 @@ impl Compiler {
     pub fn define(&mut self, rule: RuleId, node: NodeId, at: &str) -> Result<(), CompileError> {
         self.builder.define(rule, node).map_err(|error| nested(at, error))
     }
+}
+
+/// The warnings about schemas in the text of a grammar at `pointer`. A place in such a schema has
+/// no pointer in the tag, so the message says it.
+fn in_grammar(pointer: &str, warnings: Vec<SchemaWarning>) -> Vec<SchemaWarning> {
+    let moved = |warning: SchemaWarning| SchemaWarning {
+        message: format!("{}, at {}", warning.message, warning.pointer),
+        pointer: format!("#{pointer}"),
+        keyword: warning.keyword,
+    };
+    warnings.into_iter().map(moved).collect()
 }
 
 /// Fails if a call in Python's spelling names a function that Python could not call.

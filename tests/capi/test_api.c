@@ -196,6 +196,7 @@ static void test_grammars(void) {
     hr_grammar *grammar = NULL, *second, *none = NULL;
     hr_schema_options options;
     const char *const typo = "{\"items\": {\"typ\": 1}, \"typ\": 1}";
+    const char *const typo_in_rule = "start: %json {\"items\": {\"typ\": 1}}";
     const char *const typo_in_tag = "{\"format\": {\"json_schema\": {\"typ\": 1}}}";
     const char *const typo_in_tool = "[{\"name\": \"f\", \"parameters\": {\"properties\": {\"a\": {\"typ\": 1}}}}]";
     hr_text choices[2], message, pointer, keyword;
@@ -244,6 +245,13 @@ static void test_grammars(void) {
     OK(hr_grammar_from_structural_tag(typo_in_tag, strlen(typo_in_tag), NULL, &grammar, &error));
     CHECK(hr_grammar_warning_count(grammar) == 1);
     CHECK(hr_grammar_warning(grammar, 0, NULL, &pointer, NULL) && pointer.len == 19 && memcmp(pointer.data, "/format/json_schema", 19) == 0);
+    hr_grammar_free(grammar);
+    OK(hr_grammar_from_lark(typo_in_rule, strlen(typo_in_rule), text_of(""), NULL, 0, NULL, &grammar, &error));
+    CHECK(hr_grammar_warning_count(grammar) == 1);
+    CHECK(hr_grammar_warning(grammar, 0, NULL, &pointer, NULL) && pointer.len == 6 && memcmp(pointer.data, "/items", 6) == 0);
+    hr_grammar_free(grammar);
+    OK(hr_grammar_from_rules(typo_in_rule, strlen(typo_in_rule), HR_GRAMMAR_NOTATION_LARK, NULL, &grammar, &error));
+    CHECK(hr_grammar_warning_count(grammar) == 1);
     hr_grammar_free(grammar);
     OK(hr_grammar_from_tools(typo_in_tool, strlen(typo_in_tool), text_of("hermes"), NULL, NULL, &grammar, &error));
     CHECK(hr_grammar_warning_count(grammar) == 1);

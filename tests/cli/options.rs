@@ -305,6 +305,11 @@ fn warnings_are_grouped() {
             (Some(0), expected.iter().map(String::as_str).collect())
         );
     }
+    let rules = "start: %json {\"items\": {\"typo\": 1}}";
+    let (code, _, stderr) = hedgerow("check --grammar - --grammar-notation lark", rules);
+    let expected = "warning: -: #/items: `typo` is not a JSON Schema keyword and has no effect, \
+                    in the `%json` on line 1\n";
+    assert_eq!((code, stderr.as_str()), (Some(0), expected));
 }
 
 /// The error lines of schemas name the place, the resolved address, and the option of the command.

@@ -5,6 +5,7 @@ use crate::support::bytes::special_vocabulary;
 use hedgerow::Constraint;
 use hedgerow::schema::{SchemaOptions, Whitespace};
 use hedgerow::syntax::lark::{self, Lexer, Options};
+use hedgerow::tags::{self, TagOptions};
 use hedgerow::vocab::Vocabulary;
 
 fn vocabulary() -> Vocabulary {
@@ -48,6 +49,9 @@ const TABLE: &[Row] = &[
         &["\"# // :\"", "true", "{\"a\": [null]}", "no"],
         &["not", "false"],
     ),
+    // A repetition may follow at once.
+    ("start: \"(\" %json true* \")\"", &["()", "(1)", "(1[2]{})"], &["(", "(1,2)"]),
+    ("start: \"(\" (%json true)~2 %json true? \")\"", &["(1[])", "([][])"], &["(1)", "([][][][])"]),
     ("start: \"(\" start \")\" | %json true", &["(([1]))", "{}", "(\"(\")"], &["(([1])", "()"]),
     (
         "start: list{%json {\"type\": \"integer\"}} \";\" list{\"x\"}\nlist{item}: item (\",\" item)*",
@@ -118,9 +122,26 @@ fn options_hold_for_schemas_and_modules() {
 fn faults_are_told_with_their_places() {
     let table = [
         ("start: %json {\"type\": \"nothing\"}", "in the schema of `%json`: #/type: `type`"),
-        ("start: %json", "`%json` is followed by no JSON: the text ends before the value (line 1, column 8)"),
-        ("start: \"a\"\n  | %json {\"a\": }", "`%json` is followed by no JSON: expected value"),
-        ("start: %json {\"const\": 1 // one\n}", "`%json` is followed by no JSON: expected `,` or `}`"),
+        (
+            "start: %json",
+            "`%json` is followed by no JSON: the text ends before the value does (line 1, column 13)",
+        ),
+        (
+            "start: \"a\"\n  | %json {\"a\":\n \"é\", \"b\": }",
+            "`%json` is followed by no JSON: expected value (line 3, column 12)",
+        ),
+        (
+            "start: %json {\"const\": 1 // one\n}",
+            "`%json` is followed by no JSON: expected `,` or `}` (line 1, column 26)",
+        ),
+        (
+            "start: \"a\"\n  | %json {\"a\": \"\\ud800\"}",
+            "is not JSON: surrogates must come in pairs (line 2, column 24)",
+        ),
+        (
+            "start: \"a\"\n  | %json truely",
+            "`%json` is followed by no JSON: trailing characters (line 2, column 15)",
+        ),
         ("start: A\nA: \"a\" %json {}", "a terminal cannot be made of `%json` or a special token"),
         ("start: A\nA: %regex {\"substring_chars\": \"a\"} \"b\"", "or of `%regex` with other parts"),
         ("start: %regex {\"type\": \"number\"}", "this `%regex` is not known"),
@@ -144,6 +165,55 @@ fn faults_are_told_with_their_places() {
     for (text, fault) in table {
         let error = lark::compile(text).expect_err(text).to_string();
         assert!(error.contains(fault), "{text}\n{error}");
+    }
+}
+
+/// Keywords without effect in a schema are told, with the schema's place.
+#[test]
+fn warnings_of_schemas_are_told() {
+    let options = Options::default().module("words", "word: %json {\"maxlength\": 3}");
+    let text = "start: %json {\"type\": \"string\"} again | word\n%import words.word\n\
+                again: %json {\"items\": {\"typo\": 1}} | %json {\"items\": {\"typo\": 1}}";
+    let (_, warnings) = lark::compile_with_warnings(text, &options).unwrap();
+    let mut told: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+    told.sort_unstable();
+    let unknown = "is not a JSON Schema keyword and has no effect";
+    let expected = [
+        format!("#/items: `typo` {unknown}, in the `%json` on line 3"),
+        format!("#: `maxlength` {unknown}, in a `%json` that line 2 imports"),
+    ];
+    assert_eq!(told, expected);
+    let grammar = r#""type": "grammar", "notation": "lark", "lexer": "dynamic", "grammar": "start: %json {\"items\": {\"typo\": 1}}""#;
+    let tag = format!("{{\"type\": \"tag\", \"begin\": \"<\", \"end\": \">\", \"content\": {{{grammar}}}}}");
+    for (format, at) in [
+        (format!("{{{grammar}}}"), "#/format/grammar"),
+        (format!("{{\"type\": \"star\", \"content\": {tag}}}"), "#/format/content/content/grammar"),
+    ] {
+        let tag = tags::parse(&format!("{{\"format\": {format}}}")).unwrap();
+        let (_, warnings) = tags::compile_with_warnings(&tag, &TagOptions::default()).unwrap();
+        let told: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(told, [format!("{at}: `typo` {unknown}, in the `%json` on line 1, at #/items")]);
+    }
+}
+
+/// Extensions are alternatives beside each other, however many they are.
+#[test]
+fn many_extensions_do_not_nest() {
+    let mut text = "start: \"a\" | A\nA: \"b\"\n%ignore \" \"\n".to_owned();
+    (0..1_000).for_each(|i| text.push_str(&format!("%extend A:\"d{}\"\n", i % 100)));
+    text.push_str(&"%extend start:\"c\"\n".repeat(50_000));
+    for lexer in [Lexer::Contextual, Lexer::Dynamic] {
+        let constraint = constraint(&text, &Options::default().lexer(lexer));
+        for output in ["a", "b", "c", "d7", "d99"] {
+            assert!(reads(&constraint, output), "{output} {lexer:?}");
+        }
+        assert!(!reads(&constraint, "e"));
+    }
+    // An override leaves out the extensions before it.
+    let text = "start: \"a\"\n%extend start: \"b\"\n%override start: \"c\"\n%extend start: \"d\"";
+    let constraint = constraint(text, &Options::default());
+    for (output, is_read) in [("a", false), ("b", false), ("c", true), ("d", true)] {
+        assert_eq!(reads(&constraint, output), is_read, "{output}");
     }
 }
 

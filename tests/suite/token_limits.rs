@@ -3,8 +3,11 @@
 
 use crate::support::bytes::{byte_tokens, special_vocabulary};
 use crate::support::walk::Random;
-use hedgerow::engine::{Constraint, Matcher, TokenFsm};
-use hedgerow::vocab::{TokenId, Vocabulary};
+use hedgerow::engine::{Constraint, Limits, Matcher, TokenFsm};
+use hedgerow::grammar::{Expand, GrammarBuilder, GrammarError, NodeId, NodePool, UntilSpec};
+use hedgerow::tags::{self, TagOptions};
+use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
+use std::sync::Arc;
 
 /// Bytes, longer tokens with pieces of ends and characters, and special tokens.
 fn vocabulary() -> Vocabulary {
@@ -239,4 +242,192 @@ fn a_limit_reached_within_a_character_holds() {
     assert!(matcher.advance(TokenId(0xa9)).unwrap());
     let allowed: Vec<u32> = matcher.mask().unwrap().iter().map(|token| token.0).collect();
     assert_eq!(allowed, [u32::from(b'<')]);
+}
+
+/// A text that may begin at every byte has one count, and not one for each token that it may have
+/// begun with.
+#[test]
+fn texts_in_a_row_have_one_count_each() {
+    let bytes_after = |tokens: usize| {
+        let two = constraint(
+            r#"{"type": "sequence", "elements": [
+                {"type": "any_text", "max_tokens": 5000},
+                {"type": "any_text", "max_tokens": 4000, "excludes": ["no"]}]}"#,
+        );
+        let mut matcher = two.matcher();
+        for _ in 0..tokens {
+            assert!(matcher.advance(TokenId(u32::from(b'n'))).unwrap());
+        }
+        two.stats().bytes
+    };
+    let (none, few, many) = (bytes_after(0), bytes_after(500), bytes_after(2_000));
+    assert!(many - none < 6 * (few - none), "{none}, {few}, {many}");
+}
+
+/// Two texts in a row, with one count each, read what two texts read: some first tokens are in the
+/// first one.
+#[test]
+fn counts_that_are_left_out_read_nothing_more() {
+    let vocabulary = vocabulary();
+    let mut random = Random(11);
+    // The second text must not hold `b`, so it is seen where it may have begun.
+    let format = |first: u32, second: u32| {
+        format!(
+            r#"{{"type": "sequence", "elements": [
+                {{"type": "any_text", "max_tokens": {first}, "excludes": ["<"]}},
+                {{"type": "any_text", "max_tokens": {second}, "excludes": ["b"]}},
+                {{"type": "const_string", "value": "!"}}]}}"#
+        )
+    };
+    for _ in 0..200 {
+        let (first, second) = (1 + random.below(3), 1 + random.below(3));
+        let limited = constraint(&format(first as u32, second as u32));
+        let mut matcher = limited.matcher();
+        let (mut texts, mut ids): (Vec<Vec<u8>>, Vec<TokenId>) = Default::default();
+        for _ in 0..first + second + 2 {
+            // A second text of `second` tokens from `begin` on, which may begin within a token. The
+            // token in which it begins is one of the first text, unless that is full.
+            let splits = (0..=texts.len()).any(|begin| {
+                let (before, after) = texts.split_at(begin);
+                let holds = |texts: &[Vec<u8>], byte: u8| texts.concat().contains(&byte);
+                let inner = |at: usize, text: &[u8]| {
+                    let rest = text.len() - at;
+                    !text[..at].contains(&b'<') && !text[text.len() - rest..].contains(&b'b')
+                };
+                let whole = before.len() <= first
+                    && after.len() <= second
+                    && !holds(before, b'<')
+                    && !holds(after, b'b');
+                let within = before.len() <= first
+                    && after.len() <= second
+                    && !holds(after, b'b')
+                    && before.split_last().is_some_and(|(last, rest)| {
+                        !holds(rest, b'<') && (1..last.len()).any(|at| inner(at, last))
+                    });
+                whole || within
+            });
+            let mut end = limited.matcher();
+            let read = ids.iter().all(|&id| end.advance(id).unwrap());
+            let ends = read && end.advance(TokenId(u32::from(b'!'))).unwrap() && end.is_accepting();
+            assert_eq!(ends, splits, "{first}, {second}: {texts:?}");
+            let tokens: Vec<TokenId> = matcher
+                .mask()
+                .unwrap()
+                .iter()
+                .filter(|&id| {
+                    let bytes = vocabulary.bytes(id);
+                    !bytes.is_empty() && bytes.iter().all(|byte| b"ab</t> x".contains(byte))
+                })
+                .collect();
+            let Some(&token) = tokens.get(random.below(tokens.len().max(1))) else { break };
+            assert!(matcher.advance(token).unwrap());
+            ids.push(token);
+            texts.push(vocabulary.bytes(token).to_vec());
+        }
+    }
+}
+
+/// A character that must come before the end is one that people read, and that is a token.
+#[test]
+fn ends_are_texts_that_a_vocabulary_can_spell() {
+    let tag = r#"{"format": {"begin": "<", "end": "<|e|>", "content":
+        {"type": "any_text", "max_tokens": 1, "excludes": ["x<|e|>"]}}}"#;
+    for (without, filler) in [(None, b' '), (Some(b' '), b'\n')] {
+        let mut tokens = byte_tokens::<&[u8]>([]);
+        if let Some(byte) = without {
+            tokens[usize::from(byte)] = b"xyz ".to_vec();
+        }
+        tokens.push(Vec::new());
+        let special = vec![("<|e|>".to_owned(), TokenId(256))];
+        let parts = VocabularyParts { tokens, special, ..Default::default() };
+        let vocabulary = Vocabulary::from_tokens(parts).unwrap();
+        let mut matcher = Constraint::structural_tag(tag, &vocabulary).unwrap().matcher();
+        assert!(matcher.advance(TokenId(u32::from(b'<'))).unwrap());
+        assert!(matcher.advance(TokenId(u32::from(b'x'))).unwrap());
+        let allowed: Vec<u32> = matcher.mask().unwrap().iter().map(|token| token.0).collect();
+        assert_eq!(allowed, [u32::from(filler)]);
+        assert!(matcher.advance(TokenId(u32::from(filler))).unwrap());
+        assert!(matcher.advance(TokenId(256)).unwrap() && matcher.is_accepting());
+    }
+}
+
+/// A limit may leave only outputs that the vocabulary cannot spell.
+#[test]
+fn a_limit_may_leave_nothing_to_spell() {
+    let tokens = ["<t>", "a", "x</t>"].map(|text| text.as_bytes().to_vec());
+    let vocabulary = Vocabulary::from_byte_list(tokens.to_vec()).unwrap();
+    let tag = |limit: u32| {
+        format!(
+            r#"{{"format": {{"begin": "<t>", "end": "</t>", "content": {{"type": "any_text", "max_tokens": {limit}}}}}}}"#
+        )
+    };
+    assert!(Constraint::structural_tag(&tag(1), &vocabulary).is_ok());
+    let error = Constraint::structural_tag(&tag(0), &vocabulary).unwrap_err().to_string();
+    assert!(error.contains("vocabulary"), "{error}");
+}
+
+/// A text is read without a count of tokens, also where the grammar reads whole tokens.
+#[test]
+fn the_tokens_of_a_text_are_not_counted() {
+    let made = constraint(
+        r#"{"type": "sequence", "elements": [
+            {"begin": "<t>", "end": "</t>", "content": {"type": "any_text", "max_tokens": 1}},
+            {"type": "token", "token": "ab"}]}"#,
+    );
+    let mut matcher = made.matcher();
+    assert!(matcher.advance_text(b"<t>abcdefabcdef</t>ab").unwrap() && matcher.is_accepting());
+    let steps = matcher.output_len();
+    matcher.rollback(steps).unwrap();
+    assert!(!matcher.advance_text(b"<t>abcdefabcdef</t>ac").unwrap());
+    assert!(matcher.advance_text(b"<t>abab").unwrap());
+    // What follows is counted.
+    assert!(matcher.advance(TokenId(u32::from(b'a'))).unwrap());
+    assert!(!matcher.fork().advance(TokenId(u32::from(b'a'))).unwrap());
+    let mut limits = Limits::default();
+    limits.graph_bytes = 1;
+    let tag = r#"{"format": {"type": "sequence", "elements": [
+        {"begin": "<t>", "end": "</t>", "content": {"type": "any_text", "max_tokens": 1}},
+        {"type": "token", "token": "ab"}]}}"#;
+    let grammar = tags::compile(&tags::parse(tag).unwrap(), &TagOptions::default()).unwrap();
+    // An output that is read again, in another graph, keeps its counts.
+    let small = Constraint::with_limits(&grammar, &vocabulary(), limits).unwrap();
+    let mut matcher = small.matcher();
+    assert!(matcher.advance_text(b"<t>ababab").unwrap());
+    assert!(matcher.advance(TokenId(u32::from(b'a'))).unwrap());
+    assert!(!matcher.advance(TokenId(u32::from(b'a'))).unwrap());
+    assert!(matcher.advance_text(b"</t>ab").unwrap() && matcher.is_accepting());
+}
+
+/// A part that is expanded while an output is read.
+struct Late;
+
+impl Expand for Late {
+    fn expand(&self, _: u64, nodes: &mut NodePool) -> Result<NodeId, GrammarError> {
+        let mut spec = UntilSpec { may_end: false, ..UntilSpec::text() }.trigger("</t>", NodeId::EMPTY);
+        spec.max_tokens = 2;
+        Ok(nodes.until(spec).unwrap_or(NodeId::NEVER))
+    }
+}
+
+/// A limit holds in a part that is expanded while an output is read.
+#[test]
+fn limits_of_late_parts_hold() {
+    let mut builder = GrammarBuilder::new();
+    let (open, late) = (builder.nodes.literal(b"<t>"), builder.nodes.lazy(0));
+    let root = builder.nodes.seq(open, late);
+    let grammar = builder.build(root, Some(Arc::new(Late))).unwrap();
+    let made = Constraint::new(&grammar, &vocabulary()).unwrap();
+    let direct = with_limit(TABLE[0].0, Some(2));
+    let machine = made.compile_token_fsm(1_000).unwrap();
+    let mut random = Random(17);
+    for _ in 0..50 {
+        let (mut a, mut b, mut state) = (made.matcher(), direct.matcher(), TokenFsm::START);
+        for _ in 0..10 {
+            let allowed: Vec<TokenId> = b.mask().unwrap().iter().collect();
+            assert!(a.mask().unwrap().iter().eq(allowed.iter().copied()));
+            let Some(&token) = allowed.get(random.below(allowed.len().max(1))) else { break };
+            assert!(a.advance(token).unwrap() && b.advance(token).unwrap());
+            state = machine.next(state, token).unwrap();
+        }
+    }
 }

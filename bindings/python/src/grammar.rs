@@ -111,7 +111,8 @@ impl GrammarSource {
                 for (name, text) in modules {
                     options = options.module(name, text);
                 }
-                plain(lark::compile_with(text, &options)?)
+                let (grammar, warnings) = lark::compile_with_warnings(text, &options)?;
+                Compiled { grammar, warnings }
             }
         })
     }

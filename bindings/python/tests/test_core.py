@@ -651,6 +651,8 @@ def test_limits_and_warnings(bytes_vocabulary: hr.Vocabulary) -> None:
     tool = {"name": "paint", "parameters": {"properties": {"with": {"colour": "red"}}}}
     [warning] = hr.Grammar.tools([tool], "hermes").warnings()
     assert warning.pointer == "/0/parameters/properties/with"
+    [warning] = hr.Grammar.lark('start: %json {"items": {"colour": 1}}').warnings()
+    assert warning.pointer == "/items" and warning.message.endswith("in the `%json` on line 1")
 
 
 def test_views(bytes_vocabulary: hr.Vocabulary) -> None:

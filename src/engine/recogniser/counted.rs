@@ -10,15 +10,25 @@
 //! So a text is closed before the mask is made, and masks need no counts: that of a state is the
 //! mask of the state without these frames. A character that was begun is read to its end first.
 //!
+//! A text that may begin at every byte, as behind another text with a limit, leads to a count for
+//! each token at which it may have begun. Of counts over one continuation only the greatest is
+//! kept, since it reads all that the others read. To see this, let `R` be the rest of the text. A
+//! count that ends now reads an end of `R`. A greater count reads some bytes of that end, and ends
+//! then. What is left of the end must be an end of the rest at that place. It is one because an end
+//! is the shortest word of `R`, and the first of several in an order of bytes that is always the
+//! same. There is one exception. Words that any vocabulary can spell come first. If `R` has no such
+//! word, but the rest at that place has one, the text ends with that one.
+//!
 //! Price: a text of a thousand tokens has a thousand states. They share masks.
 
-use super::continuation::{Frame, Link};
+use super::continuation::{ContId, Frame, Link};
 use super::machine::Machine;
 use super::state::{Awaits, StateId, Thread};
 use crate::automata::{ByteSet, ExprPool, LangId, UNLABELLED, interrupt};
 use crate::engine::error::EngineError;
 use hashbrown::{HashMap, HashSet};
 use std::collections::{BTreeMap, VecDeque};
+use std::hash::Hash;
 
 /// The states of a text that are searched for its ends. Texts that end free text are short. A text
 /// whose ends are not found goes on without a limit, so that its outputs can always be completed.
@@ -30,8 +40,7 @@ pub(super) struct Counted {
     /// The states after tokens (`true`) and after bytes.
     after: HashMap<(StateId, bool), StateId>,
     without: HashMap<StateId, StateId>,
-    /// The texts that end each rest of free text. If `true`, one text for all labels is enough.
-    endings: HashMap<(LangId, bool), LangId>,
+    endings: Endings,
 }
 
 impl Counted {
@@ -42,25 +51,69 @@ impl Counted {
         state: StateId,
         is_token: bool,
     ) -> Result<StateId, EngineError> {
-        if !has_counts(machine, state) {
-            return Ok(state);
-        }
-        if let Some(&known) = self.after.get(&(state, is_token)) {
-            return Ok(known);
-        }
-        let threads = machine.states.threads(state).to_vec();
-        machine.meter(threads.len())?;
-        machine.conts.begin_step();
-        machine.builder.clear();
-        machine.builder.accepting = machine.states.is_accepting(state);
-        for thread in threads {
-            self.count(machine, thread, is_token)?;
-        }
-        let next = machine.intern_built()?;
-        self.after.insert((state, is_token), next);
-        Ok(next)
+        let Counted { after, endings, .. } = self;
+        let count = |machine: &mut Machine, thread| endings.count(machine, thread, is_token);
+        rebuilt(machine, state, after, (state, is_token), count)
     }
 
+    /// The state that reads what `state` reads within one token.
+    pub fn without_counts(&mut self, machine: &mut Machine, state: StateId) -> Result<StateId, EngineError> {
+        rebuilt(machine, state, &mut self.without, state, |machine, thread| {
+            let mut links: Vec<Link> = Vec::new();
+            for &link in machine.conts.links(thread.cont) {
+                match link.0 {
+                    Frame::Tokens { .. } => links.extend_from_slice(machine.conts.links(link.1)),
+                    _ => links.push(link),
+                }
+            }
+            let cont = machine.conts.of(&mut links);
+            machine.builder.threads.push(thread.with_cont(cont));
+            Ok(())
+        })
+    }
+
+    /// Bytes held, approximately.
+    pub fn memory(&self) -> usize {
+        self.after.capacity() * 12 + (self.without.capacity() + self.endings.found.capacity()) * 12
+    }
+}
+
+/// The state that has, for each thread of `state`, what `rebuild` adds for it. A state without
+/// counts stays as it is.
+fn rebuilt<K: Eq + Hash>(
+    machine: &mut Machine,
+    state: StateId,
+    known: &mut HashMap<K, StateId>,
+    key: K,
+    mut rebuild: impl FnMut(&mut Machine, Thread) -> Result<(), EngineError>,
+) -> Result<StateId, EngineError> {
+    if !has_counts(machine, state) {
+        return Ok(state);
+    }
+    if let Some(&known) = known.get(&key) {
+        return Ok(known);
+    }
+    let threads = machine.states.threads(state).to_vec();
+    machine.meter(threads.len())?;
+    machine.conts.begin_step();
+    machine.builder.clear();
+    machine.builder.accepting = machine.states.is_accepting(state);
+    for thread in threads {
+        rebuild(machine, thread)?;
+    }
+    let next = machine.intern_built()?;
+    known.insert(key, next);
+    Ok(next)
+}
+
+/// The texts that end each rest of free text. If the flag is true, one text for all labels is
+/// enough.
+#[derive(Default)]
+struct Endings {
+    found: HashMap<(LangId, bool), LangId>,
+}
+
+impl Endings {
     /// Adds a thread to the state being built, with the numbers of tokens that are left to it.
     fn count(&mut self, machine: &mut Machine, thread: Thread, is_token: bool) -> Result<(), EngineError> {
         let links = machine.conts.links(thread.cont).to_vec();
@@ -68,26 +121,39 @@ impl Counted {
             machine.builder.threads.push(thread);
             return Ok(());
         };
-        let (mut kept, mut closed): (Vec<Link>, Vec<Link>) = Default::default();
-        for link in links {
-            let Frame::Tokens { left, is_new } = link.0 else {
-                kept.push(link);
+        let mut kept: Vec<Link> = Vec::new();
+        let mut most: BTreeMap<ContId, u32> = BTreeMap::new();
+        for (frame, below) in links {
+            let Frame::Tokens { left, is_new } = frame else {
+                kept.push((frame, below));
                 continue;
             };
-            match left.saturating_sub(u32::from(is_token && !is_new)) {
-                0 => closed.extend_from_slice(machine.conts.links(link.1)),
-                left => kept.push((Frame::Tokens { left, is_new: false }, link.1)),
+            let left = left.saturating_sub(u32::from(is_token && !is_new));
+            let most = most.entry(below).or_default();
+            *most = left.max(*most);
+        }
+        // What the label selects may follow only one of several ends.
+        let (mut switched, mut closed): (Vec<Link>, Vec<Link>) = Default::default();
+        for (below, left) in most {
+            if left > 0 {
+                kept.push((Frame::Tokens { left, is_new: false }, below));
+                continue;
+            }
+            for &link in machine.conts.links(below) {
+                let is_switch = matches!(link.0, Frame::Switch(_));
+                if is_switch { &mut switched } else { &mut closed }.push(link);
             }
         }
         if !kept.is_empty() {
             let cont = machine.conts.of(&mut kept);
             machine.builder.threads.push(thread.with_cont(cont));
         }
-        if !closed.is_empty() && !machine.pool.languages.is_nullable(language) {
-            let has_labels = closed.iter().any(|link| matches!(link.0, Frame::Switch(_)));
-            let cont = machine.conts.of(&mut closed);
-            let ending = self.ending(machine, language, !has_labels)?;
-            machine.add_thread(ending, cont, thread.capture)?;
+        for (mut links, is_one) in [(switched, false), (closed, true)] {
+            if !links.is_empty() && !machine.pool.languages.is_nullable(language) {
+                let cont = machine.conts.of(&mut links);
+                let ending = self.ending(machine, language, is_one)?;
+                machine.add_thread(ending, cont, thread.capture)?;
+            }
         }
         Ok(())
     }
@@ -99,14 +165,14 @@ impl Counted {
         language: LangId,
         is_one: bool,
     ) -> Result<LangId, EngineError> {
-        if let Some(&known) = self.endings.get(&(language, is_one)) {
+        if let Some(&known) = self.found.get(&(language, is_one)) {
             return Ok(known);
         }
         let languages = &mut machine.pool.languages;
         let ending = if languages.is_nullable(language) {
             LangId::EMPTY
         } else if is_between_characters(languages, language) {
-            match shortest_ends(languages, language, is_one) {
+            match shortest_ends(languages, language, is_one, &machine.single_bytes) {
                 LangId::NEVER => language,
                 ending => ending,
             }
@@ -114,7 +180,7 @@ impl Counted {
             self.ending_after_character(machine, language, is_one)?
         };
         machine.check_sound()?;
-        self.endings.insert((language, is_one), ending);
+        self.found.insert((language, is_one), ending);
         Ok(ending)
     }
 
@@ -141,40 +207,6 @@ impl Counted {
         }
         Ok(machine.pool.languages.union(&endings))
     }
-
-    /// The state that reads what `state` reads within one token.
-    pub fn without_counts(&mut self, machine: &mut Machine, state: StateId) -> Result<StateId, EngineError> {
-        if !has_counts(machine, state) {
-            return Ok(state);
-        }
-        if let Some(&known) = self.without.get(&state) {
-            return Ok(known);
-        }
-        let threads = machine.states.threads(state).to_vec();
-        machine.meter(threads.len())?;
-        machine.conts.begin_step();
-        machine.builder.clear();
-        machine.builder.accepting = machine.states.is_accepting(state);
-        for thread in threads {
-            let mut links: Vec<Link> = Vec::new();
-            for &link in machine.conts.links(thread.cont) {
-                match link.0 {
-                    Frame::Tokens { .. } => links.extend_from_slice(machine.conts.links(link.1)),
-                    _ => links.push(link),
-                }
-            }
-            let cont = machine.conts.of(&mut links);
-            machine.builder.threads.push(thread.with_cont(cont));
-        }
-        let plain = machine.intern_built()?;
-        self.without.insert(state, plain);
-        Ok(plain)
-    }
-
-    /// Bytes held, approximately.
-    pub fn memory(&self) -> usize {
-        self.after.capacity() * 12 + (self.without.capacity() + self.endings.capacity()) * 12
-    }
 }
 
 fn is_count(link: &Link) -> bool {
@@ -192,9 +224,39 @@ fn is_between_characters(languages: &mut ExprPool, language: LangId) -> bool {
         || languages.first_bytes(language).iter().any(|byte| !(0x80..0xc0).contains(&byte))
 }
 
-/// The shortest words of a language, one for each label, or only one.
-fn shortest_ends(languages: &mut ExprPool, language: LangId, is_one: bool) -> LangId {
+/// The order in which bytes are preferred for a text that ends free text: first those that people
+/// read, and a zero byte last.
+fn preferred_bytes() -> impl Iterator<Item = u8> {
+    let (blank, visible, others) = (b" \n".iter().copied(), 0x21..=0x7e, (0x80..=0xff).chain([b'\t', b'\r']));
+    blank.chain(visible).chain(others).chain((1..=0x7f).filter(|byte| !is_readable(*byte))).chain([0])
+}
+
+fn is_readable(byte: u8) -> bool {
+    matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~')
+}
+
+/// The shortest words of a language, one for each label, or only one. Words of bytes that are
+/// tokens are found first, because every vocabulary can spell them; `single_bytes` are these bytes.
+fn shortest_ends(languages: &mut ExprPool, language: LangId, is_one: bool, single_bytes: &ByteSet) -> LangId {
     let mut words: Vec<(Vec<u8>, u32)> = Vec::new();
+    let spellable: Vec<u8> = preferred_bytes().filter(|&byte| single_bytes.contains(byte)).collect();
+    add_shortest(languages, language, is_one, &spellable, &mut words);
+    if spellable.len() < 256 {
+        let all: Vec<u8> = preferred_bytes().collect();
+        add_shortest(languages, language, is_one, &all, &mut words);
+    }
+    languages.literals(words)
+}
+
+/// Adds the shortest words of a language that have only these bytes, for labels without a word. Of
+/// several shortest words it is the first one, if bytes are ordered as they are given.
+fn add_shortest(
+    languages: &mut ExprPool,
+    language: LangId,
+    is_one: bool,
+    bytes: &[u8],
+    words: &mut Vec<(Vec<u8>, u32)>,
+) {
     let mut seen: HashSet<LangId> = HashSet::from_iter([language]);
     let mut ahead = VecDeque::from([(language, Vec::new())]);
     while let Some((at, word)) = ahead.pop_front() {
@@ -202,7 +264,12 @@ fn shortest_ends(languages: &mut ExprPool, language: LangId, is_one: bool) -> La
         if !languages.is_sound() || seen.len() > SEARCHED || is_one && !words.is_empty() {
             break;
         }
-        for byte in languages.byte_classes(at).representatives().to_vec() {
+        let classes = languages.byte_classes(at).clone();
+        let mut met = [false; 256];
+        for &byte in bytes {
+            if std::mem::replace(&mut met[classes.class(byte)], true) {
+                continue;
+            }
             let next = languages.step(at, byte);
             if next == LangId::NEVER || !seen.insert(next) {
                 continue;
@@ -220,5 +287,4 @@ fn shortest_ends(languages: &mut ExprPool, language: LangId, is_one: bool) -> La
             }
         }
     }
-    languages.literals(words)
 }

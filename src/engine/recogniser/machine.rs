@@ -16,13 +16,14 @@ use super::state::{Awaits, StateBuilder, StateId, StateTable, Thread};
 use crate::automata::{ByteSet, LangId, interrupt};
 use crate::engine::error::EngineError;
 use crate::engine::limits::Limits;
-use crate::engine::special_tokens::{ordinary_text, token_set};
+use crate::engine::special_tokens::{ordinary_text, single_bytes, token_set};
 
 use crate::grammar::{Expand, Grammar, GrammarError, LazyKey, MARK, Node, NodeId, NodePool, SpecialId};
 use crate::grammar::{SEARCH_STEPS, take_gave_up};
 use crate::vocab::{TokenSet, Vocabulary};
 use hashbrown::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A state with no more threads than these, its header among them, is small enough.
 const FEW: usize = 8;
@@ -44,7 +45,11 @@ pub(in crate::engine) struct Machine {
     /// The special tokens that markers may name, and the nodes that were bound to them.
     markers: Markers,
     /// True if the tokens of free text are counted where the grammar limits them.
-    pub counts_tokens: bool,
+    may_count: bool,
+    /// True once a text with such a limit was reached.
+    counts_tokens: Arc<AtomicBool>,
+    /// The bytes that are tokens of the vocabulary.
+    pub single_bytes: ByteSet,
     pub conts: Continuations,
     pub captures: Captures,
     pub states: StateTable,
@@ -79,7 +84,9 @@ impl Machine {
             special_texts: HashMap::new(),
             token_sets: HashMap::new(),
             markers: Markers::default(),
-            counts_tokens: false,
+            may_count: false,
+            counts_tokens: Arc::default(),
+            single_bytes: ByteSet::EMPTY,
             conts: Continuations::new(),
             captures: Captures::new(),
             states: StateTable::new(),
@@ -182,6 +189,7 @@ impl Machine {
             self.token_sets.insert(special, Arc::new(token_set(vocabulary, tokens)?));
         }
         self.markers = Markers::of(grammar, vocabulary)?;
+        self.single_bytes = single_bytes(vocabulary);
         Ok(())
     }
 
@@ -190,9 +198,16 @@ impl Machine {
         self.markers.bind(node, &mut self.pool)
     }
 
-    /// Counts the tokens of free text from now on, if the grammar limits them.
-    pub fn count_tokens(&mut self) {
-        self.counts_tokens = self.markers.counts_tokens;
+    /// Counts the tokens of free text from now on, where the grammar limits them. The flag becomes
+    /// true once a text with a limit is reached.
+    pub fn count_tokens(&mut self) -> Arc<AtomicBool> {
+        self.may_count = true;
+        self.counts_tokens.clone()
+    }
+
+    /// True if some state has a text whose tokens are counted.
+    pub fn counts_tokens(&self) -> bool {
+        self.counts_tokens.load(Ordering::Relaxed)
     }
 
     /// The node that [`bind`](Self::bind) has made of this one.
@@ -307,7 +322,8 @@ impl Machine {
             Node::Terminal(language) => language,
             _ => LangId::NEVER,
         };
-        if self.counts_tokens {
+        if self.may_count {
+            self.counts_tokens.store(true, Ordering::Release);
             cont = self.conts.push(Frame::Tokens { left: most, is_new: true }, cont);
         }
         self.add_thread(language, cont, capture)

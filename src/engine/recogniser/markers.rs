@@ -36,8 +36,6 @@ pub(super) struct Markers {
     /// The tokens that markers name, by these names.
     tokens: HashMap<Arc<str>, Piece<Box<str>>>,
     bound: HashMap<NodeId, NodeId>,
-    /// True if some free text has at most so many tokens.
-    pub counts_tokens: bool,
 }
 
 /// A piece of a text: bytes, or a special token by its name.
@@ -59,7 +57,6 @@ impl Markers {
         let pool = grammar.pool();
         for id in 0..pool.len() as u32 {
             let Node::Until(spec) = pool.node(NodeId(id)) else { continue };
-            markers.counts_tokens |= spec.max_tokens != UNBOUNDED;
             let triggers = spec.triggers.iter();
             let all = triggers.flat_map(|trigger| {
                 std::iter::once(&trigger.text).chain(trigger.markers.iter().map(|marker| &marker.0))

@@ -263,7 +263,7 @@ impl Recogniser {
     /// The state after all of an input that led to `state`, with the tokens of free text counted if
     /// the input was a token; see [`counted`].
     pub fn after_input(&mut self, state: StateId, is_token: bool) -> Result<StateId, EngineError> {
-        match self.machine.counts_tokens {
+        match self.machine.counts_tokens() {
             true => self.counted.after_input(&mut self.machine, state, is_token),
             false => Ok(state),
         }
@@ -271,7 +271,7 @@ impl Recogniser {
 
     /// The state that reads what `state` reads within one token, without counts of tokens.
     pub fn without_counts(&mut self, state: StateId) -> Result<StateId, EngineError> {
-        match self.machine.counts_tokens {
+        match self.machine.counts_tokens() {
             true => self.counted.without_counts(&mut self.machine, state),
             false => Ok(state),
         }

@@ -239,6 +239,10 @@ impl Explorer {
             }
             node += 1;
         }
+        // A part that was expanded on the way may limit the tokens of a text.
+        if self.matcher.graph().reads_tokens() {
+            return self.groups(position);
+        }
         for token in self.without_bytes.clone() {
             if mask.contains(token)
                 && let Some(next) = self.matcher.follow(position, token)?

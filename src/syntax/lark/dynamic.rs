@@ -17,9 +17,9 @@ use super::pattern::Re;
 use super::templates::{DEPTH_LIMIT, Instances, check_arguments, key};
 use super::terminals::{TerminalSource, Terminals};
 use crate::automata::{LangId, UNBOUNDED};
-use crate::grammar::{GrammarBuilder, NodeId};
-use crate::schema;
-use crate::syntax::diagnostic::{Problem, TextFault, similar};
+use crate::grammar::{CompileError, GrammarBuilder, Location, NodeId, line_column};
+use crate::schema::{self, SchemaWarning, Standards};
+use crate::syntax::diagnostic::{Problem, TextFault};
 use crate::syntax::expr::{Expr as Shared, Rule};
 use crate::syntax::rules::{self, NEST_LIMIT};
 use hashbrown::{HashMap, HashSet};
@@ -43,17 +43,29 @@ pub(super) fn is_needed(definitions: &Definitions) -> bool {
         || definitions.ignored.iter().any(|(expr, _)| has_island(expr))
 }
 
-/// The node of the texts that a grammar describes from the rule `start` on.
+/// The texts that a grammar describes from a rule on.
+pub(super) struct Compiled {
+    pub root: NodeId,
+    /// The place of the rule's name.
+    pub place: Range<usize>,
+    pub warnings: Vec<SchemaWarning>,
+}
+
+/// The texts that a grammar describes from the rule `start` on.
 pub(super) fn compile_into(
     builder: &mut GrammarBuilder,
+    standards: &mut Standards,
     prefix: &str,
     text: &str,
     definitions: &Definitions,
     start: &Definition,
     options: &Options,
-) -> Result<(NodeId, Range<usize>), TextFault> {
+) -> Result<Compiled, TextFault> {
     let mut translation = Translation {
         builder,
+        standards,
+        text,
+        warnings: Vec::new(),
         definitions,
         options,
         terminals: Terminals::new(&definitions.terminals),
@@ -65,8 +77,9 @@ pub(super) fn compile_into(
         instances: Instances::default(),
     };
     translation.whole(start)?;
-    let rules = translation.rules;
-    rules::compile_into(builder, prefix, text, rules, WHOLE).map_err(|(span, problem)| {
+    let Translation { rules, warnings, .. } = translation;
+    let compiled = rules::compile_into(builder, prefix, text, rules, WHOLE);
+    let (root, place) = compiled.map_err(|(span, problem)| {
         // The rule of the whole output stands for the one that outputs start from.
         match problem {
             Problem::Empty { rule } if rule == WHOLE => {
@@ -74,12 +87,17 @@ pub(super) fn compile_into(
             }
             problem => (span, problem),
         }
-    })
+    })?;
+    Ok(Compiled { root, place, warnings })
 }
 
 /// The rules of a grammar, on their way into the form that all notations share.
 struct Translation<'d> {
     builder: &'d mut GrammarBuilder,
+    /// The languages that schemas have in common.
+    standards: &'d mut Standards,
+    text: &'d str,
+    warnings: Vec<SchemaWarning>,
     definitions: &'d Definitions,
     options: &'d Options,
     terminals: Terminals<'d>,
@@ -158,9 +176,10 @@ impl Translation<'_> {
                 self.behind_ignored(Shared::Rule(name.clone(), span.clone()))
             }
             Expr::Name(name, span) => {
-                if let Some(rule) = self.definitions.rules.get(name) {
-                    check_arguments(rule, 0, span)?;
-                }
+                let Some(rule) = self.definitions.rules.get(name) else {
+                    return Err(self.definitions.undefined(name, span));
+                };
+                check_arguments(rule, 0, span)?;
                 Shared::Rule(name.clone(), span.clone())
             }
             Expr::Text { text, .. } if text.is_empty() => Shared::EMPTY,
@@ -192,9 +211,7 @@ impl Translation<'_> {
         span: &Range<usize>,
     ) -> Result<Shared, TextFault> {
         let Some(rule) = self.definitions.rules.get(name) else {
-            let names = self.definitions.rules.keys().map(String::as_str);
-            let similar = similar(name, names);
-            return Err((span.clone(), Problem::UndefinedRule { name: name.to_owned(), similar }));
+            return Err(self.definitions.undefined(name, span));
         };
         check_arguments(rule, given.len(), span)?;
         let instance = key(expr);
@@ -244,16 +261,42 @@ impl Translation<'_> {
         languages.union(&runs)
     }
 
-    fn schema(&mut self, text: &str, span: &Range<usize>) -> Result<NodeId, TextFault> {
-        if let Some(&node) = self.schemas.get(text) {
+    fn schema(&mut self, schema: &str, span: &Range<usize>) -> Result<NodeId, TextFault> {
+        if let Some(&node) = self.schemas.get(schema) {
             return Ok(node);
         }
-        let node = schema::compile_into(self.builder, text, &self.options.schema).map_err(|error| {
-            let what = format!("in the schema of `%json`: {error}");
-            (span.clone(), Problem::told(error.kind(), what, "correct the schema"))
-        })?;
-        self.schemas.insert(text.to_owned(), node);
+        let options = &self.options.schema;
+        let compiled = schema::compile_one_of_many(self.builder, schema, options, self.standards);
+        let (node, warnings) = compiled.map_err(|error| self.schema_fault(schema, span, &error))?;
+        let (line, _) = line_column(self.text, span.start);
+        let place = match self.schema_start(schema, span) {
+            Some(_) => format!("in the `%json` on line {line}"),
+            None => format!("in a `%json` that line {line} imports"),
+        };
+        self.warnings.extend(warnings.into_iter().map(|mut warning| {
+            warning.message = format!("{}, {place}", warning.message);
+            warning
+        }));
+        self.schemas.insert(schema.to_owned(), node);
         Ok(node)
+    }
+
+    /// The place of the schema in the grammar's text, unless the schema stands in a module.
+    fn schema_start(&self, schema: &str, span: &Range<usize>) -> Option<usize> {
+        self.text.get(span.clone())?.ends_with(schema).then(|| span.end - schema.len())
+    }
+
+    fn schema_fault(&self, schema: &str, span: &Range<usize>, error: &CompileError) -> TextFault {
+        let mut what = format!("in the schema of `%json`: {error}");
+        let mut place = span.clone();
+        // The text of the schema is a part of the grammar's text, in which the fault is shown.
+        if let Some(Location::Text { line, column, span: inner }) = error.location()
+            && let Some(start) = self.schema_start(schema, span)
+        {
+            what = what.replacen(&format!("line {line}, column {column}: "), "", 1);
+            place = start + inner.start..start + inner.end;
+        }
+        (place, Problem::told(error.kind(), what, "correct the schema"))
     }
 }
 

@@ -34,6 +34,7 @@ use super::diagnostic::{Problem, TextFault, compile_error, similar};
 use super::notation::Notation;
 use crate::grammar::lexed::{Lexing, Production, Symbol};
 use crate::grammar::{CompileError, Grammar, GrammarBuilder, GrammarError, Lexed, NodeId};
+use crate::schema::{SchemaWarning, Standards};
 use modules::Definitions;
 use parse::Definition;
 use rules::Productions;
@@ -72,6 +73,29 @@ pub fn compile(text: &str) -> Result<Grammar, CompileError> {
 ///
 /// The errors of [`compile`], and a module that is missing or wrong.
 pub fn compile_with(text: &str, options: &Options) -> Result<Grammar, CompileError> {
+    compile_with_warnings(text, options).map(|(grammar, _)| grammar)
+}
+
+/// The grammar that a Lark text describes, under `options`, and warnings about the parts of its
+/// `%json` that have no effect. A warning's pointer is a place in the schema; its message says on
+/// which line of the text the schema is.
+///
+/// ```
+/// use hedgerow::syntax::lark::{self, Options};
+/// let text = "start: %json {\"type\": \"string\", \"maxlength\": 3}";
+/// let (_, warnings) = lark::compile_with_warnings(text, &Options::default())?;
+/// assert_eq!(warnings[0].keyword, "maxlength");
+/// assert!(warnings[0].message.ends_with("in the `%json` on line 1"));
+/// # Ok::<(), hedgerow::CompileError>(())
+/// ```
+///
+/// # Errors
+///
+/// As [`compile_with`].
+pub fn compile_with_warnings(
+    text: &str,
+    options: &Options,
+) -> Result<(Grammar, Vec<SchemaWarning>), CompileError> {
     grammar(text, options).map_err(|failure| compile_error(Notation::Lark, text, failure))
 }
 
@@ -119,11 +143,38 @@ pub fn compile_into(
     text: &str,
     options: &Options,
 ) -> Result<NodeId, CompileError> {
-    let node = modules::read(text, options).and_then(|definitions| {
+    compile_into_with_warnings(builder, prefix, text, options).map(|(root, _)| root)
+}
+
+/// Compiles like [`compile_into`], and also returns the warnings of [`compile_with_warnings`].
+///
+/// # Errors
+///
+/// As [`compile_into`].
+pub fn compile_into_with_warnings(
+    builder: &mut GrammarBuilder,
+    prefix: &str,
+    text: &str,
+    options: &Options,
+) -> Result<(NodeId, Vec<SchemaWarning>), CompileError> {
+    compile_one_of_many(builder, &mut Standards::default(), prefix, text, options)
+}
+
+/// Compiles like [`compile_into_with_warnings`], with the standard languages that schemas in the
+/// builder have made.
+pub(crate) fn compile_one_of_many(
+    builder: &mut GrammarBuilder,
+    standards: &mut Standards,
+    prefix: &str,
+    text: &str,
+    options: &Options,
+) -> Result<(NodeId, Vec<SchemaWarning>), CompileError> {
+    let compiled = modules::read(text, options).and_then(|definitions| {
         let start = start(&definitions, options)?;
-        dynamic::compile_into(builder, prefix, text, &definitions, start, options)
+        dynamic::compile_into(builder, standards, prefix, text, &definitions, start, options)
     });
-    node.map(|(node, _)| node).map_err(|failure| compile_error(Notation::Lark, text, failure))
+    let compiled = compiled.map_err(|failure| compile_error(Notation::Lark, text, failure))?;
+    Ok((compiled.root, compiled.warnings))
 }
 
 /// The rule that outputs start from.
@@ -144,13 +195,16 @@ fn start<'d>(definitions: &'d Definitions, options: &Options) -> Result<&'d Defi
     Ok(start)
 }
 
-fn grammar(text: &str, options: &Options) -> Result<Grammar, TextFault> {
+fn grammar(text: &str, options: &Options) -> Result<(Grammar, Vec<SchemaWarning>), TextFault> {
     let definitions = modules::read(text, options)?;
     let start = start(&definitions, options)?;
     if options.lexer == Lexer::Dynamic || dynamic::is_needed(&definitions) {
         let mut builder = GrammarBuilder::new();
-        let (root, place) = dynamic::compile_into(&mut builder, "", text, &definitions, start, options)?;
-        return builder.build(root, None).map_err(|error| (place, Problem::Grammar(error)));
+        let mut standards = Standards::default();
+        let dynamic::Compiled { root, place, warnings } =
+            dynamic::compile_into(&mut builder, &mut standards, "", text, &definitions, start, options)?;
+        let grammar = builder.build(root, None).map_err(|error| (place, Problem::Grammar(error)))?;
+        return Ok((grammar, warnings));
     }
     let mut productions = Productions::new(&definitions);
     let first = productions.write(start)?;
@@ -200,5 +254,6 @@ fn grammar(text: &str, options: &Options) -> Result<Grammar, TextFault> {
         return Err(exhausted(crate::automata::ExprPool::DEFAULT_SEARCH_BUDGET));
     }
     let root = builder.nodes.lexed_node(lexed, lexing);
-    builder.build(root, None).map_err(|error| (start.span.clone(), failed(error)))
+    let grammar = builder.build(root, None).map_err(|error| (start.span.clone(), failed(error)))?;
+    Ok((grammar, Vec::new()))
 }

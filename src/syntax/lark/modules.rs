@@ -27,6 +27,14 @@ pub(super) struct Definitions {
     pub order: Vec<String>,
 }
 
+impl Definitions {
+    /// The fault of a name that nothing has.
+    pub fn undefined(&self, name: &str, span: &Range<usize>) -> TextFault {
+        let similar = similar(name, self.order.iter().map(String::as_str));
+        (span.clone(), Problem::UndefinedRule { name: name.to_owned(), similar })
+    }
+}
+
 /// A reader of a grammar and the modules that it imports from.
 struct Reader<'o> {
     options: &'o Options,
@@ -92,6 +100,7 @@ impl Reader<'_> {
             self.import(&mut found, &module, &names, name)?;
         }
         let imported: HashSet<String> = found.order.iter().cloned().collect();
+        let mut extensions: HashMap<String, Vec<Expr>> = HashMap::new();
         for statement in others {
             match statement {
                 Statement::Define(definition) => {
@@ -101,9 +110,13 @@ impl Reader<'_> {
                 Statement::Override(definition) => {
                     require(&found, &definition, "override")?;
                     found.order.retain(|name| *name != definition.name);
+                    extensions.remove(&definition.name);
                     define(&mut found, definition)?;
                 }
-                Statement::Extend(definition) => extend(&mut found, definition)?,
+                Statement::Extend(definition) => {
+                    check_extension(&found, &definition)?;
+                    extensions.entry(definition.name).or_default().push(definition.body);
+                }
                 Statement::Ignore(expr, span) => found.ignored.push((expr, span)),
                 Statement::Declare(name, span) => {
                     claim(&mut places, text, &name, &span)?;
@@ -114,6 +127,9 @@ impl Reader<'_> {
                 }
                 Statement::Import { .. } => {}
             }
+        }
+        for (name, bodies) in extensions {
+            extend(&mut found, &name, bodies);
         }
         // Imported definitions come first, as in Lark.
         found.order.sort_by_key(|name| !imported.contains(name));
@@ -258,27 +274,42 @@ fn require(found: &Definitions, definition: &Definition, verb: &str) -> Result<(
     ))
 }
 
-fn extend(found: &mut Definitions, definition: Definition) -> Result<(), TextFault> {
-    require(found, &definition, "extend")?;
-    let Definition { name, span, parameters, body, .. } = definition;
-    if let Some(rule) = found.rules.get_mut(&name) {
-        if rule.parameters != parameters {
-            let what = format!("`{name}` is extended with other parameters");
-            return Err((span, Problem::syntax(what, "write those of its definition")));
-        }
-        rule.body = Expr::Alt(vec![body, rule.body.clone()]);
-    } else if let Some(terminal) = found.terminals.get_mut(&name) {
-        let old = match &terminal.source {
-            TerminalSource::Written(old) => old.clone(),
-            TerminalSource::Common(common) => Expr::Common(common),
-            TerminalSource::Declared => {
-                let what = format!("`{name}` is only declared and cannot be extended");
-                return Err((span, Problem::syntax(what, "override it")));
-            }
-        };
-        terminal.source = TerminalSource::Written(Expr::Alt(vec![body, old]));
+/// Fails if the definition cannot be extended in this way.
+fn check_extension(found: &Definitions, definition: &Definition) -> Result<(), TextFault> {
+    require(found, definition, "extend")?;
+    let Definition { name, span, parameters, .. } = definition;
+    if found.rules.get(name).is_some_and(|rule| rule.parameters != *parameters) {
+        let what = format!("`{name}` is extended with other parameters");
+        return Err((span.clone(), Problem::syntax(what, "write those of its definition")));
+    }
+    if matches!(found.terminals.get(name), Some(Terminal { source: TerminalSource::Declared, .. })) {
+        let what = format!("`{name}` is only declared and cannot be extended");
+        return Err((span.clone(), Problem::syntax(what, "override it")));
     }
     Ok(())
+}
+
+/// Adds alternatives to a definition. As in Lark, the last ones come first.
+fn extend(found: &mut Definitions, name: &str, bodies: Vec<Expr>) {
+    let extended = |old: Expr| {
+        let mut parts: Vec<Expr> = bodies.into_iter().rev().collect();
+        match old {
+            Expr::Alt(old) => parts.extend(old),
+            old => parts.push(old),
+        }
+        Expr::Alt(parts)
+    };
+    if let Some(rule) = found.rules.get_mut(name) {
+        let old = std::mem::replace(&mut rule.body, Expr::Alt(Vec::new()));
+        rule.body = extended(old);
+    } else if let Some(terminal) = found.terminals.get_mut(name) {
+        let old = match &mut terminal.source {
+            TerminalSource::Written(old) => std::mem::replace(old, Expr::Alt(Vec::new())),
+            TerminalSource::Common(common) => Expr::Common(common),
+            TerminalSource::Declared => return,
+        };
+        terminal.source = TerminalSource::Written(extended(old));
+    }
 }
 
 /// The names of `names`, and all names that their rules refer to.

@@ -465,18 +465,20 @@ impl LarkParser<'_> {
         let word = self.tokens.span();
         self.tokens.advance();
         let start = self.tokens.span().start;
-        let rest = &self.tokens.text[start..];
-        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<serde::de::IgnoredAny>();
-        let fault = match values.next() {
-            Some(Ok(_)) => None,
-            Some(Err(error)) => Some(error.to_string()),
-            None => Some("the text ends before the value".to_owned()),
+        let end = match (self.tokens.peek(), self.tokens.slice()) {
+            // A repetition may follow at once, as in `%json true*`.
+            (Some(Token::Rule), "true" | "false") => self.tokens.span().end,
+            _ => match json_end(&self.tokens.text[start..]) {
+                Ok(length) => start + length,
+                Err((place, fault)) => {
+                    let what =
+                        format!("`{}` is followed by no JSON: {fault}", &self.tokens.text[word.clone()]);
+                    let help = "write a JSON object behind it, as in `%json {…}`";
+                    let place = start + place.start..start + place.end;
+                    return Err((place, Problem::syntax(what, help)));
+                }
+            },
         };
-        if let Some(fault) = fault {
-            let what = format!("`{}` is followed by no JSON: {fault}", &self.tokens.text[word.clone()]);
-            return Err((word, Problem::syntax(what, "write a JSON object behind it, as in `%json {…}`")));
-        }
-        let end = start + values.byte_offset();
         while self.tokens.peek().is_some() && self.tokens.span().start < end {
             self.tokens.advance();
         }
@@ -566,6 +568,27 @@ impl LarkParser<'_> {
         self.tokens.advance();
         Ok(count)
     }
+}
+
+/// The length of the JSON value that `text` begins with, or the fault and its place.
+fn json_end(text: &str) -> Result<usize, (Range<usize>, String)> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<serde::de::IgnoredAny>();
+    let error = match values.next() {
+        Some(Ok(_)) => return Ok(values.byte_offset()),
+        Some(Err(error)) if !error.is_eof() => error,
+        _ => return Err((text.len()..text.len(), "the text ends before the value does".to_owned())),
+    };
+    let lines = text.split_inclusive('\n').take(error.line().saturating_sub(1));
+    let mut at = (lines.map(str::len).sum::<usize>() + error.column().saturating_sub(1)).min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    let length = text[at..].chars().next().map_or(0, char::len_utf8);
+    // The place is in the text of the grammar, and not in that of the value.
+    let (line, column) = (error.line(), error.column());
+    let fault = error.to_string();
+    let fault = fault.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&fault);
+    Err((at..at + length, fault.to_owned()))
 }
 
 /// The most pieces of one `%regex`.

@@ -14,7 +14,7 @@ use super::terminals::{Pattern, Terminals};
 use crate::automata::{ExprPool, LangId, UNBOUNDED};
 use crate::grammar::lexed::{Keyword, Production, Symbol};
 use crate::grammar::{GrammarError, Lexeme, LexemeId, MARK};
-use crate::syntax::diagnostic::{Problem, TextFault, similar};
+use crate::syntax::diagnostic::{Problem, TextFault};
 use crate::syntax::rules::NEST_LIMIT;
 use hashbrown::HashMap;
 use std::cmp::Reverse;
@@ -208,22 +208,12 @@ impl<'d> Productions<'d> {
         })
     }
 
-    fn undefined(&self, name: &str, span: &Range<usize>) -> TextFault {
-        let names =
-            self.definitions.rules.keys().chain(self.definitions.terminals.keys()).map(String::as_str);
-        let mut names: Vec<&str> = names.collect();
-        names.sort_unstable();
-        let kind =
-            Problem::UndefinedRule { name: name.to_owned(), similar: similar(name, names.into_iter()) };
-        (span.clone(), kind)
-    }
-
     fn check_names(&self, expr: &Expr) -> Result<(), TextFault> {
         if let Expr::Name(name, span) | Expr::Instance { name, span, .. } = expr
             && !self.definitions.rules.contains_key(name)
             && !self.definitions.terminals.contains_key(name)
         {
-            return Err(self.undefined(name, span));
+            return Err(self.definitions.undefined(name, span));
         }
         expr.parts().iter().try_for_each(|part| self.check_names(part))
     }
@@ -236,7 +226,7 @@ impl<'d> Productions<'d> {
         Ok(match expr {
             Expr::Name(name, span) if is_terminal(name) => {
                 let Some(terminal) = self.definitions.terminals.get(name) else {
-                    return Err(self.undefined(name, span));
+                    return Err(self.definitions.undefined(name, span));
                 };
                 let pattern = self.terminals.named(name, span)?;
                 let lexeme = self.lexeme(name.clone(), pattern, terminal.priority, span)?;
@@ -244,7 +234,7 @@ impl<'d> Productions<'d> {
             }
             Expr::Name(name, span) => {
                 let Some(rule) = self.definitions.rules.get(name) else {
-                    return Err(self.undefined(name, span));
+                    return Err(self.definitions.undefined(name, span));
                 };
                 check_arguments(rule, 0, span)?;
                 let id = match self.by_name.get(name) {
@@ -296,7 +286,9 @@ impl<'d> Productions<'d> {
         given: &[Expr],
         span: &Range<usize>,
     ) -> Result<Ways, TextFault> {
-        let Some(rule) = self.definitions.rules.get(name) else { return Err(self.undefined(name, span)) };
+        let Some(rule) = self.definitions.rules.get(name) else {
+            return Err(self.definitions.undefined(name, span));
+        };
         check_arguments(rule, given.len(), span)?;
         let instance = key(expr);
         let id = match self.by_name.get(&instance) {
