@@ -482,8 +482,9 @@ impl<C> Sequence<C> {
                 true => FinishReason::ConstraintComplete,
                 false => FinishReason::Stop,
             });
-            // A grammar may end with the end token.
-            self.complete_before_end = complete.max(self.constraint.is_complete());
+            // A grammar may end with the end token. One that has a text is no part of the output's.
+            let with_token = self.constraint.is_complete().filter(|_| bytes.is_empty());
+            self.complete_before_end = complete.max(with_token);
             return Ok(true);
         }
         let stops = match self.length() >= settings.min_tokens {

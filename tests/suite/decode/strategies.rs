@@ -713,12 +713,16 @@ fn outputs_with_special_tokens_are_complete() {
         (r#"root ::= "yes" </s>"#, special("yes"), "", Some(true)),
         (r#"root ::= "yes" (</s> "no")?"#, special("yes"), "", Some(true)),
         (r#"root ::= "yes" </s> "no""#, special("yes"), "", Some(false)),
+        // The text of a stop token is no part of the output's.
+        (r#"root ::= "yes!""#, tokens(b"yes!"), "", Some(false)),
+        (r#"root ::= "yes" "!"?"#, tokens(b"yes!"), "", Some(true)),
         // A stop string ends a text with a special token before it.
         (r#"root ::= "a" "b" [a-z ]*"#, tokens(b"abc de"), " ", Some(true)),
         (r#"root ::= "a" "b" [a-z ]* "!""#, tokens(b"abc de"), " ", Some(false)),
     ] {
         let model = Fake::new(Scores::Script { prompt: 1, tokens: script });
         let request = Request::new(tokens(b"u")).constraint(gbnf(grammar)).sampling(greedy().max_tokens(9));
+        let request = request.stop_tokens([TokenId(u32::from(b'!'))]);
         let made = run(&model, request.stop([stop])).unwrap().completions.remove(0);
         assert_eq!(made.complete, expected, "{grammar}: {made:?}");
     }
