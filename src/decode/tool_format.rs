@@ -92,9 +92,12 @@ impl ChatTemplate {
             let mut fitting: Vec<(usize, &Preset)> = Preset::all()
                 .iter()
                 .filter(|preset| preset.is_verified() && (preset.is_parallel() || !several))
-                .map(|preset| (preset.write(&question.calls), preset))
-                .filter(|(text, _)| written.contains(text.as_str()))
-                .map(|(text, preset)| (text.len(), preset))
+                .filter_map(|preset| {
+                    // Some templates write keys in the order of the alphabet.
+                    let texts = [preset.write(&question.calls), preset.write(&sorted(&question.calls))];
+                    let found = texts.iter().find(|text| written.contains(text.as_str()))?;
+                    Some((found.len(), preset))
+                })
                 .collect();
             // A text inside another one is a part of that format.
             fitting.sort_by_key(|(length, _)| std::cmp::Reverse(*length));
@@ -161,6 +164,13 @@ fn questions() -> Vec<Question> {
         }
     }
     questions
+}
+
+/// The calls with the keys of their arguments in the order of the alphabet.
+fn sorted(calls: &[WrittenCall]) -> Vec<WrittenCall> {
+    let mut calls = calls.to_vec();
+    calls.iter_mut().for_each(|call| call.arguments.sort_keys());
+    calls
 }
 
 /// JSON with spaces, as templates that take arguments in a string expect it.

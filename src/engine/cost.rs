@@ -26,7 +26,9 @@ use super::recogniser::containers::{ArrayState, ObjectState};
 use super::recogniser::continuation::{ArrayId, ContId, Frame, ObjectId};
 use crate::automata::shortest::ShortestWords;
 use crate::automata::{LangId, interrupt};
-use crate::grammar::{ArrayProgress, ArraySpec, Choice, KeyOrder, Node, NodeId, ObjectProgress, ObjectSpec};
+use crate::grammar::{
+    ArrayProgress, ArraySpec, Choice, Delimiter, KeyOrder, Node, NodeId, ObjectProgress, ObjectSpec,
+};
 use hashbrown::HashMap;
 use std::sync::Arc;
 
@@ -112,6 +114,18 @@ impl CostFinder<'_> {
         let languages = &mut self.recogniser.machine.pool.languages;
         let length = self.costs.words.length(languages, language);
         length.map_or(INFINITE, |length| (length as u32).min(INFINITE))
+    }
+
+    /// The length of the shortest text of a delimiter.
+    fn delimiter_bytes(
+        &mut self,
+        delimiter: Delimiter,
+        cost_of: impl FnOnce(&mut Self, NodeId) -> u32,
+    ) -> u32 {
+        match delimiter {
+            Delimiter::Text(language) => self.word_bytes(language),
+            Delimiter::Spelled(node) => cost_of(self, node),
+        }
     }
 
     /// The cost of a node.
@@ -216,7 +230,7 @@ impl CostFinder<'_> {
             Node::Object(spec) => {
                 let spec = spec.clone();
                 let Some(start) = spec.start() else { return INFINITE };
-                let open = self.word_bytes(spec.open);
+                let open = self.delimiter_bytes(spec.opening(), |core, node| of(core, node));
                 let cost_of = |core: &mut Self, node| of(core, node);
                 let keys = self.object_keys(&spec, &start, ContainerPosition::Opened, None, &cost_of);
                 total([open, keys.bytes])
@@ -224,7 +238,7 @@ impl CostFinder<'_> {
             Node::Array(spec) => {
                 let spec = spec.clone();
                 let Some(start) = spec.start() else { return INFINITE };
-                let open = self.word_bytes(spec.open);
+                let open = self.delimiter_bytes(spec.opening(), |core, node| of(core, node));
                 let cost_of = |core: &mut Self, node| of(core, node);
                 total([open, self.array_items(&spec, &start, ContainerPosition::Opened, &cost_of)])
             }
@@ -368,8 +382,8 @@ impl CostFinder<'_> {
         node: Option<NodeId>,
         cost_of: &dyn Fn(&mut Self, NodeId) -> u32,
     ) -> KeyPlan {
-        let comma = self.word_bytes(spec.comma);
-        let close = self.word_bytes(spec.close);
+        let comma = self.delimiter_bytes(spec.between(), cost_of);
+        let close = self.delimiter_bytes(spec.closing(), cost_of);
         let around = total([self.word_bytes(spec.before_key), self.word_bytes(spec.colon), comma]);
         let whole = |keys: u32, bytes: u32| {
             let first_comma = if keys > 0 && at != ContainerPosition::Between { comma } else { 0 };
@@ -542,8 +556,8 @@ impl CostFinder<'_> {
         at: ContainerPosition,
         cost_of: &dyn Fn(&mut Self, NodeId) -> u32,
     ) -> u32 {
-        let comma = self.word_bytes(spec.comma);
-        let close = self.word_bytes(spec.close);
+        let comma = self.delimiter_bytes(spec.between(), cost_of);
+        let close = self.delimiter_bytes(spec.closing(), cost_of);
         let (bytes, count) = if spec.counters.is_empty() {
             let least =
                 progress.count.saturating_add(u32::from(at == ContainerPosition::Comma)).max(spec.min);
@@ -657,6 +671,7 @@ fn direct_dependencies(recogniser: &mut Recogniser, node: NodeId) -> Vec<NodeId>
             let all = !spec.is_plain() || spec.min > required;
             let declared = spec.declared.iter().filter(|property| all || property.required);
             let mut parts: Vec<NodeId> = declared.flat_map(|property| values(&property.values)).collect();
+            parts.extend(spec.spelled.iter().flatten());
             if all {
                 parts.extend(spec.rest.iter().flat_map(|rest| values(&rest.values)));
             }
@@ -666,6 +681,7 @@ fn direct_dependencies(recogniser: &mut Recogniser, node: NodeId) -> Vec<NodeId>
             let counted = !spec.counters.is_empty();
             let places = if counted { spec.prefix.len() } else { spec.prefix.len().min(spec.min as usize) };
             let mut parts: Vec<NodeId> = spec.prefix[..places].iter().flat_map(|c| values(c)).collect();
+            parts.extend(spec.spelled.iter().flatten());
             if counted || spec.min as usize > places {
                 parts.extend(values(&spec.rest));
             }

@@ -63,8 +63,8 @@ pub enum Role {
     },
     /// The arguments of the call, as JSON.
     Arguments,
-    /// The arguments of the call, with markers between them: the bytes outside of its
-    /// [values](Role::Value) are keys and the texts around them.
+    /// The arguments of the call, or an object in them, with markers between the members: the bytes
+    /// outside of its [values](Role::Value), objects and arrays are keys and the texts around them.
     Members {
         /// The text before the first key.
         first: Arc<str>,
@@ -73,7 +73,10 @@ pub enum Role {
         /// The text after a key.
         after_key: Arc<str>,
     },
-    /// The value of a member, with the texts around it.
+    /// An array in a call's arguments with markers between its items. The bytes outside of its
+    /// [values](Role::Value), objects ([members](Role::Members)) and arrays are these markers.
+    Items,
+    /// The value of a member or item, with the texts around it.
     Value {
         /// The text before the value.
         before: Arc<str>,

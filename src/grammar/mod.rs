@@ -36,7 +36,7 @@ pub mod object;
 
 pub use array::{ArrayProgress, ArraySpec};
 pub use builder::GrammarBuilder;
-pub use choice::{Choice, Counter};
+pub use choice::{Choice, Counter, Delimiter};
 pub(crate) use choice::{SEARCH_STEPS, gave_up, take_gave_up};
 pub(crate) use compile_error::line_column;
 pub use compile_error::{CompileError, CompileErrorKind, Location};

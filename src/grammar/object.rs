@@ -9,7 +9,7 @@
 //! To find out if an object can be completed costs O(properties). Objects with counters or
 //! dependencies need a search, which [`SEARCH_STEPS`] bounds.
 
-use super::choice::{Choice, Counter, SEARCH_STEPS, count, counts_missing, give_up, map_values};
+use super::choice::{Choice, Counter, Delimiter, SEARCH_STEPS, count, counts_missing, give_up, map_values};
 use super::node_id::NodeId;
 use crate::automata::{Escapes, ExprPool, LangId, UNBOUNDED};
 use hashbrown::HashSet;
@@ -65,6 +65,8 @@ pub struct ObjectSpec {
     pub comma: LangId,
     /// `:` with leading whitespace.
     pub colon: LangId,
+    /// The nodes that stand in place of `open`, `close` and `comma`, if these hold special tokens.
+    pub spelled: Option<[NodeId; 3]>,
     /// The whitespace before a key.
     pub before_key: LangId,
     /// The spelling of declared keys.
@@ -118,6 +120,7 @@ impl ObjectSpec {
             close,
             comma,
             colon,
+            spelled: None,
             before_key: LangId::EMPTY,
             key_escapes: Escapes::Minimal,
             rest_escapes: Escapes::Minimal,
@@ -131,6 +134,21 @@ impl ObjectSpec {
             counters: Vec::new(),
             must_go_on: false,
         }
+    }
+
+    /// The texts that open the object.
+    pub fn opening(&self) -> Delimiter {
+        Delimiter::of(self.open, self.spelled.map(|nodes| nodes[0]))
+    }
+
+    /// The texts that close the object.
+    pub fn closing(&self) -> Delimiter {
+        Delimiter::of(self.close, self.spelled.map(|nodes| nodes[1]))
+    }
+
+    /// The texts between two members.
+    pub fn between(&self) -> Delimiter {
+        Delimiter::of(self.comma, self.spelled.map(|nodes| nodes[2]))
     }
 
     /// The spellings of a language of undeclared keys.

@@ -37,6 +37,39 @@ impl Words {
     }
 }
 
+/// A kind of values that are no strings.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[non_exhaustive]
+pub enum ValueKind {
+    /// Null.
+    Null,
+    /// True and false.
+    Boolean,
+    /// Numbers.
+    Number,
+    /// Arrays.
+    Array,
+    /// Objects.
+    Object,
+}
+
+impl ValueKind {
+    /// All kinds, in the order of their numbers.
+    pub const ALL: [ValueKind; 5] =
+        [ValueKind::Null, ValueKind::Boolean, ValueKind::Number, ValueKind::Array, ValueKind::Object];
+
+    /// The name in JSON Schema.
+    pub fn name(self) -> &'static str {
+        match self {
+            ValueKind::Null => "null",
+            ValueKind::Boolean => "boolean",
+            ValueKind::Number => "number",
+            ValueKind::Array => "array",
+            ValueKind::Object => "object",
+        }
+    }
+}
+
 /// The punctuation of an object whose members stand between markers.
 ///
 /// The object is `open`, the members with `between` between them, `close`. A member is
@@ -65,6 +98,14 @@ pub struct ArgumentStyle {
     pub around_strings: [Arc<str>; 2],
     /// The texts before and after a value that is no string.
     pub around_others: [Arc<str>; 2],
+    /// The texts before and after values of some kinds, in place of `around_others`.
+    pub around_kinds: Vec<(ValueKind, [Arc<str>; 2])>,
+    /// The texts before, between and after the items of an array. With them, arrays and objects
+    /// inside the arguments are written in this style, too, and otherwise as JSON.
+    pub arrays: Option<[Arc<str>; 3]>,
+    /// True if names of special tokens in the texts mean these tokens. The text after a key has
+    /// none.
+    pub special_tokens: bool,
     /// Texts that must not occur in strings at any depth, in addition to the texts that end raw
     /// strings.
     pub excludes: Vec<Arc<str>>,
@@ -95,6 +136,12 @@ impl ArgumentStyle {
             Some("`after_key` is empty")
         } else if raw && end.is_empty() {
             Some("nothing ends a raw string: `after_value` is empty")
+        } else if self.special_tokens && (self.close.is_empty() || self.whitespace) {
+            Some("`close` is empty, or there is whitespace, and the texts name special tokens")
+        } else if self.arrays.as_ref().is_some_and(|texts| texts.iter().any(|text| text.is_empty())) {
+            Some("one of the texts of `arrays` is empty")
+        } else if self.arrays.is_some() && (self.open.is_empty() || self.close.is_empty()) {
+            Some("`open` or `close` is empty, and objects inside arguments are written in the style")
         } else if raw && self.words == Words::Python {
             Some("Python has no raw strings: `strings` must be \"json\" where `words` are \"python\"")
         } else {
@@ -123,8 +170,19 @@ impl ArgumentStyle {
         }
     }
 
-    /// The roles of values that are free strings, that are other strings, and of all others.
-    pub(super) fn value_roles(&self) -> [Role; 3] {
+    /// The texts before and after values of a kind.
+    pub fn around(&self, kind: ValueKind) -> &[Arc<str>; 2] {
+        let own = self.around_kinds.iter().find(|own| own.0 == kind);
+        own.map_or(&self.around_others, |own| &own.1)
+    }
+
+    /// True if values of different kinds are written in different ways.
+    pub(super) fn tells_kinds_apart(&self) -> bool {
+        self.arrays.is_some() || !self.around_kinds.is_empty()
+    }
+
+    /// The roles of values that are free strings, and that are other strings.
+    pub(super) fn string_roles(&self) -> [Role; 2] {
         let strings = match self.strings {
             StringSpelling::Raw => ValueSpelling::Raw,
             StringSpelling::Json => ValueSpelling::Json,
@@ -133,20 +191,34 @@ impl ArgumentStyle {
             ValueSpelling::Raw if self.whitespace => ValueSpelling::Trimmed,
             spelling => spelling,
         };
-        let others = match self.words {
+        [strings, texts].map(|spelling| self.value_role(&self.around_strings, spelling))
+    }
+
+    /// The role of values of a kind.
+    pub(super) fn kind_role(&self, kind: ValueKind) -> Role {
+        let spelling = match self.words {
             Words::Json => ValueSpelling::Json,
             Words::Python => ValueSpelling::Python,
         };
-        let role = |around: &[Arc<str>; 2], spelling| Role::Value {
+        self.value_role(self.around(kind), spelling)
+    }
+
+    fn value_role(&self, around: &[Arc<str>; 2], spelling: ValueSpelling) -> Role {
+        Role::Value {
             before: around[0].clone(),
             after: format!("{}{}", around[1], self.after_value_inside()).into(),
             spelling,
-        };
-        [
-            role(&self.around_strings, strings),
-            role(&self.around_strings, texts),
-            role(&self.around_others, others),
-        ]
+        }
+    }
+
+    /// All roles that parts of the arguments may have.
+    pub(super) fn inner_roles(&self) -> Vec<Role> {
+        let mut roles = self.string_roles().to_vec();
+        roles.extend(ValueKind::ALL.map(|kind| self.kind_role(kind)));
+        if self.arrays.is_some() {
+            roles.extend([self.role(), Role::Items]);
+        }
+        roles
     }
 
     /// The text after a value that belongs to the value's part of the output.

@@ -10,7 +10,7 @@
 //! decoded text without the markers that would end it. So patterns, lengths and formats hold
 //! exactly, and a text with such a marker cannot be written.
 
-use super::argument_style::{ArgumentStyle, StringSpelling, Words};
+use super::argument_style::{ArgumentStyle, StringSpelling, ValueKind, Words};
 use super::emit::LeadingSpace;
 use super::eval::Eval;
 use super::number;
@@ -19,7 +19,7 @@ use super::shape::Shape;
 use super::term::{EvalError, TermId};
 use super::text::{Text, TextId};
 use crate::automata::{LangId, UNLABELLED};
-use crate::grammar::{Mark, NodeId, ObjectSpec};
+use crate::grammar::{ArraySpec, Mark, NodeId, ObjectSpec, Role};
 use std::sync::Arc;
 
 impl Eval<'_> {
@@ -34,7 +34,7 @@ impl Eval<'_> {
     pub fn emit_arguments(&mut self, id: TermId, leading: LeadingSpace) -> Result<NodeId, EvalError> {
         // The marks are made before lazy nodes are expanded, because readers of events know only
         // the marks that the grammar has at the beginning.
-        let roles = self.algebra.options.arguments.as_ref().map(|style| style.value_roles());
+        let roles = self.algebra.options.arguments.as_ref().map(|style| style.inner_roles());
         for role in roles.into_iter().flatten() {
             self.nodes.mark_id(Mark::Begin(role));
         }
@@ -60,7 +60,49 @@ impl Eval<'_> {
         let comma = delimiter(self, style.after_member(), &format!("{}{}", style.between, style.before_key));
         let close = delimiter(self, style.after_member(), &style.close);
         let colon = self.pool().bytes(style.after_key.as_bytes());
-        ObjectSpec { bare_keys: true, ..ObjectSpec::new([open, close, comma, colon]) }
+        let spelled = style.special_tokens.then(|| {
+            let ArgumentStyle { open, close, between, before_key, .. } = style;
+            let after = style.after_member();
+            [
+                format!("{open}{before_key}"),
+                format!("{after}{close}"),
+                format!("{after}{between}{before_key}"),
+            ]
+            .map(|text| self.nodes.spelled(&text))
+        });
+        ObjectSpec { bare_keys: true, spelled, ..ObjectSpec::new([open, close, comma, colon]) }
+    }
+
+    /// A text of the style.
+    fn marker(&mut self, style: &ArgumentStyle, text: &str) -> NodeId {
+        match style.special_tokens {
+            true => self.nodes.spelled(text),
+            false => self.nodes.literal(text.as_bytes()),
+        }
+    }
+
+    /// Writes the texts of the style into the description of an array inside the arguments.
+    ///
+    /// # Errors
+    ///
+    /// The items must differ, which can only be seen of JSON.
+    pub fn punctuate_array(&mut self, spec: &mut ArraySpec) -> Result<(), EvalError> {
+        let Some(style) = self.arguments() else { return Ok(()) };
+        let Some(texts) = &style.arrays else { return Ok(()) };
+        if spec.distinct.is_some() {
+            return Err(EvalError::Unsupported {
+                at: None,
+                keyword: "uniqueItems",
+                reason: "calls of this format do not write arrays as JSON, by which items are compared"
+                    .into(),
+            });
+        }
+        let [open, comma, close] = texts;
+        [spec.open, spec.close, spec.comma] =
+            [open, close, comma].map(|text| self.nodes.languages.bytes(text.as_bytes()));
+        spec.spelled =
+            style.special_tokens.then(|| [open, close, comma].map(|text| self.nodes.spelled(text)));
+        Ok(())
     }
 
     /// The whitespace around members.
@@ -72,6 +114,7 @@ impl Eval<'_> {
     pub fn open_arguments(&mut self, mut spec: ObjectSpec, style: &ArgumentStyle) -> NodeId {
         let Some(start) = spec.start() else { return NodeId::NEVER };
         let empty = match spec.may_close(&start) {
+            true if style.special_tokens => self.nodes.spelled(&format!("{}{}", style.open, style.close)),
             true => {
                 let space = self.member_space(style);
                 let (open, close) =
@@ -155,7 +198,7 @@ impl Eval<'_> {
         let shape = self.values(id)?;
         let Some(style) = self.algebra.options.arguments.clone() else { return Ok(NodeId::NEVER) };
         let (strings, others) = apart(&shape);
-        let [free_role, text_role, other_role] = style.value_roles();
+        let [free_role, text_role] = style.string_roles();
         let string_role = if strings == TextId::ANY { free_role } else { text_role };
         let mut alternatives = Vec::with_capacity(2);
         if strings != TextId::NEVER {
@@ -167,22 +210,40 @@ impl Eval<'_> {
                 }
             };
             let end = format!("{}{}", style.around_strings[1], style.after_value_inside());
-            let before = self.pool().bytes(style.around_strings[0].as_bytes());
-            let after = self.pool().bytes(end.as_bytes());
-            let spelt = self.pool().concat(language, after);
-            let spelt = self.pool().concat(before, spelt);
-            let node = self.nodes.terminal(spelt);
+            let node = match style.special_tokens {
+                true => {
+                    let before = self.nodes.spelled(&style.around_strings[0]);
+                    let (text, after) = (self.nodes.terminal(language), self.nodes.spelled(&end));
+                    self.nodes.sequence(&[before, text, after])
+                }
+                false => {
+                    let before = self.pool().bytes(style.around_strings[0].as_bytes());
+                    let after = self.pool().bytes(end.as_bytes());
+                    let spelt = self.pool().concat(language, after);
+                    let spelt = self.pool().concat(before, spelt);
+                    self.nodes.terminal(spelt)
+                }
+            };
             alternatives.push(self.nodes.part(string_role, node));
         }
-        if let Some(others) = others {
-            let value = self.emit_shape(&others, 0, LeadingSpace::None)?;
-            let before = self.nodes.literal(style.around_others[0].as_bytes());
-            let after = format!("{}{}", style.around_others[1], style.after_value_inside());
-            let after = self.nodes.literal(after.as_bytes());
+        for (kind, part) in others.iter().flat_map(|others| kinds(others, &style)) {
+            let around = style.around(kind);
+            let before = self.marker(&style, &around[0]);
+            let after = self.marker(&style, &format!("{}{}", around[1], style.after_value_inside()));
+            if style.arrays.is_some() && matches!(kind, ValueKind::Array | ValueKind::Object) {
+                self.algebra.in_arguments = true;
+                let value = self.emit_shape(&part, 0, LeadingSpace::None);
+                self.algebra.in_arguments = false;
+                let role = if kind == ValueKind::Array { Role::Items } else { style.role() };
+                let value = self.nodes.part(role, value?);
+                alternatives.push(self.nodes.sequence(&[before, value, after]));
+                continue;
+            }
+            let value = self.emit_shape(&part, 0, LeadingSpace::None)?;
             let space = self.member_space(&style);
             let space = self.nodes.terminal(space);
             let node = self.nodes.sequence(&[before, space, value, space, after]);
-            alternatives.push(self.nodes.part(other_role, node));
+            alternatives.push(self.nodes.part(style.kind_role(kind), node));
         }
         Ok(self.nodes.alt(&alternatives))
     }
@@ -237,6 +298,25 @@ impl Eval<'_> {
         let others = self.pool().union(&parts);
         self.spaced(others, style)
     }
+}
+
+/// The parts of a shape without strings that the style writes in different ways.
+fn kinds(shape: &Shape, style: &ArgumentStyle) -> Vec<(ValueKind, Shape)> {
+    if !style.tells_kinds_apart() {
+        return vec![(ValueKind::Object, shape.clone())];
+    }
+    let of = |kind| {
+        let mut part = Shape::never();
+        match kind {
+            ValueKind::Null => part.null = shape.null,
+            ValueKind::Boolean => part.booleans = shape.booleans,
+            ValueKind::Number => part.numbers = shape.numbers.clone(),
+            ValueKind::Array => part.arrays = shape.arrays.clone(),
+            ValueKind::Object => part.objects = shape.objects.clone(),
+        }
+        apart(&part).1.map(|part| (kind, part))
+    };
+    ValueKind::ALL.into_iter().filter_map(of).collect()
 }
 
 /// The strings of a shape, and everything else.

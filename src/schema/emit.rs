@@ -90,7 +90,7 @@ impl Eval<'_> {
     /// The leading space of a member's value, and that of an array's item.
     pub fn inner_spaces(&self) -> (LeadingSpace, LeadingSpace) {
         if self.arguments().is_some() {
-            return (LeadingSpace::Argument, LeadingSpace::None);
+            return (LeadingSpace::Argument, LeadingSpace::Argument);
         }
         match self.algebra.options.whitespace {
             Whitespace::Flexible | Whitespace::AtMost(_) | Whitespace::Unlimited | Whitespace::Pattern(_) => {
@@ -307,6 +307,7 @@ impl Eval<'_> {
             max: array.max,
             counters: array.some.iter().map(|s| Counter { min: s.min, max: s.max }).collect(),
             distinct: None,
+            spelled: None,
         };
         if array.unique && array.max > 1 {
             if let (true, Some(count)) = (array.prefix.is_empty(), self.count_values(array.rest, 256)?) {
@@ -356,8 +357,9 @@ impl Eval<'_> {
         let mut spec = self.array_spec(array, depth)?;
         let opened = self.opened(b"[", self.algebra.standard.open_array, depth, leading);
         spec.open = opened;
+        self.punctuate_array(&mut spec)?;
         let Some(start) = spec.start() else { return Ok(NodeId::NEVER) };
-        if self.is_pretty().is_none() {
+        if self.is_pretty().is_none() || self.arguments().is_some() {
             return Ok(self.nodes.array(spec));
         }
         let empty = spec.may_close(&start).then(|| self.empty(opened, b"]"));

@@ -74,7 +74,7 @@ mod unevaluated;
 mod verify;
 mod work;
 
-pub use argument_style::{ArgumentStyle, StringSpelling, Words};
+pub use argument_style::{ArgumentStyle, StringSpelling, ValueKind, Words};
 pub use error::SchemaWarning;
 pub use metaschema::meta_schemas;
 pub use options::{

@@ -26,13 +26,17 @@ impl Eval<'_> {
         let mut seen: HashSet<TermId> = HashSet::new();
         let mut open: Vec<TermId> = Vec::new();
         self.add_lazy(root, &mut open);
+        // Any object or array in arguments may hold a key or items that the style cannot write.
+        let nests = self.algebra.options.arguments.as_ref().is_some_and(|style| style.arrays.is_some());
         let (_, leading) = self.inner_spaces();
+        let leading = if nests { LeadingSpace::Argument } else { leading };
         let (mut expanded, mut spent) = (0, 0);
         while let Some(term) = open.pop() {
             if self.algebra.is_scalar(term) || self.algebra.is_single(term) || !seen.insert(term) {
                 continue;
             }
             if let Term::Schema(schema, scope) = *self.algebra.term(term)
+                && !nests
                 && self.add_simple(schema, scope, &mut open)
             {
                 continue;

@@ -5,6 +5,7 @@
 //! divided into tokens.
 
 use crate::grammar::{Mark, Role, ValueSpelling};
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// One thing that has become known about an output, such as more text or the beginning of a call.
@@ -199,15 +200,15 @@ pub struct Fold {
     /// The bytes of a name, of an id, of a key, of a value between markers, or of a character that
     /// is not complete.
     waiting: Vec<u8>,
-    /// Members of the open arguments so far.
-    members: usize,
+    /// The members and items so far of the open arguments, and of the objects and arrays in them.
+    counts: SmallVec<[u32; 4]>,
 }
 
 impl Fold {
     /// The role of the bytes that come next.
     pub fn role(&self) -> &Role {
         match self.roles.as_slice() {
-            [.., Role::Members { .. }, value @ Role::Value { .. }] => value,
+            [.., Role::Members { .. } | Role::Items, value @ Role::Value { .. }] => value,
             // Outside of arguments a value is a piece of the part around it.
             [.., around, Role::Value { .. }] => around,
             [] | [Role::Value { .. }] => &Role::Text,
@@ -255,19 +256,28 @@ impl Fold {
     }
 
     fn begin(&mut self, role: &Role, events: &mut Vec<Event>) {
-        if matches!(role, Role::Value { .. }) {
-            let Some(Role::Members { first, next, after_key }) = self.roles.last() else {
-                return Arc::make_mut(&mut self.roles).push(role.clone());
+        if matches!(role, Role::Value { .. } | Role::Members { .. } | Role::Items) {
+            let is_first = self.counts.last() == Some(&0);
+            let comma = if is_first { "" } else { ", " };
+            let text = match self.roles.last() {
+                Some(Role::Members { first, next, after_key }) => {
+                    let before = if is_first { first } else { next };
+                    let text = text_of(&self.waiting);
+                    let text = text.find(&**before).map_or(&*text, |at| &text[at + before.len()..]);
+                    let key = text.strip_suffix(&**after_key).unwrap_or(text);
+                    Some(format!("{comma}{}: ", json_string(key)))
+                }
+                Some(Role::Items) => Some(comma.to_owned()),
+                _ if matches!(role, Role::Value { .. }) => {
+                    return Arc::make_mut(&mut self.roles).push(role.clone());
+                }
+                _ => None,
             };
-            let before = if self.members == 0 { first } else { next };
-            let text = text_of(&self.waiting);
-            let text = text.find(&**before).map_or(&*text, |at| &text[at + before.len()..]);
-            let key = text.strip_suffix(&**after_key).unwrap_or(text);
-            let comma = if self.members == 0 { "" } else { ", " };
-            let text = format!("{comma}{}: ", json_string(key));
-            self.waiting.clear();
-            self.members += 1;
-            self.arguments(text, events);
+            if let (Some(text), Some(count)) = (text, self.counts.last_mut()) {
+                *count += 1;
+                self.waiting.clear();
+                self.arguments(text, events);
+            }
         }
         self.flush(events);
         match role {
@@ -285,8 +295,12 @@ impl Fold {
             Role::Arguments => self.announce(events),
             Role::Members { .. } => {
                 self.announce(events);
-                self.members = 0;
+                self.counts.push(0);
                 self.arguments("{".to_owned(), events);
+            }
+            Role::Items => {
+                self.counts.push(0);
+                self.arguments("[".to_owned(), events);
             }
             Role::Tag { name } => events.push(Event::TagBegin { name: name.to_string() }),
             _ => {}
@@ -308,9 +322,11 @@ impl Fold {
                 let before = before.clone();
                 self.identify(&before, events);
             }
-            Some(Role::Members { .. }) => {
+            Some(role @ (Role::Members { .. } | Role::Items)) => {
+                let end = if *role == Role::Items { "]" } else { "}" };
                 self.waiting.clear();
-                self.arguments("}".to_owned(), events);
+                self.counts.pop();
+                self.arguments(end.to_owned(), events);
             }
             Some(Role::Value { .. }) if !matches!(self.role(), Role::Value { .. }) => {}
             Some(Role::Value { before, after, spelling }) => {
@@ -403,7 +419,10 @@ impl Fold {
 
 /// True for a part whose bytes are gathered to its end.
 fn is_gathered(role: &Role) -> bool {
-    matches!(role, Role::Name | Role::Id | Role::IdEnd { .. } | Role::Members { .. } | Role::Value { .. })
+    matches!(
+        role,
+        Role::Name | Role::Id | Role::IdEnd { .. } | Role::Members { .. } | Role::Items | Role::Value { .. }
+    )
 }
 
 const JSON_WHITESPACE: [char; 4] = [' ', '\n', '\r', '\t'];

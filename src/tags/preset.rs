@@ -9,7 +9,7 @@ use super::error::fault;
 use super::fields::{Fields, kind};
 use crate::automata::interrupt;
 use crate::grammar::CompileError;
-use crate::schema::{ArgumentStyle, StringSpelling, Words};
+use crate::schema::{ArgumentStyle, StringSpelling, ValueKind, Words};
 use crate::syntax::similar;
 use serde_json::{Map, Value};
 use std::fmt;
@@ -38,6 +38,8 @@ pub(super) struct Data {
     /// The most line breaks that models write before reasoning, calls without text before them, and
     /// answers with a schema.
     pub line_breaks: u32,
+    /// The text that may stand behind the whole answer.
+    pub end: Arc<str>,
     pub calls: CallMarkers,
 }
 
@@ -213,7 +215,7 @@ impl fmt::Display for Preset {
     }
 }
 
-/// Arguments between a style's markers.
+/// Arguments between a style's markers, or an object in them.
 fn write_arguments(style: &ArgumentStyle, arguments: &Map<String, Value>) -> String {
     let mut out = style.open.to_string();
     for (i, (key, value)) in arguments.iter().enumerate() {
@@ -223,20 +225,33 @@ fn write_arguments(style: &ArgumentStyle, arguments: &Map<String, Value>) -> Str
         out.push_str(&style.before_key);
         out.push_str(key);
         out.push_str(&style.after_key);
-        let (around, text) = match value {
-            Value::String(text) if style.strings == StringSpelling::Raw => {
-                (&style.around_strings, text.clone())
-            }
-            Value::String(_) => (&style.around_strings, spaced(value, style.words)),
-            _ => (&style.around_others, spaced(value, style.words)),
-        };
-        out.push_str(&around[0]);
-        out.push_str(&text);
-        out.push_str(&around[1]);
-        out.push_str(&style.after_value);
+        out.push_str(&write_value(style, value));
     }
     out.push_str(&style.close);
     out
+}
+
+/// A value of arguments, with the texts around it.
+fn write_value(style: &ArgumentStyle, value: &Value) -> String {
+    let (around, text) = match (value, &style.arrays) {
+        (Value::String(text), _) if style.strings == StringSpelling::Raw => {
+            (&style.around_strings, text.clone())
+        }
+        (Value::String(_), _) => (&style.around_strings, spaced(value, style.words)),
+        (Value::Array(items), Some([open, between, close])) => {
+            let items: Vec<String> = items.iter().map(|item| write_value(style, item)).collect();
+            (style.around(ValueKind::Array), format!("{open}{}{close}", items.join(between)))
+        }
+        (Value::Object(members), Some(_)) => {
+            (style.around(ValueKind::Object), write_arguments(style, members))
+        }
+        (Value::Null, _) => (style.around(ValueKind::Null), spaced(value, style.words)),
+        (Value::Bool(_), _) => (style.around(ValueKind::Boolean), spaced(value, style.words)),
+        (Value::Number(_), _) => (style.around(ValueKind::Number), spaced(value, style.words)),
+        (Value::Array(_), _) => (style.around(ValueKind::Array), spaced(value, style.words)),
+        (Value::Object(_), _) => (style.around(ValueKind::Object), spaced(value, style.words)),
+    };
+    format!("{}{text}{}{}", around[0], around[1], style.after_value)
 }
 
 /// JSON with a space after `,` and `:`, as chat templates write it. `words` are the spellings of
@@ -306,8 +321,9 @@ fn read_preset(value: &Value) -> Result<Data, CompileError> {
     let at = fields.at("calls");
     let calls = read_calls(fields.need("calls")?, &at, text.before_calls && text.begin.is_empty())?;
     let line_breaks = fields.count("line_breaks")?.unwrap_or(2);
+    let end = optional(&mut fields, "end")?;
     fields.finish(false)?;
-    Ok(Data { name, models, verified, reasoning, text, line_breaks, calls })
+    Ok(Data { name, models, verified, reasoning, text, line_breaks, end, calls })
 }
 
 fn read_calls(value: &Value, at: &str, in_text: bool) -> Result<CallMarkers, CompileError> {
@@ -398,7 +414,25 @@ fn read_style(value: &Value, at: &str) -> Result<ArgumentStyle, CompileError> {
     style.after_key = optional(&mut fields, "after_key")?;
     style.after_value = optional(&mut fields, "after_value")?;
     style.around_strings = around(&mut fields, "around_strings")?;
-    style.around_others = around(&mut fields, "around_others")?;
+    if let Some(given) = fields.take("around_others") {
+        let at = fields.at("around_others");
+        match given {
+            Value::Object(_) => {
+                let mut kinds = Fields::of(given, &at, "around_others")?;
+                for kind in ValueKind::ALL {
+                    if kinds.has(kind.name()) {
+                        style.around_kinds.push((kind, around(&mut kinds, kind.name())?));
+                    }
+                }
+                kinds.finish(false)?;
+            }
+            given => style.around_others = strings_of(given, "around_others", &at)?,
+        }
+    }
+    if let Some(given) = fields.take("arrays") {
+        style.arrays = Some(strings_of(given, "arrays", &fields.at("arrays"))?);
+    }
+    style.special_tokens = fields.flag("special_tokens", false)?;
     style.excludes = fields.texts("excludes")?;
     let pointer = fields.pointer.clone();
     fields.finish(false)?;
@@ -409,11 +443,21 @@ fn read_style(value: &Value, at: &str) -> Result<ArgumentStyle, CompileError> {
 }
 
 fn around(fields: &mut Fields<'_>, name: &'static str) -> Result<[Arc<str>; 2], CompileError> {
-    let Some(texts) = fields.list(name)? else { return Ok(Default::default()) };
-    match texts {
-        [Value::String(before), Value::String(after)] => Ok([before.as_str().into(), after.as_str().into()]),
-        _ => Err(fault(&fields.at(name), format!("`{name}` must be a list of two strings"))),
-    }
+    let at = fields.at(name);
+    fields.take(name).map_or_else(|| Ok(Default::default()), |given| strings_of(given, name, &at))
+}
+
+/// A list of so many strings.
+fn strings_of<const N: usize>(
+    value: &Value,
+    name: &str,
+    pointer: &str,
+) -> Result<[Arc<str>; N], CompileError> {
+    let texts = value.as_array().and_then(|texts| {
+        texts.iter().map(|text| text.as_str().map(Arc::from)).collect::<Option<Vec<Arc<str>>>>()
+    });
+    let texts = texts.and_then(|texts| <[Arc<str>; N]>::try_from(texts).ok());
+    texts.ok_or_else(|| fault(pointer, format!("`{name}` must be a list of {N} strings")))
 }
 
 fn marker(fields: &mut Fields<'_>, name: &'static str) -> Result<Arc<str>, CompileError> {
@@ -434,7 +478,7 @@ macro_rules! files {
 }
 
 /// The files of `presets/`.
-const FILES: [&str; 37] = files! {
+const FILES: [&str; 39] = files! {
     "apertus"
     "apriel"
     "command_cofl"
@@ -445,6 +489,7 @@ const FILES: [&str; 37] = files! {
     "deepseek_v4"
     "exaone4"
     "functionary_v3_1"
+    "gemma4"
     "gigachat3"
     "gigachat3_0"
     "glm45"
@@ -454,6 +499,7 @@ const FILES: [&str; 37] = files! {
     "hermes"
     "hunyuan3"
     "kimi_k2"
+    "kimi_k3"
     "lfm2"
     "llama3_json"
     "llama_pythonic"

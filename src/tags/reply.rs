@@ -200,7 +200,7 @@ struct Reply<'r> {
 
 impl Reply<'_> {
     fn format(&self) -> Result<Format, CompileError> {
-        let answer = self.answer()?;
+        let answer = self.ended(self.answer()?);
         let Some(markers) = &self.preset.reasoning else {
             return match self.options.reasoning {
                 Reasoning::Require => {
@@ -238,6 +238,21 @@ impl Reply<'_> {
         })
     }
 
+    /// An answer, and the text that may stand behind it.
+    fn ended(&self, answer: Format) -> Format {
+        if self.preset.end.is_empty() {
+            return answer;
+        }
+        let end = Format::Const(self.preset.end.clone()).marked(Role::Marker);
+        Format::Sequence(vec![answer, Format::Repeat { body: Box::new(end), min: 0, max: 1 }])
+    }
+
+    /// True if the prompt has begun the text of the answer.
+    fn has_begun_text(&self) -> bool {
+        let begin = &*self.preset.text.begin;
+        !begin.is_empty() && self.options.prompt_end.ends_with(begin)
+    }
+
     /// Formats behind the line breaks that models of this preset write before them.
     fn led(&self, mut formats: Vec<Format>) -> Format {
         if self.preset.line_breaks > 0 {
@@ -251,6 +266,9 @@ impl Reply<'_> {
     fn begun(&self) -> Begun {
         let Some(markers) = &self.preset.reasoning else { return Begun::Nothing };
         let prompt = &self.options.prompt_end;
+        if self.has_begun_text() {
+            return Begun::Answer;
+        }
         match (prompt.rfind(markers.begin.trim()), prompt.rfind(&*markers.end)) {
             (None, None) => Begun::Nothing,
             (Some(begin), Some(end)) if end > begin => Begun::Answer,
@@ -265,7 +283,15 @@ impl Reply<'_> {
         if self.tools.is_empty() {
             return self.plain_answer();
         }
-        if self.options.choice.is_required() {
+        let is_required = self.options.choice.is_required();
+        if text.before_calls && !text.begin.is_empty() && self.options.response.is_none() {
+            let (is_begun, calls) = (self.has_begun_text(), self.led(vec![self.calls(0)?]));
+            let before =
+                Format::Repeat { body: Box::new(self.plain_answer()?), min: u32::from(is_begun), max: 1 };
+            let after = Format::Repeat { body: Box::new(calls), min: u32::from(is_required), max: 1 };
+            return Ok(Format::Sequence(vec![before, after]));
+        }
+        if is_required {
             return Ok(self.led(vec![self.calls(0)?]));
         }
         if self.options.response.is_some() || !text.before_calls || !text.begin.is_empty() {
@@ -295,7 +321,8 @@ impl Reply<'_> {
         Ok(match text.begin.is_empty() && text.end.is_empty() {
             true => free,
             false => Format::Sequence(vec![
-                Format::Const(text.begin.clone()).marked(Role::Marker),
+                Format::Const(if self.has_begun_text() { "".into() } else { text.begin.clone() })
+                    .marked(Role::Marker),
                 free,
                 Format::Const(text.end.clone()).marked(Role::Marker),
             ]),

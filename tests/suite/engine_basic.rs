@@ -124,6 +124,7 @@ fn arrays_keep_their_bounds_and_counters() {
     let one = p.literal(b"1");
     let two = p.literal(b"22");
     let spec = ArraySpec {
+        spelled: None,
         open: p.languages.bytes(b"["),
         close: p.languages.bytes(b"]"),
         comma: p.languages.bytes(b","),

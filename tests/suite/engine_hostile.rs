@@ -51,6 +51,7 @@ fn list(pool: &mut NodePool, item: NodeId) -> NodeId {
     let (open, close, comma) =
         (pool.languages.bytes(b"["), pool.languages.bytes(b"]"), pool.languages.bytes(b","));
     pool.array(ArraySpec {
+        spelled: None,
         open,
         close,
         comma,

@@ -48,6 +48,7 @@ mod tags_recorded;
 mod tags_reference;
 mod token_fsm;
 mod token_limits;
+mod tool_styles;
 mod tools;
 mod tools_recorded;
 mod vocab_files;

@@ -20,7 +20,7 @@ use super::state::StateId;
 use crate::automata::{LangId, UNLABELLED};
 use crate::engine::error::EngineError;
 use crate::grammar::{
-    ArrayProgress, ArraySpec, Choice, LazyKey, Node, NodeId, NodePool, ObjectProgress, ObjectSpec,
+    ArrayProgress, ArraySpec, Choice, Delimiter, LazyKey, Node, NodeId, NodePool, ObjectProgress, ObjectSpec,
 };
 use hashbrown::HashMap;
 use std::sync::Arc;
@@ -167,7 +167,7 @@ impl Containers {
             Frame::ObjectOpened(object) => {
                 let Some((state, spec)) = self.object_spec(machine, object) else { return Ok(()) };
                 if spec.may_close(&state.progress) {
-                    machine.add_thread(spec.close, below, capture)?;
+                    machine.enter_delimiter(spec.closing(), below, capture)?;
                 }
                 self.enter_keys(machine, object, &spec, below, capture)
             }
@@ -191,7 +191,7 @@ impl Containers {
             Frame::ArrayOpened(array) => {
                 let Some((state, spec)) = self.array_spec(machine, array) else { return Ok(()) };
                 if spec.may_close(&state.progress) {
-                    machine.add_thread(spec.close, below, capture)?;
+                    machine.enter_delimiter(spec.closing(), below, capture)?;
                 }
                 self.enter_items(machine, &state, &spec, below, capture)
             }
@@ -220,9 +220,9 @@ impl Containers {
     ) -> Result<(), EngineError> {
         let object = self.continued_object(machine, object)?;
         let Some((state, spec)) = self.object_spec(machine, object) else { return Ok(()) };
-        let close = spec.may_close(&state.progress).then_some(spec.close);
+        let close = spec.may_close(&state.progress).then(|| spec.closing());
         let goes_on = !self.key_offer(machine, object, &spec)?.is_empty();
-        let comma = goes_on.then_some((spec.comma, Frame::ObjectComma(object)));
+        let comma = goes_on.then(|| (spec.between(), Frame::ObjectComma(object)));
         close_or_go_on(machine, close, comma, below, capture)
     }
 
@@ -289,9 +289,9 @@ impl Containers {
                 after = machine.captures.root(machine.captures.kind(capture), knowledge);
             }
         }
-        let close = spec.may_close(&state.progress).then_some(spec.close);
+        let close = spec.may_close(&state.progress).then(|| spec.closing());
         let goes_on = self.has_items(machine, &state, &spec)?;
-        let comma = goes_on.then(|| (spec.comma, Frame::ArrayComma(self.array(state))));
+        let comma = goes_on.then(|| (spec.between(), Frame::ArrayComma(self.array(state))));
         close_or_go_on(machine, close, comma, below, after)
     }
 
@@ -587,17 +587,17 @@ pub(in crate::engine) fn depends_on_items(machine: &Machine, state: StateId) -> 
 /// frame behind it, each if it may come.
 fn close_or_go_on(
     machine: &mut Machine,
-    close: Option<LangId>,
-    comma: Option<(LangId, Frame)>,
+    close: Option<Delimiter>,
+    comma: Option<(Delimiter, Frame)>,
     below: ContId,
     capture: CaptureId,
 ) -> Result<(), EngineError> {
     if let Some(close) = close {
-        machine.add_thread(close, below, capture)?;
+        machine.enter_delimiter(close, below, capture)?;
     }
     if let Some((comma, frame)) = comma {
         let cont = machine.conts.push(frame, below);
-        machine.add_thread(comma, cont, capture)?;
+        machine.enter_delimiter(comma, cont, capture)?;
     }
     Ok(())
 }

@@ -18,7 +18,9 @@ use crate::engine::error::EngineError;
 use crate::engine::limits::Limits;
 use crate::engine::special_tokens::{ordinary_text, single_bytes, token_set};
 
-use crate::grammar::{Expand, Grammar, GrammarError, LazyKey, MARK, Node, NodeId, NodePool, SpecialId};
+use crate::grammar::{
+    Delimiter, Expand, Grammar, GrammarError, LazyKey, MARK, Node, NodeId, NodePool, SpecialId,
+};
 use crate::grammar::{SEARCH_STEPS, take_gave_up};
 use crate::vocab::{TokenSet, Vocabulary};
 use hashbrown::HashMap;
@@ -327,6 +329,25 @@ impl Machine {
             cont = self.conts.push(Frame::Tokens { left: most, is_new: true }, cont);
         }
         self.add_thread(language, cont, capture)
+    }
+
+    /// Adds the ways to read the delimiter of an object or array.
+    ///
+    /// # Errors
+    /// As [`add_thread`](Self::add_thread).
+    pub fn enter_delimiter(
+        &mut self,
+        delimiter: Delimiter,
+        cont: ContId,
+        capture: CaptureId,
+    ) -> Result<(), EngineError> {
+        match delimiter {
+            Delimiter::Text(language) => self.add_thread(language, cont, capture),
+            Delimiter::Spelled(node) => {
+                self.enter(node, cont, capture);
+                Ok(())
+            }
+        }
     }
 
     /// Adds a thread to the state being built. Nothing is added for a language without a word, or

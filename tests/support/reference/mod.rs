@@ -236,6 +236,7 @@ impl Grammar {
         });
         let rest = rest.collect();
         let spec = ObjectSpec {
+            spelled: None,
             open: language(spec.open, pool),
             close: language(spec.close, pool),
             comma: language(spec.comma, pool),
@@ -260,6 +261,7 @@ impl Grammar {
         let language =
             |at: usize, pool: &mut NodePool| -> LangId { self.languages[at].build(&mut pool.languages) };
         let spec = ArraySpec {
+            spelled: None,
             open: language(spec.open, pool),
             close: language(spec.close, pool),
             comma: language(spec.comma, pool),
