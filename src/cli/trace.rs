@@ -100,11 +100,12 @@ impl Trace {
             let _ = writeln!(page, "<h2>Output {}: {}</h2>", number + 1, completion.finish);
             let _ = writeln!(page, "<pre>{}</pre>", escaped(&completion.text));
             let passes = self.passes.get(number).map_or(&[][..], Vec::as_slice);
-            let guesses = usage.drafted_tokens > 0;
-            let rows = Rows { subject, completion, kinds: kinds(completion, passes, guesses) };
-            rows.write(&mut page).map_err(|error| {
-                CommandError::new("cannot read the output again for --trace").because(&error)
-            })?;
+            let rows = Rows { subject, completion, kinds: kinds(completion, passes) };
+            let unread = || CommandError::new("cannot read the output again for --trace");
+            let is_read = rows.write(&mut page).map_err(|error| unread().because(&error))?;
+            if !is_read {
+                return Err(unread().help("its tokens do not satisfy the constraint"));
+            }
         }
         page.push_str("</body></html>\n");
         Ok(page)
@@ -130,16 +131,14 @@ enum How {
     Budget,
 }
 
-/// The origin of each token of an output.
-///
-/// Without guesses, a pass of the model draws one token. So if a pass drew several, all but the
-/// last had been guessed. `passes` has the number of tokens that each pass added.
-fn kinds(completion: &Completion, passes: &[usize], guesses: bool) -> Vec<Kind> {
+/// The origin of each token of an output. `passes` has the number of tokens that each pass added.
+fn kinds(completion: &Completion, passes: &[usize]) -> Vec<Kind> {
     let forced = |at: usize| completion.logprobs.get(at).is_some_and(|entry| entry.raw.is_none());
     let budget = |at: usize| completion.budget_ending.is_some_and(|end| at >= end.first_token);
     let how = |at: usize| match (budget(at), forced(at)) {
         (true, _) => How::Budget,
         (false, true) => How::Forced,
+        (false, false) if completion.confirmed.binary_search(&at).is_ok() => How::Guessed,
         (false, false) => How::Drawn,
     };
     let mut kinds: Vec<Kind> =
@@ -147,12 +146,9 @@ fn kinds(completion: &Completion, passes: &[usize], guesses: bool) -> Vec<Kind> 
     let mut first = 0;
     for &tokens in passes {
         let end = (first + tokens).min(kinds.len());
-        let drawn: Vec<usize> = (first..end).filter(|&at| kinds[at].how == How::Drawn).collect();
-        if let Some(first) = drawn.first() {
-            kinds[*first].begins_pass = true;
-        }
-        if let (true, Some((_, guessed))) = (guesses, drawn.split_last()) {
-            guessed.iter().for_each(|&at| kinds[at].how = How::Guessed);
+        let is_drawn = |kind: &&mut Kind| matches!(kind.how, How::Drawn | How::Guessed);
+        if let Some(drawn) = kinds[first..end].iter_mut().find(is_drawn) {
+            drawn.begins_pass = true;
         }
         first = end;
     }
@@ -167,9 +163,11 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    fn write(&self, page: &mut String) -> Result<(), EngineError> {
+    /// Writes the table; returns `false` for an output that the constraint refuses.
+    fn write(&self, page: &mut String) -> Result<bool, EngineError> {
         page.push_str("<table><tr><th>#<th>Token<th>Allowed<th>Before<th>After\n");
         let mut matcher = self.subject.constraint.map(Constraint::matcher);
+        let mut healed = self.completion.healed_bytes;
         let mut at = 0;
         while at < self.completion.tokens.len() {
             let Kind { how, .. } = self.kinds[at];
@@ -182,17 +180,28 @@ impl Rows<'_> {
             match how {
                 How::Forced => self.stretch(page, at, end, ("forced", "forced")),
                 How::Budget => self.stretch(page, at, end, ("budget", "written by the budget")),
-                How::Drawn | How::Guessed => self.drawn(page, at, &mut matcher)?,
+                How::Drawn | How::Guessed if healed > 0 => self.drawn(page, at, None)?,
+                How::Drawn | How::Guessed => self.drawn(page, at, matcher.as_mut())?,
             }
             for &token in &self.completion.tokens[at..end] {
-                if let Some(matcher) = &mut matcher {
-                    matcher.advance(token)?;
+                // The first bytes of a healed output are the prompt's, which the constraint does
+                // not read.
+                let bytes = self.subject.vocabulary.bytes(token);
+                let (own, is_whole) = (&bytes[healed.min(bytes.len())..], healed == 0);
+                healed = healed.saturating_sub(bytes.len());
+                let is_read = match &mut matcher {
+                    Some(matcher) if is_whole => matcher.advance(token)?,
+                    Some(matcher) => matcher.advance_bytes(own)?,
+                    None => true,
+                };
+                if !is_read {
+                    return Ok(false);
                 }
             }
             at = end;
         }
         page.push_str("</table>\n");
-        Ok(())
+        Ok(true)
     }
 
     /// Writes one row for tokens that the model did not draw, such as forced ones. `class` is their
@@ -209,12 +218,15 @@ impl Rows<'_> {
         );
     }
 
-    /// Writes the row of a token that was drawn.
-    fn drawn(&self, page: &mut String, at: usize, matcher: &mut Option<Matcher>) -> Result<(), EngineError> {
+    /// Writes the row of a token that was drawn. Without a matcher, the constraint does not say
+    /// which tokens were allowed.
+    fn drawn(&self, page: &mut String, at: usize, matcher: Option<&mut Matcher>) -> Result<(), EngineError> {
         let token = self.completion.tokens[at];
-        let mask = matcher.as_mut().map(Matcher::mask).transpose()?;
+        let is_healed = matcher.is_none() && self.subject.constraint.is_some();
+        let mask = matcher.map(Matcher::mask).transpose()?;
         let allowed = match &mask {
             Some(mask) => format!("{} of {}", mask.count(), self.subject.vocabulary.token_count()),
+            None if is_healed => "those that spell the prompt's end".to_owned(),
             None => "all".to_owned(),
         };
         let Kind { how, begins_pass } = self.kinds[at];
@@ -366,8 +378,8 @@ mod tests {
         TokenLogprobs { processed: 0.0, top_processed: Vec::new(), raw: None, top_raw: Vec::new() }
     }
 
-    #[test]
-    fn a_page_tells_what_was_allowed_chosen_forced_and_guessed() {
+    /// A small vocabulary, a constraint over it, and an output.
+    fn output() -> (Vocabulary, Constraint, Generation) {
         let spellings = ["a", "<b", " ", "c\n", "d"];
         let tokens = spellings.iter().map(|text| text.as_bytes().to_vec()).collect();
         let vocabulary = Vocabulary::from_byte_list(tokens).unwrap();
@@ -383,6 +395,8 @@ mod tests {
             complete: Some(true),
             budget_ending: None,
             forced_tokens: 2,
+            confirmed: vec![0, 1],
+            healed_bytes: 0,
             score: None,
             logprobs: vec![
                 drawn(&[(0, 0.75), (4, 0.25)], &[(1, 0.5), (0, 0.375), (4, 0.125)], 0),
@@ -393,6 +407,12 @@ mod tests {
         };
         let usage = Usage { drafted_tokens: 3, confirmed_tokens: 1, ..Usage::default() };
         let generation = Generation { completions: vec![completion], usage, timings: Timings::default() };
+        (vocabulary, constraint, generation)
+    }
+
+    #[test]
+    fn a_page_tells_what_was_allowed_chosen_forced_and_guessed() {
+        let (vocabulary, constraint, generation) = output();
         let mut trace = Trace::new(&Strategy::Sample, 1);
         let tokens = generation.completions[0].tokens.clone();
         trace.note(&Chunk { completion: 0, tokens: &tokens, text: "", events: &[], finish: None });
@@ -433,12 +453,35 @@ mod tests {
         let written =
             "<code class=\"budget\">␣</code> <code class=\"budget\">c⏎</code> 2 written by the budget";
         assert!(page.contains(written) && page.contains("not by the model: 2."), "{page}");
-        // Without guesses every drawn token has its own pass.
-        let completion = &generation.completions[0];
-        let hows = |passes: &[usize], guesses| {
-            kinds(completion, passes, guesses).into_iter().map(|kind| kind.how).collect::<Vec<_>>()
+    }
+
+    #[test]
+    fn guesses_and_healed_tokens_are_told() {
+        let (vocabulary, constraint, generation) = output();
+        // A guess may be the last token, and be known without the passes.
+        let mut last = generation.completions[0].clone();
+        last.confirmed = vec![3];
+        let hows = kinds(&last, &[]).into_iter().map(|kind| kind.how).collect::<Vec<_>>();
+        assert_eq!(hows, [How::Drawn, How::Forced, How::Forced, How::Guessed]);
+        // The constraint reads what is behind the healed end of the prompt, here ` a<b` of `a a<b`.
+        let mut healed = generation.clone();
+        healed.completions[0].tokens = [0, 2, 0, 1, 2, 3].map(TokenId).to_vec();
+        healed.completions[0].healed_bytes = 2;
+        healed.completions[0].logprobs.clear();
+        let page = |healed: &Generation| {
+            let constraint = Some(&constraint);
+            Trace::new(&Strategy::Sample, 1).page(&Subject {
+                model: "",
+                prompt: "",
+                vocabulary: &vocabulary,
+                constraint,
+                generation: healed,
+            })
         };
-        assert_eq!(hows(&[3, 1], true), [How::Drawn, How::Forced, How::Forced, How::Drawn]);
-        assert_eq!(hows(&[], false), [How::Drawn, How::Forced, How::Forced, How::Drawn]);
+        let text = page(&healed).unwrap();
+        assert_eq!(text.matches("those that spell the prompt").count(), 2, "{text}");
+        assert!(text.contains("<code class=\"chosen\">a</code><td class=\"n\">2 of 5"), "{text}");
+        healed.completions[0].healed_bytes = 1;
+        assert!(page(&healed).is_err());
     }
 }

@@ -393,6 +393,7 @@ impl<C: Send + 'static> ActiveRequest<C> {
             }
         }
         usage.confirmed_tokens += path.len();
+        sequence.confirm(path.len());
         if let (true, Some(cache)) = (path.len() < drafts.len(), &mut sequence.input.cache) {
             let start = model.cache_len(cache).saturating_sub(drafts.len());
             model.keep(cache, start, &path)?;

@@ -104,8 +104,8 @@ impl<M: LanguageModel> Batch<M> {
     }
 
     /// Sets the largest number of tokens of one output that a forward pass reads; more take several
-    /// passes. Default 512, at least 1. Beam search and contrastive search read in one pass the end of
-    /// reasoning that a budget appends.
+    /// passes. Default 512, at least 1. Beam search and contrastive search read in one pass the end
+    /// of reasoning that a budget appends.
     #[must_use]
     pub fn pass_tokens(mut self, tokens: usize) -> Self {
         self.pass_tokens = tokens.max(1);

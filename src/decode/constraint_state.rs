@@ -233,12 +233,12 @@ impl ConstraintState {
         }
     }
 
-    /// The tokens that must end the output in place of `token`; `None` if `token` may come. `room`
-    /// is the number of tokens that remain. `token` may not come if the output could not be
-    /// completed within them.
+    /// The tokens that must end the output in place of `next`; `None` if `next` may come. `room` is
+    /// the number of tokens that remain. `next` may not come if the output could not be completed
+    /// within them.
     pub fn required_ending(
         &mut self,
-        token: TokenId,
+        next: &[TokenId],
         room: usize,
         settings: &DecodeSettings,
         bans: &SamplingParams,
@@ -248,17 +248,23 @@ impl ConstraintState {
         let Some(matcher) = self.matcher.as_mut().filter(|_| heeded) else {
             return Ok(None);
         };
-        if settings.end_tokens.contains(&token) || room > ENDLESS || !matcher.advance(token)? {
+        if room > ENDLESS || next.iter().any(|token| settings.end_tokens.contains(token)) {
             return Ok(None);
+        }
+        for (read, &token) in next.iter().enumerate() {
+            if !matcher.advance(token)? {
+                matcher.rollback(read)?;
+                return Ok(None);
+            }
         }
         let behind = match bans.names_bans() {
             true => {
-                let tokens = &[history.tokens, &[token]].concat();
+                let tokens = &[history.tokens, next].concat();
                 completion(matcher, settings, bans, History { tokens, ..history })?
             }
             false => completion(matcher, settings, bans, history)?,
         };
-        matcher.rollback(1)?;
+        matcher.rollback(next.len())?;
         // The rest of a known ending may be shorter than an ending that a new search finds from
         // here.
         let ending = match &self.ending {
@@ -266,13 +272,13 @@ impl ConstraintState {
             None => completion(matcher, settings, bans, history)?.map(|ending| ending.to_vec()),
         };
         let enough = match (&behind, &ending) {
-            (Some(behind), _) => behind.len() < room,
+            (Some(behind), _) => next.len() + behind.len() <= room,
             (None, Some(ending)) => ending.len() * UNKNOWN_FACTOR + UNKNOWN_TOKENS < room,
             (None, None) => true,
         };
         if enough {
-            // The new ending begins with `token`, and the known one may not.
-            self.ending = behind.map(|behind| KnownEnding::new([&[token], &*behind].concat()));
+            // The new ending begins with `next`, and the known one may not.
+            self.ending = behind.map(|behind| KnownEnding::new([next, &*behind].concat()));
             return Ok(None);
         }
         Ok(ending.filter(|ending| ending.len() <= room))

@@ -95,13 +95,10 @@ impl ReasoningState {
     }
 
     /// The tokens that end reasoning now, if its limit is reached between two characters.
-    pub fn ending(&mut self, budget: Option<&ReasoningBudget>) -> Option<Vec<TokenId>> {
-        let (Self::Inside { tokens, text }, Some(budget)) = (&*self, budget) else { return None };
-        if *tokens < budget.tokens || is_cut(text) {
-            return None;
-        }
-        *self = Self::Over;
-        Some(budget.ending.clone())
+    pub fn ending<'b>(&self, budget: Option<&'b ReasoningBudget>) -> Option<&'b [TokenId]> {
+        let (Self::Inside { tokens, text }, Some(budget)) = (self, budget) else { return None };
+        let is_due = *tokens >= budget.tokens && !is_cut(text);
+        is_due.then_some(&budget.ending)
     }
 }
 

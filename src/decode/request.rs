@@ -45,8 +45,8 @@ pub struct Request {
     /// If `end_tokens` is empty, the vocabulary's end-of-sequence tokens and
     /// [`stop_tokens`](Self#structfield.stop_tokens) take its place.
     pub sampling: SamplingParams,
-    /// Texts that end the output, which is cut before them. They have no effect before
-    /// `sampling.min_tokens` tokens. Default none; empty ones are ignored.
+    /// Texts that end the output, which is cut before them. They have no effect in the first
+    /// `sampling.min_tokens` tokens, as in vLLM. Default none; empty ones are ignored.
     pub stop: Vec<Vec<u8>>,
     /// Tokens that end the output besides the vocabulary's end-of-sequence tokens. Their text is no
     /// part of the output. Default none.
@@ -309,6 +309,11 @@ pub struct Completion {
     /// limit on reasoning forced them. Those of the [budget](Self::budget_ending) are not among
     /// them.
     pub forced_tokens: usize,
+    /// The positions of the tokens that a drafter had guessed, in ascending order.
+    pub confirmed: Vec<usize>,
+    /// Number of bytes that the first tokens spell of the prompt's end, for
+    /// [token healing](TokenHealing). They are no part of the text.
+    pub healed_bytes: usize,
     /// The score by which the strategy compared outputs, if it did: see [`Strategy`].
     pub score: Option<f64>,
     /// One entry for each token, if the request asked for them; otherwise empty.

@@ -39,6 +39,9 @@ pub(crate) struct Sequence<C> {
     tokens: Vec<TokenId>,
     prompt: usize,
     forced: usize,
+    /// Positions of the tokens of the output that were guessed.
+    confirmed: Vec<usize>,
+    healed_bytes: usize,
     budget_ending: Option<BudgetEnding>,
     reasoning: ReasoningState,
     /// For an output that ended with an end token or a stop string, which are no part of the text:
@@ -83,6 +86,8 @@ impl<C> Sequence<C> {
             tokens: request.prompt.clone(),
             prompt: request.prompt.len(),
             forced: 0,
+            confirmed: Vec::new(),
+            healed_bytes: settings.healed_bytes.len(),
             budget_ending: None,
             reasoning: ReasoningState::new(settings.reasoning.as_ref()),
             complete_before_end: None,
@@ -104,6 +109,8 @@ impl<C> Sequence<C> {
             tokens: self.tokens.clone(),
             prompt: self.prompt,
             forced: self.forced,
+            confirmed: self.confirmed.clone(),
+            healed_bytes: self.healed_bytes,
             budget_ending: self.budget_ending,
             reasoning: self.reasoning.clone(),
             complete_before_end: self.complete_before_end,
@@ -127,6 +134,12 @@ impl<C> Sequence<C> {
     /// The tokens that the cache holds, between two passes.
     pub fn read_tokens(&self) -> &[TokenId] {
         &self.tokens[..self.tokens.len().saturating_sub(self.input.tokens.len())]
+    }
+
+    /// Notes that the first `count` pending tokens had been guessed.
+    pub fn confirm(&mut self, count: usize) {
+        let first = self.length() - self.input.tokens.len();
+        self.confirmed.extend(first..first + count);
     }
 
     /// Number of tokens of the output.
@@ -258,11 +271,18 @@ impl<C> Sequence<C> {
         Ok(())
     }
 
-    /// Ends reasoning if its budget is spent. If the constraint does not allow the whole ending,
-    /// only the tokens that it allows are appended.
+    /// Ends reasoning if its budget is spent, once the constraint allows the whole ending. If the
+    /// output could not be completed behind it, the output ends in its place.
     fn end_reasoning(&mut self, settings: &DecodeSettings) -> Result<(), DecodeError> {
         let Some(ending) = self.reasoning.ending(settings.reasoning.as_ref()) else { return Ok(()) };
-        for token in ending {
+        if self.constraint.count_allowed(ending)? < ending.len() {
+            return Ok(());
+        }
+        self.reasoning = ReasoningState::Over;
+        if let Some(shortest) = self.required_ending(ending, settings)? {
+            return self.append_ending(&shortest, settings);
+        }
+        for &token in ending {
             let is_over = self.end.is_some() || self.length() >= settings.max_tokens;
             if is_over || !self.append(token, settings, Stops::Heeded)? {
                 break;
@@ -314,7 +334,7 @@ impl<C> Sequence<C> {
         let distribution = distribution.into_iter().map(|(token, p)| (token, p.ln()));
         let sampled_at = clock.now();
         times.sample += sampled_at.saturating_sub(start);
-        let result = match self.required_ending(sampled.token, settings)? {
+        let result = match self.required_ending(&[sampled.token], settings)? {
             None => {
                 self.record_logprobs(sampled.token, sampled.logprob, distribution, row, settings)?;
                 self.append_allowed(sampled.token, settings)
@@ -353,7 +373,7 @@ impl<C> Sequence<C> {
         let sampled_at = clock.now();
         times.sample += sampled_at.saturating_sub(start);
         let Some(Sampled { token, .. }) = sampled else { return Ok(false) };
-        match self.required_ending(token, settings)? {
+        match self.required_ending(&[token], settings)? {
             None => self.append_allowed(token, settings)?,
             Some(ending) => self.append_ending(&ending, settings)?,
         }
@@ -361,15 +381,15 @@ impl<C> Sequence<C> {
         Ok(true)
     }
 
-    /// The tokens that must end the output instead of `token`, if too few would remain after it.
+    /// The tokens that must end the output instead of `next`, if too few would remain after it.
     fn required_ending(
         &mut self,
-        token: TokenId,
+        next: &[TokenId],
         settings: &DecodeSettings,
     ) -> Result<Option<Vec<TokenId>>, DecodeError> {
         let room = settings.max_tokens.saturating_sub(self.length());
         let history = History { tokens: &self.tokens, prompt: self.prompt };
-        self.constraint.required_ending(token, room, settings, self.sampler.params(), history)
+        self.constraint.required_ending(next, room, settings, self.sampler.params(), history)
     }
 
     /// Appends the tokens with which the budget ends the output. Stop strings and end tokens among
@@ -487,7 +507,7 @@ impl<C> Sequence<C> {
             self.complete_before_end = complete.max(with_token);
             return Ok(true);
         }
-        let stops = match self.length() >= settings.min_tokens {
+        let stops = match self.length() > settings.min_tokens {
             true => stops,
             false => Stops::Ignored,
         };
@@ -550,6 +570,8 @@ impl<C> Sequence<C> {
             complete: self.complete_before_end.or_else(|| self.constraint.is_complete()),
             budget_ending: self.budget_ending,
             forced_tokens: self.forced,
+            confirmed: self.confirmed,
+            healed_bytes: self.healed_bytes,
             score,
             logprobs: self.scores.into_entries(),
             bytes: self.text.bytes().to_vec(),

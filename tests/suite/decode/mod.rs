@@ -73,8 +73,8 @@ fn minimum_lengths_hold_back_every_end() {
         run(&script, request).unwrap().completions.remove(0).text
     };
     assert_eq!(
-        (held(0).as_str(), held(2).as_str(), held(4).as_str()),
-        ("hell", "hello w", "hello world hell")
+        (held(0).as_str(), held(1).as_str(), held(2).as_str(), held(4).as_str()),
+        ("hell", "hello w", "hello world hell", "hello world hell")
     );
 }
 

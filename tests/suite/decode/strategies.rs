@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use super::fake::*;
 use hedgerow::decode::{
     Acceptance, Batch, BeamSearch, Budget, BudgetEnding, Completion, ContrastiveSearch, DecodeError, Draft,
-    DraftChoice, EarlyStopping, FinishReason, ForcedTokens, Generation, LanguageModel, Request, Strategy,
-    TokenHealing, generate,
+    DraftChoice, EarlyStopping, FinishReason, ForcedTokens, Generation, LanguageModel, ReasoningBudget,
+    Request, Strategy, TokenHealing, generate,
 };
 use hedgerow::engine::Constraint;
 use hedgerow::sampling::{Sampler, SamplingParams};
@@ -678,6 +678,37 @@ fn the_end_that_a_budget_writes_keeps_the_bans() {
         assert_eq!((made.complete, made.budget_ending.is_some()), (Some(is_whole), is_whole), "{name}");
         let banned = |token: &TokenId| request.sampling.suppressed_tokens.contains(token);
         assert!(!made.tokens.iter().any(banned), "{name}: {made:?}");
+    }
+}
+
+/// The end of reasoning that a budget appends leaves room for the rest of the output, and is
+/// appended as a whole or not at all.
+#[test]
+fn the_end_of_reasoning_leaves_room_for_the_rest() {
+    let model = Fake::script(1, b"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+    let late = |at| (FinishReason::Length, Some(at));
+    let (whole, cut) = (FinishReason::ConstraintComplete, (FinishReason::Length, None));
+    for (pattern, message, room, text, end) in [
+        ("[a-z .]*</t>x{5}", " Zu.", 30, None, cut),
+        ("[a-z .]*</t>x{5}", " zu.", 30, Some("aaa zu.</t>xxxxx"), (whole, None)),
+        ("[a-z .]*</t>x{5}", " zu.", 16, Some("aaa zu.</t>xxxxx"), (whole, None)),
+        ("[a-z .]*</t>x{5}", " zu.", 15, Some("aaa</t>xxxxx"), late(3)),
+        ("([a-z ]{2})*\\.?</t>x{5}", " zup.", 30, Some("aaaa zup.</t>xxxxx"), (whole, None)),
+    ] {
+        let case = format!("{pattern} {message} {room}");
+        let constraint = Constraint::regex(pattern, &vocabulary()).unwrap();
+        let mut request = Request::new(tokens(b"u")).constraint(constraint);
+        request = request.sampling(greedy().max_tokens(room));
+        let ending = tokens(format!("{message}</t>").as_bytes());
+        request.reasoning = Some(ReasoningBudget::new(3, "</t>", ending));
+        let made = run(&model, request).unwrap().completions.remove(0);
+        let budget = made.budget_ending.map(|ending| ending.first_token);
+        if let Some(text) = text {
+            assert_eq!((made.text.as_str(), (made.finish, budget)), (text, end), "{case}: {made:?}");
+        } else {
+            assert!(!made.text.contains(message.trim_end_matches('.')), "{case}: {made:?}");
+        }
+        assert_eq!(made.complete, Some(true), "{case}: {made:?}");
     }
 }
 
