@@ -648,8 +648,8 @@ enum hr_chain_order
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
     /**
-     * As Hugging Face and vLLM: biases, bans, penalties, mask, temperature, top-k, top-p,
-     * min-p, the other truncations.
+     * As Hugging Face: biases, bans, penalties, mask, temperature, top-k, top-p, min-p, the
+     * other truncations.
      */
     HR_CHAIN_ORDER_HF = 0,
     /**
@@ -661,6 +661,10 @@ enum hr_chain_order
      * The steps named in custom_order.
      */
     HR_CHAIN_ORDER_CUSTOM = 2,
+    /**
+     * As vLLM: as HR_CHAIN_ORDER_HF, but with min-p before top-k and top-p.
+     */
+    HR_CHAIN_ORDER_VLLM = 3,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -1102,7 +1106,7 @@ enum hr_finish_reason
 #endif
 #if defined(HR_HAS_TORCH)
     /**
-     * The callback ended it.
+     * The callback ended it, or the interrupt of the options did.
      */
     HR_FINISH_REASON_CANCELLED = 3,
 #endif
@@ -1957,8 +1961,10 @@ typedef struct hr_model_options {
 /**
  * Receives text while it is generated: UTF-8, not NUL-terminated, valid during the call. Returns 0
  * to continue and any other value to end the generation. Of several outputs, only the first one's
- * text is given. Called on the thread that called hr_generate(). Must not unwind (no C++
- * exception, no longjmp).
+ * text is given. It is called after a forward pass that made new text certain; not while the
+ * prompt is read, and under HR_STRATEGY_BEST_OF and HR_STRATEGY_BEAM only at the end. The member
+ * interrupt ends a generation at any time. Called on the thread that called hr_generate(). Must
+ * not unwind (no C++ exception, no longjmp).
  */
 typedef int32_t (*hr_on_text)(void *user_data, const char *text, size_t len);
 #endif
@@ -2139,6 +2145,12 @@ typedef struct hr_generation_options {
      * {"enable_thinking": false}. Empty, the default, for none.
      */
     struct hr_text template_variables;
+    /**
+     * A time limit and a flag, looked at after each forward pass of the model. They end the
+     * generation as on_text does: its outputs so far are the result, and they finish by
+     * HR_FINISH_REASON_CANCELLED. NULL, the default, for none.
+     */
+    const struct hr_interrupt *interrupt;
 } hr_generation_options;
 #endif
 
@@ -2776,7 +2788,8 @@ hr_status hr_grammar_from_tools(const char *tools,
 /**
  * Finds the format in which a model writes calls. The model's chat template renders an answer with
  * calls, and the format is the one that renders the same text. name becomes the format's name; it
- * is not NUL-terminated and lives as long as the program.
+ * is not NUL-terminated and lives as long as the program. Of several templates of a model, the one
+ * named tool_use counts if there is one.
  *
  * Fails with HR_ERROR_GRAMMAR if the text is not a chat template, or if no format renders the same
  * text, and with HR_ERROR_INVALID_ARGUMENT in a library that was built without the feature
@@ -3820,7 +3833,8 @@ static inline void hr_generation_stats_init(struct hr_generation_stats *place) {
  * Lets the model continue a prompt. options may be NULL for the defaults. Blocks until the output
  * is complete.
  *
- * A generation that the callback ends is a result (HR_FINISH_REASON_CANCELLED), not an error.
+ * A generation that the callback or the interrupt of the options ends is a result
+ * (HR_FINISH_REASON_CANCELLED), not an error.
  */
 HR_NODISCARD HR_API
 hr_status hr_generate(const struct hr_model *model,

@@ -10,6 +10,7 @@ use super::boundary::{self, CallError};
 use super::enumeration::enumeration;
 use super::error::hr_error;
 use super::generation_options::{hr_drafter, hr_generation_options};
+use super::interrupt;
 use super::model::hr_model;
 use super::options::{self, Versioned};
 use super::status::hr_status;
@@ -36,7 +37,7 @@ enumeration! {
         HR_FINISH_REASON_LENGTH = 1,
         /// A stop text appeared; it is not part of the output.
         HR_FINISH_REASON_STOP_SEQUENCE = 2,
-        /// The callback ended it.
+        /// The callback ended it, or the interrupt of the options did.
         HR_FINISH_REASON_CANCELLED = 3,
         /// The constraint's output is complete and no token can follow.
         HR_FINISH_REASON_CONSTRAINT_COMPLETE = 4,
@@ -148,7 +149,8 @@ impl From<DecodeError> for CallError {
 /// Lets the model continue a prompt. options may be NULL for the defaults. Blocks until the output
 /// is complete.
 ///
-/// A generation that the callback ends is a result (HR_FINISH_REASON_CANCELLED), not an error.
+/// A generation that the callback or the interrupt of the options ends is a result
+/// (HR_FINISH_REASON_CANCELLED), not an error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_generate(
     model: *const hr_model,
@@ -215,6 +217,7 @@ unsafe fn run(
     options: &hr_generation_options,
 ) -> Result<Generation, CallError> {
     let start = Instant::now();
+    let interrupt = unsafe { interrupt::read_begun(options.interrupt)? };
     let mut batch = Batch::new(target, model.vocabulary())?.clock(move || start.elapsed());
     if options.drafter == hr_drafter::HR_DRAFTER_MODEL {
         // The weights are shared, so this copies little.
@@ -237,7 +240,8 @@ unsafe fn run(
             },
             _ => true,
         };
-        if go_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        let is_over = interrupt.scope(|| ()).is_err();
+        if go_on && !is_over { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?)
 }
 

@@ -12,6 +12,7 @@ use super::boundary::{self, CallError};
 use super::constraint::hr_constraint;
 use super::enumeration::enumeration;
 use super::error::hr_error;
+use super::interrupt::hr_interrupt;
 use super::model::{hr_draft_heads, hr_model};
 use super::options::{self, Versioned, flag, unknown};
 use super::parameters::hr_parameters;
@@ -83,8 +84,10 @@ enumeration! {
 
 /// Receives text while it is generated: UTF-8, not NUL-terminated, valid during the call. Returns 0
 /// to continue and any other value to end the generation. Of several outputs, only the first one's
-/// text is given. Called on the thread that called hr_generate(). Must not unwind (no C++
-/// exception, no longjmp).
+/// text is given. It is called after a forward pass that made new text certain; not while the
+/// prompt is read, and under HR_STRATEGY_BEST_OF and HR_STRATEGY_BEAM only at the end. The member
+/// interrupt ends a generation at any time. Called on the thread that called hr_generate(). Must
+/// not unwind (no C++ exception, no longjmp).
 pub type hr_on_text =
     Option<unsafe extern "C" fn(user_data: *mut c_void, text: *const c_char, len: usize) -> i32>;
 
@@ -187,6 +190,10 @@ pub struct hr_generation_options {
     /// Further variables of the chat template, as a JSON object such as
     /// {"enable_thinking": false}. Empty, the default, for none.
     pub template_variables: hr_text,
+    /// A time limit and a flag, looked at after each forward pass of the model. They end the
+    /// generation as on_text does: its outputs so far are the result, and they finish by
+    /// HR_FINISH_REASON_CANCELLED. NULL, the default, for none.
+    pub interrupt: *const hr_interrupt,
 }
 
 // The members are numbers, pointers and an optional function pointer.

@@ -9,6 +9,8 @@ use super::options::{self, Versioned};
 use super::status::hr_status;
 use crate::engine::{Interrupt, Interrupted};
 use std::time::Duration;
+#[cfg(feature = "torch")]
+use std::time::Instant;
 
 /// The conditions under which a call ends early: with HR_ERROR_LIMIT after a time, and with
 /// HR_ERROR_CANCELLED when a flag is set. Initialise it with hr_interrupt_init(). It belongs to one
@@ -41,10 +43,28 @@ impl From<Interrupted> for CallError {
 /// The library's form of the struct; NULL never ends a call. Relies on its `struct_size` bytes
 /// being there, and on a live flag.
 pub(super) unsafe fn read(interrupt: *const hr_interrupt) -> Result<Interrupt, CallError> {
+    unsafe { read_with(interrupt, Interrupt::timeout) }
+}
+
+/// The same for a call of many steps, which looks at it between them: its time begins now.
+#[cfg(feature = "torch")]
+pub(super) unsafe fn read_begun(interrupt: *const hr_interrupt) -> Result<Interrupt, CallError> {
+    let limited = |interrupt: Interrupt, time| match Instant::now().checked_add(time) {
+        Some(deadline) => interrupt.deadline(deadline),
+        None => interrupt,
+    };
+    unsafe { read_with(interrupt, limited) }
+}
+
+/// Relies on what [`read`] relies on.
+unsafe fn read_with(
+    interrupt: *const hr_interrupt,
+    limited: impl FnOnce(Interrupt, Duration) -> Interrupt,
+) -> Result<Interrupt, CallError> {
     let given = unsafe { options::read(interrupt, "interrupt")? };
     let mut interrupt = Interrupt::default();
     if given.timeout_ms > 0 {
-        interrupt = interrupt.timeout(Duration::from_millis(given.timeout_ms));
+        interrupt = limited(interrupt, Duration::from_millis(given.timeout_ms));
     }
     if !given.cancel.is_null() {
         let flag = unsafe { boundary::object(given.cancel, "interrupt.cancel")? };

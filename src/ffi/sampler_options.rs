@@ -15,14 +15,16 @@ use crate::sampling::{MirostatVersion, PLess, Selection, TailFreeEnd, Ties};
 enumeration! {
     /// Order of a sampler's steps.
     hr_chain_order {
-        /// As Hugging Face and vLLM: biases, bans, penalties, mask, temperature, top-k, top-p,
-        /// min-p, the other truncations.
+        /// As Hugging Face: biases, bans, penalties, mask, temperature, top-k, top-p, min-p, the
+        /// other truncations.
         HR_CHAIN_ORDER_HF = 0,
         /// As llama.cpp: biases, bans, penalties, mask, top-n-sigma, top-k, typical, top-p, min-p,
         /// XTC, temperature last.
         HR_CHAIN_ORDER_LLAMA = 1,
         /// The steps named in custom_order.
         HR_CHAIN_ORDER_CUSTOM = 2,
+        /// As vLLM: as HR_CHAIN_ORDER_HF, but with min-p before top-k and top-p.
+        HR_CHAIN_ORDER_VLLM = 3,
     }
 }
 

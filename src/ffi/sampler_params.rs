@@ -295,7 +295,7 @@ impl Lists {
                 ChainOrder::Custom(steps) => {
                     steps.iter().map(|step| step.name()).collect::<Vec<_>>().join(",")
                 }
-                ChainOrder::Hf | ChainOrder::Llama => String::new(),
+                ChainOrder::Hf | ChainOrder::Vllm | ChainOrder::Llama => String::new(),
             },
         }
     }
@@ -429,6 +429,7 @@ unsafe fn take_order(c: &hr_sampler_options, params: &mut SamplingParams) -> Res
     params.order = match c.order {
         hr_chain_order::HR_CHAIN_ORDER_HF => ChainOrder::Hf,
         hr_chain_order::HR_CHAIN_ORDER_LLAMA => ChainOrder::Llama,
+        hr_chain_order::HR_CHAIN_ORDER_VLLM => ChainOrder::Vllm,
         hr_chain_order::HR_CHAIN_ORDER_CUSTOM => {
             let names = names.split(',').map(str::trim).filter(|name| !name.is_empty());
             let steps: Result<Vec<Step>, String> = names.map(str::parse).collect();
@@ -446,6 +447,7 @@ fn lend_order(c: &mut hr_sampler_options, params: &SamplingParams, lists: &Lists
     c.order = match params.order {
         ChainOrder::Hf => hr_chain_order::HR_CHAIN_ORDER_HF,
         ChainOrder::Llama => hr_chain_order::HR_CHAIN_ORDER_LLAMA,
+        ChainOrder::Vllm => hr_chain_order::HR_CHAIN_ORDER_VLLM,
         ChainOrder::Custom(_) => hr_chain_order::HR_CHAIN_ORDER_CUSTOM,
     };
 }
@@ -616,7 +618,7 @@ mod tests {
             let failure = unsafe { options.to_params() }.err();
             failure.map(|failure| failure.message).unwrap_or_default()
         };
-        assert_eq!(refused(|o| o.order = hr_chain_order(3)), "order is 3, which is none of its 3 values");
+        assert_eq!(refused(|o| o.order = hr_chain_order(4)), "order is 4, which is none of its 4 values");
         assert_eq!(
             refused(|o| o.selection = hr_selection(u32::MAX)),
             "selection is 4294967295, which is none of its 2 values"

@@ -117,7 +117,8 @@ pub unsafe extern "C" fn hr_grammar_from_tools(
 
 /// Finds the format in which a model writes calls. The model's chat template renders an answer with
 /// calls, and the format is the one that renders the same text. name becomes the format's name; it
-/// is not NUL-terminated and lives as long as the program.
+/// is not NUL-terminated and lives as long as the program. Of several templates of a model, the one
+/// named tool_use counts if there is one.
 ///
 /// Fails with HR_ERROR_GRAMMAR if the text is not a chat template, or if no format renders the same
 /// text, and with HR_ERROR_INVALID_ARGUMENT in a library that was built without the feature

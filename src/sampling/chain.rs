@@ -5,17 +5,19 @@
 
 use super::error::SamplingError;
 use super::params::SamplingParams;
-use super::steps::{LLAMA, Step};
+use super::steps::{LLAMA, Step, VLLM};
 use super::value::Value;
 
 /// Order of the steps.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum ChainOrder {
-    /// As Hugging Face and vLLM: biases, bans, penalties, mask, temperature, top-k, top-p, min-p,
-    /// the other truncations.
+    /// As Hugging Face: biases, bans, penalties, mask, temperature, top-k, top-p, min-p, the other
+    /// truncations.
     #[default]
     Hf,
+    /// As vLLM: as [`Hf`](Self::Hf), but with min-p before top-k and top-p.
+    Vllm,
     /// As llama.cpp: biases, bans, penalties, mask, top-nσ, top-k, typical, top-p, min-p, XTC,
     /// temperature last.
     Llama,
@@ -27,10 +29,11 @@ pub enum ChainOrder {
 impl std::str::FromStr for ChainOrder {
     type Err = String;
 
-    /// `hf`, `llama`, or names of steps with commas between them.
+    /// `hf`, `vllm`, `llama`, or names of steps with commas between them.
     fn from_str(text: &str) -> Result<ChainOrder, String> {
         match text {
             "hf" => Ok(ChainOrder::Hf),
+            "vllm" => Ok(ChainOrder::Vllm),
             "llama" => Ok(ChainOrder::Llama),
             _ => text
                 .split(',')
@@ -39,7 +42,9 @@ impl std::str::FromStr for ChainOrder {
                 .map(ChainOrder::Custom)
                 .map_err(|error| match text.contains(',') {
                     true => error,
-                    false => format!("expected `hf`, `llama`, or steps with commas between them; {error}"),
+                    false => {
+                        format!("expected `hf`, `vllm`, `llama`, or steps with commas between them; {error}")
+                    }
                 }),
         }
     }
@@ -49,6 +54,7 @@ impl std::fmt::Display for ChainOrder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             ChainOrder::Hf => f.write_str("hf"),
+            ChainOrder::Vllm => f.write_str("vllm"),
             ChainOrder::Llama => f.write_str("llama"),
             ChainOrder::Custom(steps) => {
                 let names: Vec<_> = steps.iter().map(|step| step.name()).collect();
@@ -73,6 +79,7 @@ impl ChainOrder {
     pub fn steps(&self) -> &[Step] {
         match self {
             ChainOrder::Hf => Step::ALL,
+            ChainOrder::Vllm => &VLLM,
             ChainOrder::Llama => &LLAMA,
             ChainOrder::Custom(steps) => steps,
         }
@@ -115,9 +122,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_orders_hold_every_step_once() {
+    fn the_orders_hold_every_step_once() {
         for step in Step::ALL {
-            assert_eq!(LLAMA.iter().filter(|s| *s == step).count(), 1, "{}", step.name());
+            for order in [LLAMA, VLLM] {
+                assert_eq!(order.iter().filter(|s| *s == step).count(), 1, "{}", step.name());
+            }
             assert_eq!(step.name().parse(), Ok(*step));
         }
         assert!("top_k".parse::<Step>().is_err());

@@ -1,6 +1,6 @@
 //! The steps of a chain, one row each: name, place, when it is active, what it does.
 //!
-//! Everything else about a step follows from its row: both orders, [`Step`], the names on command
+//! Everything else about a step follows from its row: the orders, [`Step`], the names on command
 //! lines and in C, and the sampler's call. The rows stand in the order of
 //! [`ChainOrder::Hf`](super::ChainOrder::Hf).
 //!
@@ -125,12 +125,6 @@ steps! {
             bias::no_repeat_ngram(l, i.params.no_repeat_ngram, i.history.tokens());
             Ok(())
         });
-    /// `exponential_decay`.
-    ExponentialDecay, "exponential-decay", 0, |p| p.exponential_decay.is_some(),
-        Edit(|l, i| i.params.exponential_decay.map_or(Ok(()), |decay| {
-            let (end, at) = (&i.params.end_tokens, i.position());
-            bias::exponential_decay(l, end, decay.start, decay.factor, at).map_err(|t| ("end_tokens", t))
-        }));
     /// `repetition_penalty`.
     RepetitionPenalty, "repetition-penalty", 0, |p| p.repetition_penalty != 1.0, Edit(repetition);
     /// `frequency_penalty` and `presence_penalty`.
@@ -147,6 +141,12 @@ steps! {
             i.params.dry.iter().for_each(|rule| dry::dry(l, i.history.tokens(), rule));
             Ok(())
         });
+    /// `exponential_decay`.
+    ExponentialDecay, "exponential-decay", 0, |p| p.exponential_decay.is_some(),
+        Edit(|l, i| i.params.exponential_decay.map_or(Ok(()), |decay| {
+            let (end, at) = (&i.params.end_tokens, i.position());
+            bias::exponential_decay(l, end, decay.start, decay.factor, at).map_err(|t| ("end_tokens", t))
+        }));
     /// The grammar mask; always active.
     Mask, "mask", 0, |_| true, Restriction;
     /// `smoothing`.
@@ -285,16 +285,30 @@ impl std::str::FromStr for Step {
     }
 }
 
-/// The order of [`ChainOrder::Llama`](super::ChainOrder::Llama): by place, and where that is the
-/// same as in the table.
-pub(super) const LLAMA: [Step; Step::ALL.len()] = {
+/// The order of [`ChainOrder::Llama`](super::ChainOrder::Llama).
+pub(super) const LLAMA: [Step; Step::ALL.len()] = by_place(LLAMA_PLACES);
+
+/// The order of [`ChainOrder::Vllm`](super::ChainOrder::Vllm): min-p comes before top-k.
+pub(super) const VLLM: [Step; Step::ALL.len()] = {
+    let mut places = [0; Step::ALL.len()];
+    let mut at = 0;
+    while at < places.len() {
+        places[at] = 2 * at as u8 + 1;
+        at += 1;
+    }
+    places[Step::MinP as usize] = 2 * Step::TopK as u8;
+    by_place(&places)
+};
+
+/// The steps by their places, and where these are the same as in the table.
+const fn by_place(places: &[u8]) -> [Step; Step::ALL.len()] {
     let mut order = [Step::Mask; Step::ALL.len()];
     let mut at = 0;
     while at < order.len() {
         // Insertion keeps the order of equals.
         let step = Step::ALL[at];
         let mut place = at;
-        while place > 0 && LLAMA_PLACES[order[place - 1] as usize] > LLAMA_PLACES[step as usize] {
+        while place > 0 && places[order[place - 1] as usize] > places[step as usize] {
             order[place] = order[place - 1];
             place -= 1;
         }
@@ -302,7 +316,7 @@ pub(super) const LLAMA: [Step; Step::ALL.len()] = {
         at += 1;
     }
     order
-};
+}
 
 /// Logits of any kind, behind one type that a table can name.
 pub(super) struct AnyLogits<'a>(pub &'a mut EditOne<'a>);

@@ -273,6 +273,45 @@ static void budget(const hr_model *model) {
     hr_constraint_free(constraint);
 }
 
+/* A flag or a time limit ends outputs that on_text does not see. What was made is the result. */
+static void interrupts(const hr_model *model) {
+    const hr_strategy strategies[] = {HR_STRATEGY_SAMPLE, HR_STRATEGY_BEST_OF, HR_STRATEGY_BEAM};
+    hr_cancel_flag *flag = hr_cancel_flag_new();
+    hr_generation *generation = NULL;
+    hr_generation_options options;
+    hr_interrupt interrupt;
+    uint32_t token = 0;
+    size_t at = 0;
+    size_t len = 0;
+    hr_interrupt_init(&interrupt);
+    interrupt.cancel = flag;
+    hr_generation_options_init(&options);
+    options.interrupt = &interrupt;
+    options.completions = 2;
+    options.max_tokens = 3;
+    CHECK(hr_generate(model, "Tell a story.", 13, &options, &generation, NULL) == HR_OK);
+    CHECK(hr_generation_finish_reason(generation, 1) != HR_FINISH_REASON_CANCELLED);
+    hr_generation_free(generation);
+    options.max_tokens = 400;
+    for (at = 0; at < sizeof strategies / sizeof *strategies; ++at) {
+        options.strategy = strategies[at];
+        hr_cancel_flag_set(flag);
+        CHECK(hr_generate(model, "Tell a story.", 13, &options, &generation, NULL) == HR_OK);
+        CHECK(hr_generation_count(generation) >= 1);
+        CHECK(hr_generation_finish_reason(generation, 0) == HR_FINISH_REASON_CANCELLED);
+        (void)hr_generation_tokens(generation, 0, &token, 1, &len, NULL);
+        CHECK(len <= 1);
+        hr_generation_free(generation);
+        hr_cancel_flag_clear(flag);
+        interrupt.timeout_ms = 1;
+        CHECK(hr_generate(model, "Tell a story.", 13, &options, &generation, NULL) == HR_OK);
+        CHECK(hr_generation_finish_reason(generation, 0) == HR_FINISH_REASON_CANCELLED);
+        hr_generation_free(generation);
+        interrupt.timeout_ms = 0;
+    }
+    hr_cancel_flag_free(flag);
+}
+
 int main(int argc, char **argv) {
     hr_model *model = NULL;
     hr_generation *generation = NULL;
@@ -312,6 +351,7 @@ int main(int argc, char **argv) {
     drafts(model);
     conversations(model);
     budget(model);
+    interrupts(model);
 
     /* A generation may be used after its model is freed. */
     hr_generation_options_init(&options);

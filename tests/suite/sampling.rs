@@ -313,6 +313,25 @@ fn edits_may_follow_filters_in_a_custom_order() {
 }
 
 #[test]
+fn orders_are_those_of_their_libraries() {
+    // vLLM's min-p looks at all tokens, so top-p divides another mass.
+    let params = SamplingParams::default().top_p(0.57).min_p(0.5);
+    let row = [0.4f32, 0.3, 0.15, 0.15].map(f32::ln);
+    let kept = |order| sampler(params.clone().order(order)).distribution(&row, None).unwrap().len();
+    assert_eq!([ChainOrder::Hf, ChainOrder::Vllm].map(kept), [2, 1]);
+    // An end token that the prompt holds: transformers changes it by the decay of what the penalty
+    // has left of its logit, here −2 · 1.5 + |−3| · (2² − 1).
+    let params = SamplingParams::default().repetition_penalty(1.5).end_tokens(vec![TokenId(0)]);
+    let decay = ExponentialDecay::new(0, 2.0);
+    let mut decayed = sampler(params.exponential_decay(decay));
+    decayed.with_prompt(&[TokenId(0)]);
+    (0..2).for_each(|_| decayed.accept(TokenId(1)));
+    let mut logits = [-2.0f32, 0.0];
+    decayed.process(&mut logits, None).unwrap();
+    assert_eq!(logits[0], 6.0);
+}
+
+#[test]
 fn extreme_logits_give_distributions() {
     let p = SamplingParams::default;
     let more = [
@@ -380,7 +399,7 @@ fn parameters_are_read_as_they_are_written() {
         ("forced_first", &["off", "7"]),
         ("max_tokens", &["off", "12"]),
         ("watermark", &["off", "0.25:2:15485863", "0.5:3:99:4"]),
-        ("order", &["hf", "llama", "mask,temperature,top-k"]),
+        ("order", &["hf", "vllm", "llama", "mask,temperature,top-k"]),
         ("selection", &["inverse-cdf", "gumbel-max"]),
         ("seed", &["18446744073709551615"]),
     ] {
@@ -413,7 +432,7 @@ fn the_guide_names_all_rows_of_the_tables() {
         assert!(guide.contains(&flag), "{flag} is missing");
     }
     let words = guide.split_whitespace().collect::<Vec<_>>().join(" ");
-    for order in [ChainOrder::Hf, ChainOrder::Llama] {
+    for order in [ChainOrder::Hf, ChainOrder::Vllm, ChainOrder::Llama] {
         let names: Vec<_> = order.steps().iter().map(|step| step.name()).collect();
         assert!(words.contains(&names.join(" ")), "{order}: {}", names.join(" "));
     }

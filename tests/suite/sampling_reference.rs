@@ -536,11 +536,15 @@ fn chains_equal_their_reference() {
             .top_p(1.0 - 0.5 * numbers.uniform() as f32)
             .min_p(0.1 * x)
             .typical_p(if case % 4 == 0 { 0.9 } else { 1.0 })
-            .order(if case % 2 == 0 { ChainOrder::Hf } else { ChainOrder::Llama });
-        let order = if case % 2 == 0 {
-            [Step::Temperature, Step::TopK, Step::TopP, Step::MinP, Step::Typical]
-        } else {
-            [Step::TopK, Step::Typical, Step::TopP, Step::MinP, Step::Temperature]
+            .order(match (case % 2, case % 5) {
+                (1, _) => ChainOrder::Llama,
+                (_, 0 | 1) => ChainOrder::Vllm,
+                _ => ChainOrder::Hf,
+            });
+        let order = match params.order {
+            ChainOrder::Llama => [Step::TopK, Step::Typical, Step::TopP, Step::MinP, Step::Temperature],
+            ChainOrder::Vllm => [Step::Temperature, Step::MinP, Step::TopK, Step::TopP, Step::Typical],
+            _ => [Step::Temperature, Step::TopK, Step::TopP, Step::MinP, Step::Typical],
         };
         let mut distribution = Distribution::new(&row);
         for step in order {

@@ -5,6 +5,8 @@
 //! are a conflict, as beam search here draws nothing. `max_length` and `min_length` count the
 //! prompt too, so they hold for a prompt of known length only ([`ParameterSet::for_prompt`]).
 //! Beside them, `max_new_tokens` and `min_new_tokens` take precedence, as in transformers.
+//! `forced_bos_token_id` is unused: transformers heeds it only for a prompt of a single token, as
+//! decoders of encoded inputs have. `bad_words_ids` do not ban the end tokens of `eos_token_id`.
 //!
 //! Source: documentation of `transformers.GenerationConfig`.
 
@@ -46,6 +48,7 @@ const HARMLESS: &[&str] = &[
 const TELLING: &[&str] = &[
     "assistant_early_exit",
     "custom_generate",
+    "forced_bos_token_id",
     "max_time",
     "prompt_lookup_num_tokens",
     "renormalize_logits",
@@ -85,7 +88,6 @@ const ALWAYS: &[Row] = rows! {
     "no_repeat_ngram_size" => no_repeat_ngram, 0.0, ANY;
     "suppress_tokens" => suppressed_tokens;
     "begin_suppress_tokens" => begin_suppressed_tokens;
-    "forced_bos_token_id" => forced_first;
     "forced_eos_token_id" => forced_last;
     "bad_words_ids" => bad_words;
     "sequence_bias" => sequence_bias;
@@ -109,7 +111,9 @@ pub(super) fn read(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<No
     let draws = drawing(fields, set)?;
     fields.read(ALWAYS, &mut set.sampling)?;
     if let Some(ends) = fields.take("eos_token_id") {
-        set.sampling.end_tokens = fields.tokens("eos_token_id", ends)?;
+        let ends = fields.tokens("eos_token_id", ends)?;
+        set.sampling.bad_words.retain(|word| !matches!(word[..], [only] if ends.contains(&only)));
+        set.sampling.end_tokens = ends;
     }
     lengths(fields, set)?;
     beams(fields, set)?;

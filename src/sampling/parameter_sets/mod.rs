@@ -511,7 +511,7 @@ mod tests {
         let set = read(
             Api::HuggingFace,
             r#"{"do_sample": true, "temperature": 0.6, "top_p": 0.9, "eos_token_id": [2, 3], "max_new_tokens": 7,
-                "repetition_penalty": 1.1, "no_repeat_ngram_size": 3, "bad_words_ids": [[1, 2]], "transformers_version": "4.40",
+                "repetition_penalty": 1.1, "no_repeat_ngram_size": 3, "bad_words_ids": [[3], [1, 2]], "transformers_version": "4.40",
                 "exponential_decay_length_penalty": [5, 1.2], "sequence_bias": [[[4, 5], -1.5]], "bos_token_id": 1,
                 "watermarking_config": {"seeding_scheme": "selfhash", "context_width": 4, "bias": 3.0}, "suppress_tokens": [8]}"#,
         );
@@ -587,8 +587,8 @@ mod tests {
             (Api::OpenAi, r#"{"stream": false, "parallel_tool_calls": true}"#, ""),
             (
                 Api::HuggingFace,
-                r#"{"assistant_early_exit": 4, "num_assistant_tokens": 3}"#,
-                "assistant_early_exit",
+                r#"{"assistant_early_exit": 4, "num_assistant_tokens": 3, "forced_bos_token_id": 2}"#,
+                "assistant_early_exit forced_bos_token_id",
             ),
             (Api::OpenAi, r#"{"tools": [], "tool_choice": "none", "modalities": null}"#, ""),
             (Api::OpenAi, r#"{"response_format": {"type": "text"}}"#, ""),

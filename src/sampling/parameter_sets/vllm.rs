@@ -1,13 +1,14 @@
 //! vLLM's `SamplingParams`.
 //!
 //! A request to vLLM's server may also have `use_beam_search` and `length_penalty`. The number of
-//! beams is then that of outputs, `n`. One beam is greedy search.
+//! beams is then that of outputs, `n`. One beam is greedy search. The order of the chain is vLLM's,
+//! in which min-p looks at all tokens.
 //!
 //! Sources: vLLM's documentation of `vllm.SamplingParams` and of its OpenAI-compatible server.
 
 use super::row::{ANY, Row, rows};
 use super::{Beams, EarlyStopping, Fields, NotRead, ParameterSet};
-use crate::sampling::SamplingError;
+use crate::sampling::{ChainOrder, SamplingError};
 
 const NOT_READ: NotRead = NotRead {
     harmless: &["detokenize", "spaces_between_special_tokens", "output_kind", "flat_logprobs"],
@@ -40,6 +41,7 @@ const MAX_TOKENS: usize = 16;
 
 pub(super) fn read(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<NotRead, SamplingError> {
     let p = &mut set.sampling;
+    p.order = ChainOrder::Vllm;
     p.max_tokens = (!fields.map.contains_key("max_tokens")).then_some(MAX_TOKENS);
     fields.read(PARAMETERS, p)?;
     if let Some(k) = fields.take("top_k") {
@@ -71,8 +73,8 @@ pub(super) fn read(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<No
     Ok(NOT_READ)
 }
 
-/// Reads `use_beam_search`. vLLM's beams are read to the largest length; a rule that only stops when
-/// no beam can reach a higher score finds the same outputs.
+/// Reads `use_beam_search`. vLLM's beams are read to the largest length; a rule that only stops
+/// when no beam can reach a higher score finds the same outputs.
 fn beams(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<(), SamplingError> {
     if !fields.flag("use_beam_search")?.unwrap_or(false) {
         return Ok(());

@@ -311,6 +311,7 @@ mod tests {
             (p().temperature(0.8).top_p(0.9), 40),
             (penalised().temperature(0.5).top_p(0.6), 60),
             (p().order(ChainOrder::Llama).top_p(0.5).temperature(0.8), 60),
+            (p().order(ChainOrder::Vllm).top_k(40).top_p(0.9).min_p(0.05).temperature(0.8), 60),
             (p().temperature(0.8).min_p(0.1), 60),
             (p().logit_bias(vec![(TokenId(7), 30.0), (TokenId(9), f32::NEG_INFINITY)]).top_k(5), 100),
             (p().min_tokens(4).end_tokens(vec![TokenId(3)]).top_k(9), 100),
