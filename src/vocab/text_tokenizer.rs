@@ -113,8 +113,13 @@ struct GgufParts<'a> {
     tokens: Vec<&'a str>,
     /// Ids of tokens that are matched in text as they are, with true for the special ones.
     added: Vec<(usize, bool)>,
+    /// The tokens that are added before and behind a prompt.
     bos: Option<usize>,
+    eos: Option<usize>,
 }
+
+/// The names of Llama 3's pre-tokenizer.
+const LLAMA3_NAMES: [&str; 4] = ["llama3", "llama-v3", "llama-bpe", "falcon3"];
 
 impl<'a> GgufParts<'a> {
     fn read(file: &GgufFile<'a>) -> Result<Self, VocabularyError> {
@@ -130,17 +135,27 @@ impl<'a> GgufParts<'a> {
                 }
             }
         }
-        // SentencePiece models begin with this token unless the file says otherwise; other models
-        // only if the file says so.
-        let default = file.str("tokenizer.ggml.model").map_err(refused)? == Some("llama");
-        let bos = match file.bool("tokenizer.ggml.add_bos_token").map_err(refused)?.unwrap_or(default) {
-            false => None,
-            true => file.u32("tokenizer.ggml.bos_token_id").map_err(refused)?.map(|id| id as usize),
+        // As in llama.cpp, SentencePiece models and Llama 3 begin with this token unless the file
+        // says otherwise; other models only if the file says so.
+        let is_sentence_piece = file.str("tokenizer.ggml.model").map_err(refused)? == Some("llama");
+        let pre = file.str("tokenizer.ggml.pre").map_err(refused)?;
+        let default = is_sentence_piece || pre.is_some_and(|pre| LLAMA3_NAMES.contains(&pre));
+        let around = |name: &str, what: &str, default: bool| {
+            let key = format!("tokenizer.ggml.add_{name}_token");
+            if !file.bool(&key).map_err(refused)?.unwrap_or(default) {
+                return Ok(None);
+            }
+            let id = file.u32(&format!("tokenizer.ggml.{name}_token_id")).map_err(refused)?;
+            match id.map(|id| id as usize) {
+                Some(id) if id >= tokens.len() => {
+                    Err(refused(format!("its {what} token is {id}, beyond its last token")))
+                }
+                id => Ok(id),
+            }
         };
-        if let Some(bos) = bos.filter(|&bos| bos >= tokens.len()) {
-            return Err(refused(format!("its beginning-of-sequence token is {bos}, beyond its last token")));
-        }
-        Ok(Self { tokens, added, bos })
+        let bos = around("bos", "beginning-of-sequence", default)?;
+        let eos = around("eos", "end-of-sequence", false)?;
+        Ok(Self { tokens, added, bos, eos })
     }
 
     /// The description of byte-level BPE, with merges in order of rank.
@@ -164,9 +179,7 @@ impl<'a> GgufParts<'a> {
             }
             // With these, a word that is itself a token becomes that token, even if the merges
             // would give other tokens.
-            "llama3" | "llama-v3" | "llama-bpe" | "falcon3" => {
-                (vec![split(LLAMA3_PATTERN), bytes(false)], true)
-            }
+            name if LLAMA3_NAMES.contains(&name) => (vec![split(LLAMA3_PATTERN), bytes(false)], true),
             "qwen2" | "deepseek-r1-qwen" => (vec![split(QWEN2_PATTERN), bytes(false)], false),
             other => {
                 return Err(refused(format!(
@@ -254,13 +267,20 @@ impl<'a> GgufParts<'a> {
                 })
             })
             .collect();
-        let around = match self.bos {
+        let special = |id: usize| json!({"SpecialToken": {"id": self.tokens[id], "type_id": 0}});
+        let prompt = json!({"Sequence": {"id": "A", "type_id": 0}});
+        let single = self.bos.map(special).into_iter().chain([prompt]).chain(self.eos.map(special));
+        let added_around = self.bos.into_iter().chain(self.eos).map(|id| {
+            let name = self.tokens[id];
+            (name.to_owned(), json!({"id": name, "ids": [id], "tokens": [name]}))
+        });
+        let around = match self.bos.or(self.eos) {
             None => Value::Null,
-            Some(bos) => json!({
+            Some(_) => json!({
                 "type": "TemplateProcessing",
-                "single": [{"SpecialToken": {"id": self.tokens[bos], "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+                "single": single.collect::<Vec<_>>(),
                 "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}],
-                "special_tokens": {self.tokens[bos]: {"id": self.tokens[bos], "ids": [bos], "tokens": [self.tokens[bos]]}},
+                "special_tokens": added_around.collect::<Map<_, _>>(),
             }),
         };
         json!({

@@ -564,6 +564,9 @@ fn sentence_piece_tokenizers_join_by_score() {
         .set("tokenizer.ggml.add_bos_token", Meta::Flag(0));
     let model = scratch.load(&file.bytes()).unwrap();
     assert_eq!(ids(model.tokenizer().encode_prompt("abc").unwrap()), [4, 8]);
+    let ended = file.clone().set("tokenizer.ggml.add_eos_token", Meta::Flag(1));
+    let model = scratch.load(&ended.bytes()).unwrap();
+    assert_eq!(ids(model.tokenizer().encode_prompt("abc").unwrap()), [4, 8, 0]);
     let error = scratch.load(&file.without("tokenizer.ggml.scores").bytes()).unwrap_err().to_string();
     assert_eq!(error, "the model's tokenizer: `tokenizer.ggml.scores` is missing");
 }
@@ -585,6 +588,16 @@ fn pre_tokenizers_cut_numbers_as_their_models_do() {
             .set("tokenizer.ggml.pre", Meta::Text(pre.to_owned()));
         let model = scratch.load(&file.bytes()).unwrap();
         assert_eq!(ids(model.tokenizer().encode("1234").unwrap()), expected, "{pre}");
+        // As in llama.cpp, prompts of Llama 3 begin with the token if the file says nothing.
+        let file = file.set("tokenizer.ggml.bos_token_id", Meta::U32(0));
+        for (said, begins) in [(None, pre == "llama-bpe"), (Some(0), false), (Some(1), true)] {
+            let file = match said {
+                None => file.clone(),
+                Some(flag) => file.clone().set("tokenizer.ggml.add_bos_token", Meta::Flag(flag)),
+            };
+            let prompt = ids(scratch.load(&file.bytes()).unwrap().tokenizer().encode_prompt("1").unwrap());
+            assert_eq!(prompt.first() == Some(&0), begins, "{pre} {said:?}");
+        }
     }
 }
 

@@ -55,6 +55,8 @@ pub(super) const GEMMA3: Architecture = Architecture {
 
 /// Distance between two layers that attend to all positions, if the file does not give it.
 const PATTERN: usize = 6;
+/// Window of the layers that have one, if a `config.json` does not give it.
+const WINDOW: usize = 4096;
 /// Base of the rotary frequencies of layers with a window, if the file does not give it.
 const LOCAL_THETA: f64 = 10_000.0;
 /// Base of the rotary frequencies of layers that attend to all positions, if the file does not give
@@ -118,7 +120,11 @@ fn refine(settings: &Settings<'_>, config: &mut DecoderConfig) -> Result<(), Tor
                 return Err(TorchError::config("query_pre_attn_scalar", "is not above 0"));
             }
             config.attention_scale = Some(scalar.powf(-0.5));
-            (settings.size(("", "sliding_window"))?, json_number(json, "rope_local_base_freq")?)
+            let window = match json.contains_key("sliding_window") {
+                true => settings.size(("", "sliding_window"))?,
+                false => Some(WINDOW),
+            };
+            (window, json_number(json, "rope_local_base_freq")?)
         }
     };
     let Some(window) = window else { return Ok(()) };
@@ -161,6 +167,7 @@ mod tests {
         });
         let object = json.as_object_mut().unwrap();
         object.extend(changes.as_object().unwrap().clone());
+        object.retain(|_, value| value != "absent");
         GEMMA3.read_hugging_face(object)
     }
 
@@ -173,6 +180,12 @@ mod tests {
         let local = plain.local.unwrap();
         assert_eq!((local.window, local.theta), (32, 1e4));
         assert_eq!(local.layers, [true, true, true, true, true, false, true]);
+
+        // Without the key, the window is that of transformers; `null` is none.
+        let mut json = json!({"sliding_window": null});
+        assert!(read(json.clone()).unwrap().local.is_none());
+        json["sliding_window"] = json!("absent");
+        assert_eq!(read(json).unwrap().local.unwrap().window, 4096);
 
         let old = read(json!({"rope_theta": 5.0, "rope_local_base_freq": 3.0, "sliding_window_pattern": 2}))
             .unwrap();

@@ -410,15 +410,40 @@ impl DecoderConfig {
         }
         // Within its window, windowed attention equals full attention. The window therefore limits
         // the context.
-        let windowed = match settings {
-            Settings::Gguf { .. } => true,
-            Settings::HuggingFace(json) => json.get("use_sliding_window") != Some(&Value::Bool(false)),
+        let window = match settings {
+            Settings::HuggingFace(json) if !has_window(json) => None,
+            Settings::HuggingFace(json) if is_mistral(json) && !json.contains_key("sliding_window") => {
+                Some(MISTRAL_WINDOW)
+            }
+            _ => settings.size(("attention.sliding_window", "sliding_window"))?,
         };
-        if windowed && let Some(window) = settings.size(("attention.sliding_window", "sliding_window"))? {
-            config.context = config.context.min(window);
-        }
+        config.context = config.context.min(window.unwrap_or(usize::MAX));
         Ok(config)
     }
+}
+
+/// The window of Mistral's attention in transformers if a `config.json` does not have the key;
+/// `null` is no window.
+const MISTRAL_WINDOW: usize = 4096;
+
+/// True if transformers heeds the `sliding_window` of this `config.json`: that of Llama never, and
+/// that of Qwen if `use_sliding_window` is true.
+fn has_window(json: &Map<String, Value>) -> bool {
+    let asked = json.get("use_sliding_window").and_then(Value::as_bool);
+    match class_name(json) {
+        Some("LlamaForCausalLM") => false,
+        Some("Qwen2ForCausalLM" | "Qwen3ForCausalLM") => asked == Some(true),
+        _ => asked != Some(false),
+    }
+}
+
+fn is_mistral(json: &Map<String, Value>) -> bool {
+    class_name(json) == Some("MistralForCausalLM")
+}
+
+/// The name of the model's class in transformers.
+fn class_name(json: &Map<String, Value>) -> Option<&str> {
+    json.get("architectures")?.get(0)?.as_str()
 }
 
 /// The numbers of query heads and of key-value heads, and the size of a head.
@@ -577,4 +602,32 @@ fn hugging_face_rope(json: &Map<String, Value>, context: usize) -> Result<(f64, 
         }
     };
     Ok((theta, scaling))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn windows_are_those_of_transformers() {
+        for (class, window, expected) in [
+            ("LlamaForCausalLM", json!({"sliding_window": 64}), 8192),
+            ("MistralForCausalLM", json!({"sliding_window": 64}), 64),
+            ("MistralForCausalLM", json!({"sliding_window": null}), 8192),
+            ("MistralForCausalLM", json!({}), 4096),
+            ("Qwen2ForCausalLM", json!({"sliding_window": 64}), 8192),
+            ("Qwen3ForCausalLM", json!({"sliding_window": 64, "use_sliding_window": false}), 8192),
+            ("Qwen3ForCausalLM", json!({"sliding_window": 64, "use_sliding_window": true}), 64),
+        ] {
+            let mut json = json!({
+                "architectures": [class], "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
+                "intermediate_size": 96, "max_position_embeddings": 8192, "rms_norm_eps": 1e-6,
+            });
+            json.as_object_mut().unwrap().extend(window.as_object().unwrap().clone());
+            let architecture = Architecture::from_hugging_face(class).unwrap();
+            let config = architecture.read_hugging_face(json.as_object().unwrap()).unwrap();
+            assert_eq!(config.context, expected, "{class} {window}");
+        }
+    }
 }
