@@ -596,9 +596,16 @@ impl Eval<'_> {
             let text = String::from_utf8_lossy(text);
             values.extend(json.parse(&text));
         }
+        let mut items = Vec::new();
+        for &value in values.iter().filter(|_| !array.some.is_empty()) {
+            let item = self.items_shape(&json, &[value])?;
+            items.push(self.algebra.shape_term(item));
+        }
         let used = self.items_shape(&json, &values)?;
         let used = self.algebra.shape_term(used);
         let Some(taken) = self.reserved(&array, index as usize + 1, used)? else { return Ok(Vec::new()) };
+        let dead = self.uncompletable(&array, &items)?;
+        let taken = self.algebra.or(&[taken, dead]);
         let (_, leading) = self.inner_spaces();
         self.item_choices(&array, index as usize, Some(taken), depth, leading)
     }

@@ -348,8 +348,7 @@ impl Texts {
         match self.get(id) {
             Text::Never => return Count::Exactly(0),
             Text::Literals(texts) if texts.len() <= limit => return Count::Exactly(texts.len()),
-            // Every format has more texts than any limit.
-            Text::Literals(_) | Text::Any | Text::Format(_) => return Count::More,
+            Text::Literals(_) | Text::Any => return Count::More,
             Text::Not(inner) if matches!(self.get(*inner), Text::Literals(_)) => return Count::More,
             _ => {}
         }
