@@ -182,14 +182,16 @@ impl ObjectSpec {
         self.rest[r].capacity.filter(|&capacity| capacity <= needed.max(ALWAYS_COUNTED))
     }
 
-    /// The number of undeclared keys, if they must not repeat and the progress does not count them
-    /// all. `None` if there are too many to run out.
-    pub(crate) fn unused_keys(&self) -> Option<u32> {
-        if !self.unique_rest {
-            return None;
-        }
-        let sum = self.rest.iter().try_fold(0u32, |sum, rest| Some(sum.saturating_add(rest.capacity?)))?;
-        (0..self.rest.len()).any(|r| self.counted_capacity(r).is_none()).then_some(sum)
+    /// The number of undeclared keys, if they must not repeat. `None` if there are too many to run
+    /// out.
+    pub(crate) fn number_of_keys(&self) -> Option<u32> {
+        let sum = |sum: u32, rest: &RestKeys| Some(sum.saturating_add(rest.capacity?));
+        self.rest.iter().try_fold(0u32, sum).filter(|_| self.unique_rest)
+    }
+
+    /// True if the progress counts the undeclared keys of every rest.
+    pub(crate) fn counts_all_keys(&self) -> bool {
+        (0..self.rest.len()).all(|r| self.counted_capacity(r).is_some())
     }
 
     fn tracks_seen(&self) -> bool {

@@ -446,13 +446,7 @@ impl Eval<'_> {
                 continue;
             }
             let Some(language) = self.rest_language(keys, names) else { continue };
-            let capacity = match keys {
-                TextId::ANY => None,
-                _ => {
-                    let count = super::text::count_words(self.pool(), language, u32::MAX as usize);
-                    count.exactly().and_then(|count| u32::try_from(count).ok())
-                }
-            };
+            let capacity = self.number_of_keys(keys, language);
             rest.push(RestKeys { keys: language, capacity, values: values.into() });
         }
         let some = object.some.iter().map(|s| Counter { min: s.min, max: s.max });
@@ -506,8 +500,22 @@ impl Eval<'_> {
             let rest = self.pool().inter(&[language, kept]);
             language = if self.pool().is_never(rest) { language } else { rest };
         }
+        if keys != TextId::ANY && self.arguments().is_none() {
+            let escapes = self.algebra.options.escapes.free();
+            language = self.pool().spellable(language, escapes);
+        }
         language = self.bare_keys(language);
         (keys == TextId::ANY || !self.pool().is_never(language)).then_some(language)
+    }
+
+    /// The number of keys in the language of the class `keys`; `None` if there are infinitely many,
+    /// or more than can be counted.
+    pub fn number_of_keys(&mut self, keys: TextId, language: LangId) -> Option<u32> {
+        if keys == TextId::ANY {
+            return None;
+        }
+        let count = super::text::count_words(self.pool(), language, u32::MAX as usize);
+        count.exactly().and_then(|count| u32::try_from(count).ok())
     }
 
     fn counters_of(
