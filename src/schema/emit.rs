@@ -16,6 +16,9 @@ use super::text::{Text, TextId};
 use crate::automata::{Escapes, LangId, UNBOUNDED, UNLABELLED};
 use crate::grammar::{ArraySpec, Choice, Counter, NodeId, ObjectSpec, Property, RestKeys};
 
+/// The last position at which a counter of items may start.
+const MAX_LATE: usize = 4096;
+
 /// The text before a value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum LeadingSpace {
@@ -283,7 +286,15 @@ impl Eval<'_> {
         let (_, leading) = self.inner_spaces();
         // A counter that starts at a later position needs a prefix entry for each position before
         // it.
-        let late = array.some.iter().map(|s| s.from).max().unwrap_or(0).min(4096) as usize;
+        let late = array.some.iter().map(|s| s.from).max().unwrap_or(0) as usize;
+        if late > MAX_LATE {
+            return Err(EvalError::Unsupported {
+                at: None,
+                keyword: "items",
+                reason: format!("a condition about some item begins at position {late}, after {MAX_LATE}")
+                    .into(),
+            });
+        }
         let mut prefix = Vec::with_capacity(array.prefix.len().max(late));
         for position in 0..array.prefix.len().max(late) {
             prefix.push(self.item_choices(array, position, None, depth, leading)?.into_boxed_slice());
