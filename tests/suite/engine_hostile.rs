@@ -839,7 +839,7 @@ fn large_lark_stacks_take_bounded_work() {
 }
 
 /// Regular rules that nest through each other, deeper than one of them may. Their derivatives must
-/// not recurse as deeply: threads have 2 MiB of stack, and this one has half of that.
+/// not recurse as deeply: this thread has a quarter of the usual 2 MiB of stack.
 #[test]
 fn rules_nest_through_each_other() {
     let nest = |inner: &str, open: &str, close: &str| {
@@ -853,7 +853,7 @@ fn rules_nest_through_each_other() {
         format!("{first}{define}r0\n{}", (0..9).map(rule).collect::<String>())
     };
     let ends = |notation: Notation, text: String| {
-        let thread = std::thread::Builder::new().stack_size(1 << 20);
+        let thread = std::thread::Builder::new().stack_size(1 << 19);
         let run = move || {
             let grammar = notation.compile(&text)?;
             let constraint = Constraint::new(&grammar, &byte_vocabulary(&[])).unwrap();
