@@ -168,6 +168,22 @@ impl Decimal {
     /// The multiples of this positive number from `low` to `high`, in rising order. `None` when
     /// there are more than `limit`, or when the numbers do not fit into 128 bits.
     pub fn multiples_between(&self, low: &Decimal, high: &Decimal, limit: u32) -> Option<Vec<Decimal>> {
+        let (step, places, [first, last]) = self.factors_and_scale(low, high)?;
+        if last - first >= i128::from(limit) {
+            return None;
+        }
+        (first..=last).map(|k| Decimal::parse(&format!("{}e-{places}", k.checked_mul(step)?))).collect()
+    }
+
+    /// The first and the last `k` for which `k` times this positive number lies from `low` to
+    /// `high`: 2 and 4 for the number 5 from 6 to 20. The first is greater than the last if there is
+    /// none. `None` when the numbers do not fit into 128 bits.
+    pub fn factors_between(&self, low: &Decimal, high: &Decimal) -> Option<[i128; 2]> {
+        self.factors_and_scale(low, high).map(|(_, _, factors)| factors)
+    }
+
+    /// This number as `n × 10^-places`, the places, and the [factors](Self::factors_between).
+    fn factors_and_scale(&self, low: &Decimal, high: &Decimal) -> Option<(i128, u32, [i128; 2])> {
         let places = [self, low, high].map(Decimal::scaled);
         let places = places.into_iter().try_fold(0, |most, scaled| Some(most.max(scaled?.1)))?;
         let scaled = |value: &Decimal| {
@@ -177,11 +193,7 @@ impl Decimal {
         };
         let (step, low, high) = (scaled(self).filter(|&n| n > 0)?, scaled(low)?, scaled(high)?);
         let first = low.div_euclid(step) + i128::from(low.rem_euclid(step) != 0);
-        let last = high.div_euclid(step);
-        if last - first >= i128::from(limit) {
-            return None;
-        }
-        (first..=last).map(|k| Decimal::parse(&format!("{}e-{places}", k.checked_mul(step)?))).collect()
+        Some((step, places, [first, high.div_euclid(step)]))
     }
 
     /// True if the value is `k × divisor` for a whole `k`. `None` when the divisor is zero or has

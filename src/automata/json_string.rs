@@ -22,6 +22,22 @@ impl Escapes {
     }
 }
 
+impl ExprPool {
+    /// The texts of a language that have a spelling.
+    pub fn spellable(&mut self, texts: LangId, escapes: Escapes) -> LangId {
+        if escapes != Escapes::NoUnicode {
+            return texts;
+        }
+        let ends = CONTROLS_WITHOUT_SHORT_ESCAPE.map(|(first, last)| [first, last + 1]).concat();
+        let last = ends.len() - 1;
+        let mut others: Vec<(u32, u32)> = (1..last).step_by(2).map(|i| (ends[i], ends[i + 1] - 1)).collect();
+        others.push((ends[last], 0x10_ffff));
+        let character = self.char_class(&others);
+        let spellable = self.repeat(character, 0, super::UNBOUNDED);
+        self.inter(&[texts, spellable])
+    }
+}
+
 /// The partition in which each byte with a meaning in JSON is alone, the other control characters
 /// share a class, and all other bytes share another.
 pub(super) fn classes() -> &'static ByteClasses {

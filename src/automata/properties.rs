@@ -182,8 +182,8 @@ impl ExprPool {
         }
     }
 
-    /// See [`ExprInfo::depth`](super::expr::ExprInfo::depth).
-    pub(super) fn depth(&self, id: LangId) -> u32 {
+    /// The depth to which the search for a derivative of the language recurses.
+    pub(crate) fn depth(&self, id: LangId) -> u32 {
         self.info[id.index()].depth
     }
 

@@ -200,14 +200,16 @@ impl ObjectSpec {
         self.rest[r].capacity.filter(|&capacity| capacity <= needed.max(ALWAYS_COUNTED))
     }
 
-    /// The number of undeclared keys, if they must not repeat and the progress does not count them
-    /// all. `None` if there are too many to run out.
-    pub(crate) fn unused_keys(&self) -> Option<u32> {
-        if !self.unique_rest {
-            return None;
-        }
-        let sum = self.rest.iter().try_fold(0u32, |sum, rest| Some(sum.saturating_add(rest.capacity?)))?;
-        (0..self.rest.len()).any(|r| self.counted_capacity(r).is_none()).then_some(sum)
+    /// The number of undeclared keys, if they must not repeat. `None` if there are too many to run
+    /// out.
+    pub(crate) fn number_of_keys(&self) -> Option<u32> {
+        let sum = |sum: u32, rest: &RestKeys| Some(sum.saturating_add(rest.capacity?));
+        self.rest.iter().try_fold(0u32, sum).filter(|_| self.unique_rest)
+    }
+
+    /// True if the progress counts the undeclared keys of every rest.
+    pub(crate) fn counts_all_keys(&self) -> bool {
+        (0..self.rest.len()).all(|r| self.counted_capacity(r).is_some())
     }
 
     fn tracks_seen(&self) -> bool {
@@ -309,14 +311,7 @@ impl ObjectSpec {
     /// The values that the declared key `i` may have next, each with the progress after it.
     pub fn after_declared(&self, progress: &ObjectProgress, i: u32) -> Vec<(Choice, ObjectProgress)> {
         let Some(property) = self.declared.get(i as usize) else { return Vec::new() };
-        self.after(progress, &property.values, |next| {
-            if self.order == KeyOrder::Declared {
-                next.next = i + 1;
-            }
-            if let Some(word) = next.seen.get_mut(i as usize / 64) {
-                *word |= 1 << (i % 64);
-            }
-        })
+        self.after(progress, &property.values, |next| self.record_declared(next, i as usize))
     }
 
     /// The values that a key of `rest[r]` may have next, each with the progress after it; empty
@@ -332,14 +327,7 @@ impl ObjectSpec {
         {
             return Vec::new();
         }
-        self.after(progress, &rest.values, |next| {
-            if self.order == KeyOrder::Declared {
-                next.next = self.declared.len() as u32;
-            }
-            if capacity.is_some() {
-                next.rest_counts[r as usize] += 1;
-            }
-        })
+        self.after(progress, &rest.values, |next| self.record_rest(next, r as usize, capacity.is_some()))
     }
 
     fn after(
@@ -447,76 +435,136 @@ impl ObjectSpec {
             });
             return count.saturating_add(extra).saturating_add(optional.count() as u32) >= self.min;
         }
-        self.search(progress, &mut HashSet::new())
+        self.is_evidently_completable(progress, count) || self.search(progress)
     }
 
-    /// Searches depth-first for a continuation that ends, the closest end first. `seen` holds the
-    /// records from which none was found, and those on the way to the present one.
-    fn search(&self, progress: &ObjectProgress, seen: &mut HashSet<ObjectProgress>) -> bool {
-        if self.may_close(progress) {
-            return true;
-        }
-        if !seen.insert(progress.clone()) {
-            return false;
-        }
-        if seen.len() > SEARCH_STEPS {
-            give_up();
-            return true;
-        }
-        let Some(missing) = self.missing(progress) else { return false };
-        if progress.count.saturating_add(missing.len() as u32) > self.max || progress.count >= self.max {
-            return false;
-        }
-        let try_values =
-            |values: &[Choice], record: &dyn Fn(&mut ObjectProgress), seen: &mut HashSet<ObjectProgress>| {
-                values.iter().any(|&choice| {
-                    let mut next = progress.clone();
-                    record(&mut next);
-                    next.count = self.clamp_count(next.count + 1);
-                    self.count_choice(&mut next.counters, choice) && self.search(&next, seen)
-                })
-            };
-        // Missing keys must come anyway, so the first of them is tried in every way before optional
-        // keys.
-        let mut candidates: Vec<u32> = match missing.iter().min() {
-            Some(&first) if self.order == KeyOrder::Any => vec![first],
-            _ => (0..self.declared.len() as u32).collect(),
-        };
-        candidates.retain(|&i| self.is_open(progress, i as usize));
-        for i in candidates {
-            let property = &self.declared[i as usize];
-            let record = |next: &mut ObjectProgress| {
-                if self.order == KeyOrder::Declared {
-                    next.next = i + 1;
-                }
-                if let Some(word) = next.seen.get_mut(i as usize / 64) {
-                    *word |= 1 << (i % 64);
-                }
-            };
-            if try_values(&property.values, &record, seen) {
-                return true;
-            }
-            if self.order == KeyOrder::Declared && property.required {
-                return false;
-            }
-        }
-        if self.order == KeyOrder::Any && !missing.is_empty() {
-            return false;
-        }
-        self.rest.iter().enumerate().any(|(r, rest)| {
-            let capacity = self.counted_capacity(r);
-            if capacity.is_some_and(|c| progress.rest_counts[r] >= c) {
-                return false;
-            }
-            let record = |next: &mut ObjectProgress| {
-                if self.order == KeyOrder::Declared {
-                    next.next = self.declared.len() as u32;
-                }
-                if capacity.is_some() {
-                    next.rest_counts[r] += 1;
-                }
-            };
-            try_values(&rest.values, &record, seen)
-        })
+    /// True if undeclared keys evidently complete an object that has `count` keys with those that
+    /// it must still have. There is room for the keys and counts that are then missing, no counter
+    /// has a maximum, and keys that do not run out count for each counter below its minimum.
+    /// `false` decides nothing.
+    fn is_evidently_completable(&self, progress: &ObjectProgress, count: u32) -> bool {
+        let endless: Vec<&RestKeys> = self
+            .rest
+            .iter()
+            .enumerate()
+            .filter_map(|(r, rest)| self.counted_capacity(r).is_none().then_some(rest))
+            .collect();
+        let counted = endless.iter().flat_map(|rest| &rest.values).fold(0, |all, choice| all | choice.counts);
+        let mut counters = self.counters.iter().zip(&progress.counters).enumerate();
+        let more = self.min.saturating_sub(count).max(counts_missing(&self.counters, &progress.counters));
+        !endless.is_empty()
+            && count.saturating_add(more) <= self.max
+            && counters.all(|(i, (counter, &n))| {
+                counter.max == UNBOUNDED && (n >= counter.min || counted >> i & 1 == 1)
+            })
     }
+
+    /// Searches depth-first for a continuation that ends, the closest end first.
+    ///
+    /// The way to the present record is a list and not a recursion, because it has a record for
+    /// each key that is missing, which can be thousands.
+    fn search(&self, progress: &ObjectProgress) -> bool {
+        // The records from which no continuation was found, and those on the way to the present one.
+        let mut seen: HashSet<ObjectProgress> = HashSet::new();
+        let mut way: Vec<Continuations> = Vec::new();
+        let mut next = Some(progress.clone());
+        loop {
+            if let Some(at) = next {
+                if self.may_close(&at) {
+                    return true;
+                }
+                if seen.insert(at.clone()) {
+                    if seen.len() > SEARCH_STEPS {
+                        give_up();
+                        return true;
+                    }
+                    way.extend(self.continuations(at));
+                }
+            }
+            let Some(last) = way.last_mut() else { return false };
+            next = self.next_continuation(last);
+            if next.is_none() {
+                way.pop();
+            }
+        }
+    }
+
+    /// The members that may follow `progress` on the way to an end; `None` if there is no end.
+    fn continuations(&self, progress: ObjectProgress) -> Option<Continuations> {
+        let missing = self.missing(&progress)?;
+        if progress.count.saturating_add(missing.len() as u32) > self.max || progress.count >= self.max {
+            return None;
+        }
+        let declared = self.declared.len();
+        let keys = match (self.order, missing.iter().min()) {
+            // Missing keys must come anyway, so the first of them is tried in every way and optional
+            // keys are not.
+            (KeyOrder::Any, Some(&first)) => first as usize..first as usize + 1,
+            (KeyOrder::Any, None) => 0..declared + self.rest.len(),
+            // Nothing after a required key can come before it.
+            (KeyOrder::Declared, _) => {
+                let next = (progress.next as usize).min(declared);
+                let required = self.declared[next..].iter().position(|property| property.required);
+                next..required.map_or(declared + self.rest.len(), |i| next + i + 1)
+            }
+        };
+        Some(Continuations { progress, keys, choice: 0 })
+    }
+
+    /// The progress after the next member among `open`; `None` after the last one.
+    fn next_continuation(&self, open: &mut Continuations) -> Option<ObjectProgress> {
+        while !open.keys.is_empty() {
+            let key = open.keys.start;
+            let rest = key.checked_sub(self.declared.len());
+            let (values, capacity) = match rest {
+                None => (&self.declared[key].values, None),
+                Some(r) => (&self.rest[r].values, self.counted_capacity(r)),
+            };
+            let is_left = match rest {
+                None => self.is_open(&open.progress, key),
+                Some(r) => capacity.is_none_or(|capacity| open.progress.rest_counts[r] < capacity),
+            };
+            let Some(&choice) = values.get(open.choice).filter(|_| is_left) else {
+                (open.keys.start, open.choice) = (key + 1, 0);
+                continue;
+            };
+            open.choice += 1;
+            let mut next = open.progress.clone();
+            match rest {
+                None => self.record_declared(&mut next, key),
+                Some(r) => self.record_rest(&mut next, r, capacity.is_some()),
+            }
+            next.count = self.clamp_count(next.count + 1);
+            if self.count_choice(&mut next.counters, choice) {
+                return Some(next);
+            }
+        }
+        None
+    }
+
+    fn record_declared(&self, next: &mut ObjectProgress, i: usize) {
+        if self.order == KeyOrder::Declared {
+            next.next = i as u32 + 1;
+        }
+        if let Some(word) = next.seen.get_mut(i / 64) {
+            *word |= 1 << (i % 64);
+        }
+    }
+
+    fn record_rest(&self, next: &mut ObjectProgress, r: usize, is_counted: bool) {
+        if self.order == KeyOrder::Declared {
+            next.next = self.declared.len() as u32;
+        }
+        if is_counted {
+            next.rest_counts[r] += 1;
+        }
+    }
+}
+
+/// The members that may follow a record and have not been looked at yet: those of `keys`, from a
+/// choice of the first one on. Keys are numbered, the declared ones before the others.
+struct Continuations {
+    progress: ObjectProgress,
+    keys: std::ops::Range<usize>,
+    choice: usize,
 }

@@ -14,28 +14,39 @@
 use super::eval::Eval;
 use super::shape::{ArrayShape, ObjectShape};
 use super::term::{EvalError, TermId};
-use super::text::Count;
+use super::text::{Count, TextId};
 use crate::automata::UNBOUNDED;
+use std::sync::Arc;
 
 /// The limit up to which strings and numbers are counted.
 const COUNTED: usize = 64;
 /// The number of terms that may be looked at for an exact count.
 const COUNT_LOOKS: u32 = 4096;
+/// The number of pairs of arrays or objects that may be compared for an exact count.
+const COUNT_PAIRS: u32 = 16_384;
 /// The number of terms that may be looked at for a lower bound.
 const LEAST_LOOKS: u32 = 64;
 /// The greatest depth to which one look leads to another, as from an array to its items.
 const MAX_DEPTH: u32 = 32;
 
-/// A budget of terms that may still be looked at, and of levels to descend.
+/// A budget of terms that may still be looked at, of pairs to compare, and of levels to descend.
 #[derive(Clone, Copy)]
 struct Looks {
     left: u32,
+    pairs: u32,
     depth: u32,
 }
 
 impl Looks {
     fn new(left: u32) -> Self {
-        Looks { left, depth: MAX_DEPTH }
+        Looks { left, pairs: COUNT_PAIRS, depth: MAX_DEPTH }
+    }
+
+    /// Takes `pairs` from the budget and reports whether so many were left.
+    fn compare(&mut self, pairs: u32) -> bool {
+        let left = self.pairs.checked_sub(pairs);
+        self.pairs = left.unwrap_or(0);
+        left.is_some()
     }
 
     /// Runs `look` one level deeper; `None` if the budget is used up.
@@ -47,6 +58,13 @@ impl Looks {
         Some(found)
     }
 }
+
+/// The intersection of two containers (`None` if it evidently has no value), and the count of a
+/// container's values up to a limit.
+type Operations<'e, S> = (
+    fn(&mut Eval<'e>, &Arc<S>, &Arc<S>) -> Result<Option<Arc<S>>, EvalError>,
+    fn(&mut Eval<'e>, &S, usize, &mut Looks) -> Result<Option<usize>, EvalError>,
+);
 
 /// A class of values that belong to exactly the same sets.
 struct Class {
@@ -81,10 +99,11 @@ impl<'c> Matching<'c> {
         matching
     }
 
-    /// Gives one more item of `set` a value and reports whether that was possible.
+    /// Gives more items of `set` a value and reports whether that was possible.
     ///
-    /// The value is a free one, or one taken from an item that gets another value in turn. The
-    /// search for such a chain is breadth first.
+    /// The values are free ones of one class, or taken from items that get other values in turn.
+    /// The search for such a chain is breadth first, and as many values move along it as can
+    /// (Edmonds and Karp 1972). So the work depends on the number of classes and sets alone.
     fn augment(&mut self, set: usize) -> bool {
         // For each class, the set from which the search reached it. For each set, the class from
         // which the search reached it.
@@ -98,8 +117,6 @@ impl<'c> Matching<'c> {
                 }
                 by_set[class] = Some(at);
                 if self.left[class] > 0 {
-                    self.left[class] -= 1;
-                    self.open[set] -= 1;
                     self.shift(class, &by_set, &by_class);
                     return true;
                 }
@@ -114,15 +131,27 @@ impl<'c> Matching<'c> {
         false
     }
 
-    /// Moves values along the chain that was found, from its end to its start.
+    /// Moves values along the chain that was found, which is given from its end to its start.
     fn shift(&mut self, end: usize, by_set: &[Option<usize>], by_class: &[Option<usize>]) {
-        let mut class = end;
-        while let Some(set) = by_set[class] {
-            self.given[class][set] += 1;
-            let Some(before) = by_class[set] else { break };
-            self.given[before][set] -= 1;
-            class = before;
+        // The chain as pairs of a class and the set that takes values of it.
+        let mut chain = Vec::new();
+        let mut class = Some(end);
+        while let Some(of) = class {
+            let Some(set) = by_set[of] else { break };
+            chain.push((of, set));
+            class = by_class[set];
         }
+        let Some(&(_, first)) = chain.last() else { return };
+        let taken = chain.windows(2).map(|pair| self.given[pair[1].0][pair[0].1]);
+        let amount = taken.fold(self.left[end].min(self.open[first]), usize::min);
+        for pair in chain.windows(2) {
+            self.given[pair[1].0][pair[0].1] -= amount;
+        }
+        for &(class, set) in &chain {
+            self.given[class][set] += amount;
+        }
+        self.left[end] -= amount;
+        self.open[first] -= amount;
     }
 
     /// The classes whose values are all needed by the items; `None` if some item has no value.
@@ -147,7 +176,7 @@ impl<'c> Matching<'c> {
     }
 }
 
-impl Eval<'_> {
+impl<'e> Eval<'e> {
     /// The number of a term's values, if a cheap test finds it and it is at most `limit`.
     pub fn count_values(&mut self, id: TermId, limit: usize) -> Result<Option<u32>, EvalError> {
         self.count(id, limit, &mut Looks::new(COUNT_LOOKS))
@@ -166,38 +195,116 @@ impl Eval<'_> {
         let shape = self.values(id)?;
         let mut total = usize::from(shape.null) + shape.booleans.count_ones() as usize;
         let Some(numbers) = shape.numbers.count(limit) else { return Ok(None) };
-        let strings = self.algebra.texts.count(shape.strings, limit, &mut self.nodes.languages);
-        let Some(strings) = strings.exactly() else { return Ok(None) };
-        total += numbers + strings;
-        for array in &shape.arrays {
-            // Only arrays of fixed length are counted, such as those that `enum` gives.
-            let mut product = 1usize;
-            let fixed = array.rest == TermId::NEVER && array.min as usize == array.prefix.len();
-            if !fixed || !array.differs.is_empty() {
-                return Ok(None);
-            }
-            for &item in &array.prefix {
-                let Some(n) = self.count(item, limit, looks)? else { return Ok(None) };
-                product = product.saturating_mul(n as usize);
-            }
-            total = total.saturating_add(product);
-        }
-        for object in &shape.objects {
-            let mut product = 1usize;
-            if !object.clauses.is_empty()
-                || !object.rest.is_empty()
-                || !object.some.is_empty()
-                || !object.differs.is_empty()
-            {
-                return Ok(None);
-            }
-            for declared in &object.declared {
-                let Some(n) = self.count(declared.value, limit, looks)? else { return Ok(None) };
-                product = product.saturating_mul(n as usize + usize::from(!declared.required));
-            }
-            total = total.saturating_add(product);
-        }
+        let Some(strings) = self.count_strings(shape.strings, limit).exactly() else { return Ok(None) };
+        total = total.saturating_add(numbers).saturating_add(strings);
+        let by_length: Operations<'e, ArrayShape> = (Self::intersect_arrays, Self::count_array);
+        let Some(arrays) = self.count_union(&shape.arrays, by_length, limit, looks)? else { return Ok(None) };
+        let by_keys: Operations<'e, ObjectShape> = (Self::intersect_objects, Self::count_object);
+        let Some(objects) = self.count_union(&shape.objects, by_keys, limit, looks)? else { return Ok(None) };
+        let total = total.saturating_add(arrays).saturating_add(objects);
         Ok((total <= limit).then_some(total as u32))
+    }
+
+    /// The number of strings in a set that have a spelling.
+    fn count_strings(&mut self, strings: TextId, limit: usize) -> Count {
+        let endless = self.algebra.texts.is_evidently_endless(strings);
+        if endless || self.algebra.spells_all() {
+            return self.algebra.texts.count(strings, limit, &mut self.nodes.languages);
+        }
+        let texts = self.algebra.texts.language(strings, &mut self.nodes.languages);
+        let escapes = self.algebra.options.escapes.free();
+        let spellable = self.pool().spellable(texts, escapes);
+        super::text::count_words(self.pool(), spellable, limit)
+    }
+
+    /// The number of values in a union of containers, which may overlap.
+    ///
+    /// Of each shape, the values are counted that are in none of the shapes before it: all of its
+    /// values less those in the union of its intersections with the shapes before it.
+    fn count_union<S>(
+        &mut self,
+        shapes: &[Arc<S>],
+        (intersect, count): Operations<'e, S>,
+        limit: usize,
+        looks: &mut Looks,
+    ) -> Result<Option<usize>, EvalError> {
+        let mut total = 0usize;
+        for (i, shape) in shapes.iter().enumerate() {
+            let Some(own) = count(self, shape, limit, looks)? else { return Ok(None) };
+            if !looks.compare(i as u32) {
+                return Ok(None);
+            }
+            let mut shared = Vec::new();
+            for before in &shapes[..i] {
+                self.algebra.spend(1)?;
+                shared.extend(intersect(self, before, shape)?);
+            }
+            let union = |looks: &mut Looks| self.count_union(&shared, (intersect, count), limit, looks);
+            let counted_before = match shared.is_empty() {
+                true => Some(0),
+                false => looks.inside(union).unwrap_or(Ok(None))?,
+            };
+            let Some(counted_before) = counted_before else { return Ok(None) };
+            total = total.saturating_add(own.saturating_sub(counted_before));
+            if total > limit {
+                return Ok(None);
+            }
+        }
+        Ok(Some(total))
+    }
+
+    /// The number of arrays of a shape. Only arrays of fixed length are counted, such as those that
+    /// `enum` gives.
+    fn count_array(
+        &mut self,
+        array: &ArrayShape,
+        limit: usize,
+        looks: &mut Looks,
+    ) -> Result<Option<usize>, EvalError> {
+        let items = array.prefix.len();
+        let fixed =
+            array.min as usize == items && (array.max as usize == items || array.rest == TermId::NEVER);
+        let distinct = array.unique && items > 1;
+        if !fixed || distinct || array.repeated || !array.some.is_empty() || !array.differs.is_empty() {
+            return Ok(None);
+        }
+        let mut product = 1usize;
+        for &item in &array.prefix {
+            match self.count(item, limit, looks)? {
+                Some(0) => return Ok(Some(0)),
+                Some(count) => product = product.saturating_mul(count as usize),
+                None => return Ok(None),
+            }
+        }
+        Ok((product <= limit).then_some(product))
+    }
+
+    /// The number of objects of a shape. Only objects with declared keys alone are counted.
+    fn count_object(
+        &mut self,
+        object: &ObjectShape,
+        limit: usize,
+        looks: &mut Looks,
+    ) -> Result<Option<usize>, EvalError> {
+        let open = !object.rest.is_empty() || !object.requires.is_empty();
+        if open || !object.clauses.is_empty() || !object.some.is_empty() || !object.differs.is_empty() {
+            return Ok(None);
+        }
+        // The number of objects by the number of their keys, for the declared keys so far.
+        let mut by_size = vec![1usize];
+        for declared in &object.declared {
+            let Some(values) = self.count(declared.value, limit, looks)? else { return Ok(None) };
+            let absent = usize::from(!declared.required);
+            self.algebra.spend(by_size.len() as u64 / 16)?;
+            by_size.push(0);
+            for size in (0..by_size.len()).rev() {
+                let longer = if size == 0 { 0 } else { by_size[size - 1].saturating_mul(values as usize) };
+                by_size[size] = by_size[size].saturating_mul(absent).saturating_add(longer);
+            }
+        }
+        let sizes = object.min as usize..by_size.len().min((object.max as usize).saturating_add(1));
+        let total = by_size.get(sizes).unwrap_or(&[]).iter().fold(0, |sum: usize, &n| sum.saturating_add(n));
+        Ok((total <= limit).then_some(total))
     }
 
     /// A lower bound on the number of a term's values: [`UNBOUNDED`] for infinitely many, 0 if
@@ -217,7 +324,7 @@ impl Eval<'_> {
             return Ok(UNBOUNDED);
         }
         total += shape.numbers.count(COUNTED).unwrap_or(0) as u32;
-        total += match self.algebra.texts.count(shape.strings, COUNTED, &mut self.nodes.languages) {
+        total += match self.count_strings(shape.strings, COUNTED) {
             Count::Exactly(count) => count as u32,
             Count::More if self.algebra.texts.is_evidently_endless(shape.strings) => return Ok(UNBOUNDED),
             Count::More => COUNTED as u32 + 1,
@@ -371,6 +478,135 @@ impl Eval<'_> {
                 return Ok(false);
             }
         }
-        Ok(true)
+        Ok(match self.supply(array, &[])? {
+            Some(supply) => supply.completes(None),
+            None => true,
+        })
+    }
+
+    /// The values of a next item after which an array of distinct items lacks values for its
+    /// counters, given its items so far: terms of one value each.
+    ///
+    /// For example, of the numbers from 1 to 4, three must include two of 1 and 2, and two of 2 and
+    /// 3. Then 4 cannot be among them.
+    pub fn uncompletable(&mut self, array: &ArrayShape, used: &[TermId]) -> Result<TermId, EvalError> {
+        let Some(supply) = self.supply(array, used)? else { return Ok(TermId::NEVER) };
+        let dead = |&i: &usize| !supply.completes(Some(i));
+        let dead: Vec<TermId> =
+            (0..supply.classes.len()).filter(dead).map(|i| supply.classes[i].values).collect();
+        Ok(self.algebra.or(&dead))
+    }
+
+    /// What an array of distinct items still has and needs; `None` if it has no counters, if an item
+    /// depends on its position, or if there are too many classes.
+    fn supply(&mut self, array: &ArrayShape, used: &[TermId]) -> Result<Option<Supply>, EvalError> {
+        let position = used.len() as u32;
+        let starts_late = array.some.iter().any(|some| some.from > 0);
+        if array.some.is_empty() || starts_late || !array.prefix.is_empty() {
+            return Ok(None);
+        }
+        let least = array.some.iter().fold(array.min, |sum, some| sum.saturating_add(some.min));
+        let taken = self.algebra.or(used);
+        let free = self.algebra.not(taken);
+        let mut parts = vec![(self.algebra.and2(array.rest, free), Vec::new())];
+        for (i, some) in array.some.iter().enumerate() {
+            let other = self.algebra.not(some.value);
+            let mut next = Vec::with_capacity(2 * parts.len());
+            for (values, within) in parts {
+                self.algebra.spend(1)?;
+                let outside = self.algebra.and2(values, other);
+                let inside = self.algebra.and2(values, some.value);
+                if self.is_inhabited(outside)? {
+                    next.push((outside, within.clone()));
+                }
+                if self.is_inhabited(inside)? {
+                    next.push((inside, [&within[..], &[i]].concat()));
+                }
+            }
+            if next.len() > MAX_SUPPLIES {
+                return Ok(None);
+            }
+            parts = next;
+        }
+        let mut classes = Vec::with_capacity(parts.len());
+        for (values, within) in parts {
+            // A class that is not counted has enough values.
+            let count = self.count_values(values, least as usize)?.map_or(usize::MAX, |n| n as usize);
+            classes.push(Class { values, count, within });
+        }
+        let mut counted = Vec::with_capacity(array.some.len());
+        for some in &array.some {
+            let mut count = 0;
+            for &item in used {
+                let both = self.algebra.and2(item, some.value);
+                count += u32::from(self.is_inhabited(both)?);
+            }
+            counted.push(count);
+        }
+        let bounds = array.some.iter().map(|some| (some.min, some.max)).collect();
+        Ok(Some(Supply { classes, bounds, counted, items: (position, array.min, array.max) }))
+    }
+}
+
+/// The most classes of values of which a supply consists.
+const MAX_SUPPLIES: usize = 64;
+/// The number of combinations that one search through a supply looks at. After them, the array is
+/// taken to have an end.
+const SUPPLY_STEPS: usize = 20_000;
+
+/// The unused values of an array of distinct items, by the counters that count them.
+struct Supply {
+    classes: Vec<Class>,
+    /// The smallest and the largest count of each counter, and the count so far.
+    bounds: Vec<(u32, u32)>,
+    counted: Vec<u32>,
+    /// The number of items so far, and the smallest and the largest one.
+    items: (u32, u32, u32),
+}
+
+impl Supply {
+    /// Reports whether the array can be completed, with an item of the class `first` if one is
+    /// given. The classes are passed through in order, and of each one some values are taken.
+    fn completes(&self, first: Option<usize>) -> bool {
+        let mut start = (0usize, self.items.0, self.counted.clone());
+        if let Some(first) = first {
+            match self.with(&start, first, 1) {
+                Some((items, counted)) if self.classes[first].count > 0 => start = (0, items, counted),
+                _ => return false,
+            }
+        }
+        let (mut seen, mut open) = (hashbrown::HashSet::new(), vec![start]);
+        while let Some(at) = open.pop() {
+            let (class, items, counted) = &at;
+            let missing = |(&(min, _), &count): (&(u32, u32), &u32)| min.saturating_sub(count);
+            let lacks = self.bounds.iter().zip(counted).map(missing).max().unwrap_or(0);
+            let lacks = lacks.max(self.items.1.saturating_sub(*items));
+            if lacks == 0 || seen.len() > SUPPLY_STEPS {
+                return true;
+            }
+            let Some(of) = self.classes.get(*class) else { continue };
+            let left = of.count - usize::from(first == Some(*class));
+            for taken in 0..=lacks.min(u32::try_from(left).unwrap_or(u32::MAX)) {
+                let Some((items, counted)) = self.with(&at, *class, taken) else { break };
+                let next = (class + 1, items, counted);
+                if seen.len() > SUPPLY_STEPS {
+                    return true;
+                }
+                if seen.insert(next.clone()) {
+                    open.push(next);
+                }
+            }
+        }
+        false
+    }
+
+    /// The numbers of items and counts after `more` values of a class; `None` if they are too many.
+    fn with(&self, at: &(usize, u32, Vec<u32>), class: usize, more: u32) -> Option<(u32, Vec<u32>)> {
+        let items = at.1.checked_add(more).filter(|&items| items <= self.items.2)?;
+        let mut counted = at.2.clone();
+        for &i in &self.classes[class].within {
+            counted[i] = counted[i].checked_add(more).filter(|&count| count <= self.bounds[i].1)?;
+        }
+        Some((items, counted))
     }
 }

@@ -314,7 +314,8 @@ impl Eval<'_> {
             let found = self.derivatives(&here, Key::Among(keys), true)?;
             let values = self.conditional_choices(object, found, depth, stays)?;
             if !values.is_empty() {
-                spec.rest.push(RestKeys { keys: language, capacity: None, values: values.into() });
+                let capacity = self.number_of_keys(keys, language);
+                spec.rest.push(RestKeys { keys: language, capacity, values: values.into() });
             }
         }
         Ok(spec)

@@ -16,6 +16,9 @@ use super::text::{Text, TextId};
 use crate::automata::{Escapes, LangId, UNBOUNDED, UNLABELLED};
 use crate::grammar::{ArraySpec, Choice, Counter, NodeId, ObjectSpec, Property, RestKeys};
 
+/// The last position at which a counter of items may start.
+const MAX_LATE: usize = 4096;
+
 /// The text before a value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum LeadingSpace {
@@ -283,7 +286,15 @@ impl Eval<'_> {
         let (_, leading) = self.inner_spaces();
         // A counter that starts at a later position needs a prefix entry for each position before
         // it.
-        let late = array.some.iter().map(|s| s.from).max().unwrap_or(0).min(4096) as usize;
+        let late = array.some.iter().map(|s| s.from).max().unwrap_or(0) as usize;
+        if late > MAX_LATE {
+            return Err(EvalError::Unsupported {
+                at: None,
+                keyword: "items",
+                reason: format!("a condition about some item begins at position {late}, after {MAX_LATE}")
+                    .into(),
+            });
+        }
         let mut prefix = Vec::with_capacity(array.prefix.len().max(late));
         for position in 0..array.prefix.len().max(late) {
             prefix.push(self.item_choices(array, position, None, depth, leading)?.into_boxed_slice());
@@ -448,13 +459,7 @@ impl Eval<'_> {
                 continue;
             }
             let Some(language) = self.rest_language(keys, names) else { continue };
-            let capacity = match keys {
-                TextId::ANY => None,
-                _ => {
-                    let count = super::text::count_words(self.pool(), language, u32::MAX as usize);
-                    count.exactly().and_then(|count| u32::try_from(count).ok())
-                }
-            };
+            let capacity = self.number_of_keys(keys, language);
             rest.push(RestKeys { keys: language, capacity, values: values.into() });
         }
         let some = object.some.iter().map(|s| Counter { min: s.min, max: s.max });
@@ -508,8 +513,22 @@ impl Eval<'_> {
             let rest = self.pool().inter(&[language, kept]);
             language = if self.pool().is_never(rest) { language } else { rest };
         }
+        if keys != TextId::ANY && self.arguments().is_none() {
+            let escapes = self.algebra.options.escapes.free();
+            language = self.pool().spellable(language, escapes);
+        }
         language = self.bare_keys(language);
         (keys == TextId::ANY || !self.pool().is_never(language)).then_some(language)
+    }
+
+    /// The number of keys in the language of the class `keys`; `None` if there are infinitely many,
+    /// or more than can be counted.
+    pub fn number_of_keys(&mut self, keys: TextId, language: LangId) -> Option<u32> {
+        if keys == TextId::ANY {
+            return None;
+        }
+        let count = super::text::count_words(self.pool(), language, u32::MAX as usize);
+        count.exactly().and_then(|count| u32::try_from(count).ok())
     }
 
     fn counters_of(
@@ -598,9 +617,16 @@ impl Eval<'_> {
             let text = String::from_utf8_lossy(text);
             values.extend(json.parse(&text));
         }
+        let mut items = Vec::new();
+        for &value in values.iter().filter(|_| !array.some.is_empty()) {
+            let item = self.items_shape(&json, &[value])?;
+            items.push(self.algebra.shape_term(item));
+        }
         let used = self.items_shape(&json, &values)?;
         let used = self.algebra.shape_term(used);
         let Some(taken) = self.reserved(&array, index as usize + 1, used)? else { return Ok(Vec::new()) };
+        let dead = self.uncompletable(&array, &items)?;
+        let taken = self.algebra.or(&[taken, dead]);
         let (_, leading) = self.inner_spaces();
         self.item_choices(&array, index as usize, Some(taken), depth, leading)
     }

@@ -210,7 +210,11 @@ impl Eval<'_> {
 
     pub fn and_text(&mut self, a: TextId, b: TextId) -> TextId {
         let both = self.algebra.texts.and(a, b, &mut self.nodes.languages);
-        if self.algebra.texts.is_never(both, &mut self.nodes.languages) { TextId::NEVER } else { both }
+        if self.algebra.texts.is_certainly_never(both, &mut self.nodes.languages) {
+            TextId::NEVER
+        } else {
+            both
+        }
     }
 
     pub fn has_text(&mut self, set: TextId, text: &str) -> bool {

@@ -289,6 +289,19 @@ impl Part {
         has_inside && self.not_multiples.is_empty()
     }
 
+    /// The divisor, with `one` for whole numbers, if apart from bounds and exceptions nothing else
+    /// restricts the part.
+    fn only_divisor<'d>(&'d self, one: &'d Decimal) -> Option<&'d Decimal> {
+        match &self.multiples[..] {
+            _ if !self.not_multiples.is_empty() => None,
+            [] if self.integer == Some(true) => Some(one),
+            [divisor] if self.integer.is_none() || divisor.is_integer() && self.integer == Some(true) => {
+                Some(divisor)
+            }
+            _ => None,
+        }
+    }
+
     /// Reports whether only bounds restrict the part.
     fn is_interval(&self) -> bool {
         self.integer.is_none()
@@ -302,6 +315,9 @@ impl Part {
 /// list.
 const MAX_TRIED: u32 = 1_000;
 const MAX_FEW: usize = 8;
+
+/// The most multiples that are listed to count the numbers of a part.
+const MAX_LISTED: u32 = 4_096;
 
 /// The fraction that spellings may have, for numbers that must be integers or must not (`integer`)
 /// and for numbers that are known to be whole (`whole`).
@@ -583,36 +599,61 @@ impl NumberSet {
     }
 
     /// The number of numbers in the set, if it is at most `limit` and easy to find.
+    ///
+    /// Parts may overlap, and a number of several parts counts once. Most parts have all multiples
+    /// of one divisor between two bounds, apart from exceptions. Such ranges are counted by
+    /// arithmetic on the factors of the divisor. The numbers of other parts are listed.
     pub fn count(&self, limit: usize) -> Option<usize> {
-        let mut total = self.points.len();
+        let one = Decimal::parse("1")?;
+        let divisor = self.parts.iter().find_map(|part| part.only_divisor(&one)).unwrap_or(&one);
+        let mut ranges: Vec<[i128; 2]> = Vec::new();
+        let mut listed: Vec<Decimal> = self.points.iter().map(|point| point.value.clone()).collect();
+        let mut excluded: Vec<Decimal> = Vec::new();
         for part in &self.parts {
             let (Some(low), Some(high)) = (&part.lower, &part.upper) else { return None };
-            if part.integer != Some(true) {
-                return None;
-            }
-            // Only ranges of whole numbers are counted, by trying each number.
-            let span = low.value.plain_digits(15)?;
-            let start: i64 = format!(
-                "{}{}",
-                if low.value.is_negative() { "-" } else { "" },
-                span.0.iter().map(|d| char::from(b'0' + d)).collect::<String>()
-            )
-            .parse()
-            .ok()?;
-            let mut seen = 0;
-            for i in start.checked_sub(1)?..start.checked_add(limit as i64 + 3)? {
-                let value = Decimal::parse(&i.to_string())?;
-                let counted =
-                    part.contains(&value) && self.points.binary_search_by(|p| p.value.cmp(&value)).is_err();
-                seen += usize::from(counted);
-            }
-            total += seen;
-            let end = Decimal::parse(&(start + limit as i64 + 2).to_string())?;
-            if total > limit || high.value > end {
-                return None;
+            if part.only_divisor(&one) == Some(divisor) {
+                let [mut first, mut last] = divisor.factors_between(&low.value, &high.value)?;
+                let is_multiple = |bound: &Bound| bound.value.is_multiple_of(divisor) == Some(true);
+                first += i128::from(low.exclusive && is_multiple(low));
+                last -= i128::from(high.exclusive && is_multiple(high));
+                ranges.extend((first <= last).then_some([first, last]));
+                excluded.extend(part.except.iter().cloned());
+            } else {
+                let steps = match part.multiples.first() {
+                    Some(multiple) => multiple,
+                    None if part.integer == Some(true) => &one,
+                    None => return None,
+                };
+                let mut values = steps.multiples_between(&low.value, &high.value, MAX_LISTED)?;
+                values.retain(|value| part.contains(value));
+                listed.extend(values);
             }
         }
-        (total <= limit).then_some(total)
+        ranges.sort_unstable();
+        let mut apart: Vec<[i128; 2]> = Vec::with_capacity(ranges.len());
+        for range in ranges {
+            match apart.last_mut() {
+                Some(last) if range[0] <= last[1] => last[1] = last[1].max(range[1]),
+                _ => apart.push(range),
+            }
+        }
+        let in_range = |value: &Decimal| {
+            value.is_multiple_of(divisor) == Some(true)
+                && divisor
+                    .factors_between(value, value)
+                    .is_some_and(|[k, _]| apart.iter().any(|range| range[0] <= k && k <= range[1]))
+        };
+        let distinct = |values: &mut Vec<Decimal>| {
+            values.sort_unstable();
+            values.dedup();
+        };
+        distinct(&mut listed);
+        listed.retain(|value| !in_range(value));
+        distinct(&mut excluded);
+        excluded.retain(|value| in_range(value) && !self.contains(value));
+        let in_ranges = apart.iter().fold(0i128, |sum, [first, last]| sum.saturating_add(last - first + 1));
+        let total = in_ranges.saturating_add(listed.len() as i128) - excluded.len() as i128;
+        usize::try_from(total).ok().filter(|&total| total <= limit)
     }
 }
 
@@ -626,6 +667,42 @@ mod tests {
 
     fn bound(text: &str, exclusive: bool) -> Option<Bound> {
         Some(Bound { value: d(text), exclusive })
+    }
+
+    /// The count of a union agrees with the number of its members among all tenths.
+    #[test]
+    fn counts_agree_with_membership() {
+        let part = |low: &str, high: &str, more: Part| Part {
+            lower: bound(low, more.except.len() % 2 == 1),
+            upper: bound(high, more.not_multiples.len() == 1),
+            ..more
+        };
+        let whole = || Part { integer: Some(true), ..Part::default() };
+        let parts = [
+            part("1", "3", whole()),
+            part("2", "4.5", whole()),
+            part("-3", "2", Part { except: vec![d("0")], ..whole() }),
+            part("0", "12", Part { except: vec![d("2"), d("3")], ..whole() }),
+            part("0", "12", Part { multiples: vec![d("3")], ..whole() }),
+            part("0", "6", Part { multiples: vec![d("0.5")], ..Part::default() }),
+            part("0", "6", Part { multiples: vec![d("0.5")], integer: Some(false), ..Part::default() }),
+            part("-4", "9", Part { not_multiples: vec![d("2")], ..whole() }),
+            part("5", "5", whole()),
+        ];
+        let points = ["2", "0.5", "40", "-3"].map(|t| Point { value: d(t), spelling: t.into() });
+        let points = [NumberSet::default(), NumberSet::of_points(points.to_vec())];
+        let tenths: Vec<Decimal> = (-60..=420).map(|n| d(&format!("{n}e-1"))).collect();
+        for (a, b, c) in (0..9).flat_map(|a| (0..9).flat_map(move |b| (0..9).map(move |c| (a, b, c)))) {
+            let [a, b, c] = [a, b, c].map(|i: usize| NumberSet::part(parts[i].clone()));
+            for points in &points {
+                let set = a.or(&b).or(&c).or(points);
+                let members = tenths.iter().filter(|n| set.contains(n)).count();
+                assert_eq!(set.count(100), Some(members), "{set:?}");
+                assert_eq!(set.count(members.max(1) - 1), (members == 0).then_some(0), "{set:?}");
+            }
+        }
+        let far = NumberSet::part(part("0", "999999999999", whole()));
+        assert_eq!((far.count(usize::MAX), far.count(4_000_000_000)), (Some(1_000_000_000_000), None));
     }
 
     /// Membership in a combined set agrees with membership in its operands, for each number.

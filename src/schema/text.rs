@@ -127,9 +127,24 @@ impl Texts {
         if let Some(at) = flat.iter().position(|&p| matches!(self.get(p), Text::Literals(_))) {
             let literals = flat.swap_remove(at);
             let Text::Literals(texts) = self.get(literals).clone() else { return TextId::NEVER };
-            let kept: Vec<Arc<str>> =
-                texts.iter().filter(|t| flat.iter().all(|&p| self.contains(p, t, pool))).cloned().collect();
-            return self.literals(kept);
+            let (mut kept, mut uncertain) = (Vec::new(), Vec::new());
+            for text in texts.iter() {
+                if flat.iter().all(|&part| self.contains(part, text, pool)) {
+                    kept.push(text.clone());
+                } else if flat.iter().all(|&part| self.may_contain(part, text, pool)) {
+                    uncertain.push(text.clone());
+                }
+            }
+            let kept = self.literals(kept);
+            if uncertain.is_empty() {
+                return kept;
+            }
+            // These are kept beside the format that leaves them out, so that a complement has none
+            // of them.
+            flat.push(self.literals(uncertain));
+            flat.sort_unstable();
+            let uncertain = self.intern(Text::And(flat.into()));
+            return self.or(kept, uncertain);
         }
         // One range of lengths and one set of excluded literals are enough.
         let (mut min, mut max) = (0, UNBOUNDED);
@@ -259,10 +274,62 @@ impl Texts {
                 let language = self.language(id, pool);
                 pool.accepts(language, text.as_bytes())
             }
-            Text::Not(inner) => !self.contains(inner, text, pool),
+            Text::Not(inner) => match self.get(inner).clone() {
+                Text::Literals(_) | Text::Length(..) => !self.contains(inner, text, pool),
+                // The complement of a format that is cut down leaves out what may be valid.
+                _ => {
+                    let language = self.language(id, pool);
+                    pool.accepts(language, text.as_bytes())
+                }
+            },
             Text::And(parts) => parts.iter().all(|&p| self.contains(p, text, pool)),
             Text::Or(parts) => parts.iter().any(|&p| self.contains(p, text, pool)),
         }
+    }
+
+    /// Reports whether `text` belongs to the set if formats have the texts that they leave out
+    /// ([`Format::widest`]).
+    fn may_contain(&mut self, id: TextId, text: &str, pool: &mut ExprPool) -> bool {
+        if !self.is_cut(id) {
+            return self.contains(id, text, pool);
+        }
+        let widest = self.widest(id, pool);
+        pool.accepts(widest, text.as_bytes())
+    }
+
+    /// Reports whether a format in the set's definition leaves texts out.
+    fn is_cut(&self, id: TextId) -> bool {
+        match self.get(id) {
+            Text::Format(format) => format.is_cut(),
+            Text::Not(inner) => self.is_cut(*inner),
+            Text::And(parts) | Text::Or(parts) => parts.iter().any(|&part| self.is_cut(part)),
+            _ => false,
+        }
+    }
+
+    /// The set as a language, if formats have the texts that they leave out.
+    fn widest(&mut self, id: TextId, pool: &mut ExprPool) -> LangId {
+        match self.get(id).clone() {
+            Text::Format(format) => format.widest(pool),
+            Text::And(parts) => self.joined(&parts, Self::widest, ExprPool::inter, pool),
+            Text::Or(parts) => self.joined(&parts, Self::widest, ExprPool::union, pool),
+            Text::Not(inner) if self.is_cut(inner) => {
+                let inner = self.language(inner, pool);
+                let (text, not) = (pool.any_text(), pool.not(inner));
+                pool.inter(&[text, not])
+            }
+            _ => self.language(id, pool),
+        }
+    }
+
+    /// Reports whether certainly no string belongs to the set, not even if formats have the texts
+    /// that they leave out. Only such a set may count as disjoint from others.
+    pub fn is_certainly_never(&mut self, id: TextId, pool: &mut ExprPool) -> bool {
+        if !self.is_cut(id) {
+            return self.is_never(id, pool);
+        }
+        let widest = self.widest(id, pool);
+        pool.is_never(widest)
     }
 
     /// The set as a language of decoded UTF-8 text.
@@ -282,6 +349,12 @@ impl Texts {
                 // is left to be read.
                 Text::Or(parts) => self.joined(&parts, Self::language_without, ExprPool::inter, pool),
                 Text::And(parts) => self.joined(&parts, Self::language_without, ExprPool::union, pool),
+                Text::Format(format) => {
+                    let parts = [format.language(pool), format.left_out(pool)];
+                    let [not, nor] = parts.map(|part| pool.not(part));
+                    let text = pool.any_text();
+                    pool.inter(&[text, not, nor])
+                }
                 _ => {
                     let inner = self.language(inner, pool);
                     let not = pool.not(inner);
@@ -348,8 +421,7 @@ impl Texts {
         match self.get(id) {
             Text::Never => return Count::Exactly(0),
             Text::Literals(texts) if texts.len() <= limit => return Count::Exactly(texts.len()),
-            // Every format has more texts than any limit.
-            Text::Literals(_) | Text::Any | Text::Format(_) => return Count::More,
+            Text::Literals(_) | Text::Any => return Count::More,
             Text::Not(inner) if matches!(self.get(*inner), Text::Literals(_)) => return Count::More,
             _ => {}
         }

@@ -17,7 +17,10 @@
 //! A rule used in several places is written into each of them. [`TERMINAL_LIMIT`] and
 //! [`INLINE_LIMIT`] bound the size that results. Beyond them a rule is referred to instead.
 //!
-//! Trees nest at most [`NEST_LIMIT`] groups deep, so recursion over them is safe.
+//! Trees nest at most [`NEST_LIMIT`] groups deep, so recursion over them is safe. Rules that are
+//! written into each other could nest deeper, and a derivative of a language recurses as deep as its
+//! groups nest. So a language that is deeper than [`DEPTH_LIMIT`] stays a terminal of its own, and
+//! what surrounds it becomes grammar nodes.
 
 use super::diagnostic::{Problem, TextFault, similar};
 use super::expr::{Expr, Rule};
@@ -38,6 +41,10 @@ pub const COUNT_LIMIT: u32 = 1_000_000_000;
 const TERMINAL_LIMIT: usize = 2_000;
 /// The number of literals and classes that are written into a second place, over all rules.
 const INLINE_LIMIT: usize = 500_000;
+
+/// The depth to which a derivative of a language may recurse that is joined with others. A level
+/// takes about 1 KB of the stack, and threads have 2 MB.
+const DEPTH_LIMIT: u32 = 400;
 
 /// The largest code point.
 pub(super) const LAST: u32 = 0x10_ffff;
@@ -328,7 +335,9 @@ impl<'r> Compiler<'r> {
                 End::Last => languages.concat(around, rest),
                 End::First => languages.concat(rest, around),
             };
-            return Ok(Some(Regular { language, size, broad, long: broad }));
+            if !self.is_deep(language) {
+                return Ok(Some(Regular { language, size, broad, long: broad }));
+            }
         }
         Ok(None)
     }
@@ -434,7 +443,21 @@ impl<'r> Compiler<'r> {
         built
     }
 
+    /// Builds `expr`. A language that is too deep to become a part of another one is a node.
     fn build(&mut self, expr: &Expr) -> Result<Built, TextFault> {
+        Ok(match self.build_any(expr)? {
+            Built::Regular(regular) if self.is_deep(regular.language) => {
+                Built::Node(self.builder.nodes.terminal(regular.language))
+            }
+            built => built,
+        })
+    }
+
+    fn is_deep(&self, language: LangId) -> bool {
+        self.builder.nodes.languages.depth(language) > DEPTH_LIMIT
+    }
+
+    fn build_any(&mut self, expr: &Expr) -> Result<Built, TextFault> {
         let languages = &mut self.builder.nodes.languages;
         Ok(match expr {
             Expr::Text(text) => Built::Regular(Regular::of(languages.bytes(text.as_bytes()))),

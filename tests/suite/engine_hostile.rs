@@ -838,3 +838,35 @@ fn large_lark_stacks_take_bounded_work() {
         read(&mut constraint.matcher(), input.as_bytes(), 1);
     }
 }
+
+/// Regular rules that nest through each other, deeper than one of them may. Their derivatives must
+/// not recurse as deeply: this thread has a quarter of the usual 2 MiB of stack.
+#[test]
+fn rules_nest_through_each_other() {
+    let nest = |inner: &str, open: &str, close: &str| {
+        format!("{}{inner} \"a\"{}", open.repeat(180), close.repeat(180))
+    };
+    let grammar = |define: &str, first: &str| {
+        let rule = |k: usize| {
+            let inner = if k == 8 { "\"x\"".to_owned() } else { format!("r{}", k + 1) };
+            format!("r{k}{define}{}\n", nest(&inner, "(", " \"a\")*"))
+        };
+        format!("{first}{define}r0\n{}", (0..9).map(rule).collect::<String>())
+    };
+    let ends = |notation: Notation, text: String| {
+        let thread = std::thread::Builder::new().stack_size(1 << 19);
+        let run = move || {
+            let grammar = notation.compile(&text)?;
+            let constraint = Constraint::new(&grammar, &byte_vocabulary(&[])).unwrap();
+            let mut matcher = constraint.matcher();
+            for &byte in b"xaaaa" {
+                assert!(matcher.mask().unwrap().contains(TokenId(u32::from(byte))), "{byte}");
+                assert!(matcher.advance_bytes(&[byte]).unwrap());
+            }
+            Ok::<(), hedgerow::grammar::CompileError>(())
+        };
+        thread.spawn(run).unwrap().join().unwrap()
+    };
+    ends(Notation::Gbnf, grammar(" ::= ", "root")).unwrap();
+    ends(Notation::Ebnf, grammar(" ::= ", "root")).unwrap();
+}

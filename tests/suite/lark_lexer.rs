@@ -117,3 +117,55 @@ fn lexed_grammars_agree_with_a_slow_lexer() {
     }
     assert!(accepted > 2 * grammars, "{accepted} texts of {grammars} grammars");
 }
+
+/// Repetitions of a part that may match nothing, at any of its ranks. The texts are those that Lark
+/// accepts, of all texts of `x` and up to three letters among `a`, `b` and `c`: with the terminal
+/// alone, and with a `b` after it.
+#[test]
+fn empty_rounds_end_a_repetition() {
+    let table = [
+        (r"x(?:a?|b)*", "x xa xaa xaaa", "xb xab xaab"),
+        (r"x(?:|a)*", "x", "xb"),
+        (r"x(?:|a){2,3}", "x", "xb"),
+        (r"x(?:a??)+", "x", "xb"),
+        (r"x(?:a*?b?)*", "x xb xbb xbbb", ""),
+        (r"x(?:a*|b)*", "x xa xaa xaaa", "xb xab xaab"),
+        (r"x(?:b|a?|c)*c", "xc xac xbc xaac xabc xbac xbbc", "xcb xacb xbcb"),
+        (
+            r"x(?:(?:a?|b)c?)*",
+            "x xa xc xaa xac xca xcc xaaa xaac xaca xacc xcaa xcac xcca xccc",
+            "xb xab xcb xaab xacb xcab xccb",
+        ),
+        (r"x(?:a?b?|c){1,2}", "x xa xb xaa xab xba xbb xaab xaba xabb xbab", "xbbb"),
+        (r"x(?:(?:a|b?|c)+)*?c", "xc xac xbc xaac xabc xbac xbbc", "xcb xacb xbcb"),
+        (r"x(?:(?:a?|b)c?)*?c", "xc xac xbc xaac xabc xacc xbac xbbc xbcc", "xcb xacb xbcb"),
+        (r"x(?:a?|b)*(?:b|c)", "xb xc xab xac xaab xaac", "xbb xcb xabb xacb"),
+        (r"x(?:(?:|a){1,2}|b)*c", "xc xac xbc xaac xabc xbac xbbc", "xcb xacb xbcb"),
+        (r"x(?:[ab]*|c)*c", "xc xac xbc xaac xabc xbac xbbc", "xcb xacb xbcb"),
+    ];
+    let texts: Vec<String> = (0..4u32)
+        .flat_map(|length| (0..3u32.pow(length)).map(move |number| (length, number)))
+        .map(|(length, number)| {
+            let letter = |i| char::from(b'a' + (number / 3u32.pow(length - 1 - i) % 3) as u8);
+            std::iter::once('x').chain((0..length).map(letter)).collect()
+        })
+        .collect();
+    for (pattern, alone, before_b) in table {
+        for (grammar, expected) in [
+            (format!("start: T\nT: /{pattern}/\n"), alone),
+            (format!("start: T B\nT: /{pattern}/\nB: \"b\"\n"), before_b),
+        ] {
+            let compiled = Notation::Lark.compile(&grammar);
+            let accepted: Vec<&str> = match &compiled {
+                Ok(compiled) => {
+                    let mut matcher = matcher(compiled);
+                    let read = |text: &&String| accepts(&mut matcher, text.as_bytes());
+                    texts.iter().filter(read).map(String::as_str).collect()
+                }
+                // A grammar without a text is an error.
+                Err(_) => Vec::new(),
+            };
+            assert_eq!(accepted.join(" "), expected, "{grammar}{:?}", compiled.err());
+        }
+    }
+}

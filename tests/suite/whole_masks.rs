@@ -157,6 +157,56 @@ fn masks_where_keys_run_out() {
     }
 }
 
+/// Values that belong to several ranges, and keys that were counted before a condition was decided.
+/// What is counted twice, or from 0 again, seems never to run out.
+#[test]
+fn masks_where_values_are_counted() {
+    let ranges = |ranges: &[[u32; 2]]| {
+        let parts: Vec<String> = ranges
+            .iter()
+            .map(|[low, high]| format!(r#"{{"type":"integer","minimum":{low},"maximum":{high}}}"#))
+            .collect();
+        format!(r#"{{"anyOf":[{}]}}"#, parts.join(","))
+    };
+    let types = |keyword: &str| {
+        let all = ["integer", "string", "boolean", "null", "array"];
+        all.map(|name| format!(r#"{{"{keyword}":{{"type":"{name}"}}}}"#)).join(",")
+    };
+    let table: &[(String, &[&str])] = &[
+        (
+            format!(r#"{{"type":"array","items":{},"uniqueItems":true}}"#, ranges(&[[1, 3], [2, 4]])),
+            &["[1", "[1,2,3", "[1,2,3,4"],
+        ),
+        (
+            format!(
+                r#"{{"type":"array","prefixItems":[{},{s},{s},{s}],"minItems":4,"uniqueItems":true}}"#,
+                ranges(&[[1, 9]]),
+                s = ranges(&[[1, 2], [2, 3]])
+            ),
+            &["[", "[4,", "[4,1,", "[9,1,2"],
+        ),
+        (
+            format!(
+                r#"{{"type":"object","propertyNames":{{"enum":["g","h"]}},
+                    "allOf":[{{"anyOf":[{{"maxProperties":5}},{{"maxProperties":6}}]}},{{"anyOf":[{}]}}]}}"#,
+                types("additionalProperties")
+            ),
+            &[r#"{"g":"a"#, r#"{"g":"a","h":"b"#, r#"{"g":"a","h":"b""#, r#"{"h":1,"g":2"#],
+        ),
+        (
+            format!(
+                r#"{{"type":"object","propertyNames":{{"pattern":"^[gh]$"}},"allOf":[{{"anyOf":[{}]}},
+                    {{"anyOf":[{{"maxProperties":5}},{{"maxProperties":6}}]}}]}}"#,
+                types("additionalProperties")
+            ),
+            &[r#"{"g":"a"#, r#"{"g":"a","h":"b"#],
+        ),
+    ];
+    for (schema, prefixes) in table {
+        compare_behind(Tokens::small(), schema, prefixes);
+    }
+}
+
 /// Texts that nest, read one after the other by one constraint. Their stacks are new, but results
 /// for the tops of their stacks are known from the texts before. In the second grammar the end of a
 /// list takes the whole stack. The third is ambiguous.
@@ -279,6 +329,17 @@ fn masks_of_schemas() {
     run("schema", schemas::HINTS, 150, |source| {
         let options = schemas::options(source);
         let schema = schemas::document(source).to_string();
+        let grammar = schema::compile(&schema, &options).map_err(|error| error.to_string());
+        (format!("{schema}\n{options:?}"), grammar)
+    });
+}
+
+/// Values and keys that run out while they are counted.
+#[test]
+fn masks_of_scarce_values() {
+    run("scarce", schemas::HINTS, 150, |source| {
+        let options = schemas::options(source);
+        let schema = schemas::scarce(source).to_string();
         let grammar = schema::compile(&schema, &options).map_err(|error| error.to_string());
         (format!("{schema}\n{options:?}"), grammar)
     });

@@ -284,10 +284,9 @@ impl EcmaParser<'_> {
                 _ => None,
             });
         match class {
-            Some(class) => {
-                let class = self.folded(class);
-                Ok(if negate { negated(class) } else { class })
-            }
+            // The complement comes first: under `i` a text matches `\P{Lu}` if one of its other cases
+            // is no capital letter.
+            Some(class) => Ok(self.folded(if negate { negated(class) } else { class })),
             None => {
                 let what = format!("`{name}` is not a Unicode property");
                 Err((start..self.at, RegexErrorKind::Syntax { what, help }))

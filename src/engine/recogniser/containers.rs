@@ -517,7 +517,14 @@ impl Containers {
         if spec.rest.iter().all(|rest| languages.is_text_but_literals(rest.keys)) {
             return Ok(KeySupply::Endless);
         }
-        let Some(keys) = spec.unused_keys() else { return Ok(KeySupply::Enough) };
+        let Some(keys) = spec.number_of_keys() else { return Ok(KeySupply::Enough) };
+        // Where the progress counts every key, it knows without their texts which ones are left. An
+        // object that took the place of another one counts from there on, but the keys before it
+        // stay used.
+        let counted: u32 = state.progress.rest_counts.iter().sum();
+        if spec.counts_all_keys() && counted as usize == self.used[state.used as usize].len() {
+            return Ok(KeySupply::Enough);
+        }
         // One key may have been begun, and a key has at least five bytes with its punctuation and
         // value, as in `,"":0`. The last of them may be cut off by the token's end.
         let within_token = longest / 5 + 2;

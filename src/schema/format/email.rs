@@ -15,9 +15,13 @@ pub(super) fn local_part(pool: &mut ExprPool, extra: &str) -> LangId {
     super::of_octets(pool, local, 64)
 }
 
-/// An address literal such as `[192.0.2.1]` or `[IPv6:2001:db8::1]`.
+/// An address literal such as `[192.0.2.1]` or `[IPv6:2001:db8::1]`. By §4.1.3 `::` stands for at
+/// least two groups in it.
 pub(super) fn address_literal(pool: &mut ExprPool) -> LangId {
-    super::rust(pool, &format!(r"\[(?:{}|[Ii][Pp][Vv]6:{})\]", super::ipv4::PATTERN, super::ipv6::pattern()))
+    super::rust(
+        pool,
+        &format!(r"\[(?:{}|[Ii][Pp][Vv]6:{})\]", super::ipv4::PATTERN, super::ipv6::compressed_by(2)),
+    )
 }
 
 pub(super) fn language(pool: &mut ExprPool) -> LangId {

@@ -11,6 +11,10 @@ use crate::automata::{ExprPool, LangId, UNBOUNDED};
 /// Any ASCII label.
 pub(super) const LABEL: &str = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?";
 
+/// The texts with a label that starts with `xn--`, by the label separators of RFC 3490 §3.1. Such a
+/// label may be the first one of a mail address's domain, too.
+pub(super) const WITH_A_LABEL: &str = r"(?s:(?:.*[@.\u{3002}\u{FF0E}\u{FF61}])?[Xx][Nn]--.*)";
+
 /// One label that is not an A-label.
 ///
 /// The pattern spells this out. An intersection with the texts that do not start with `xn--` would

@@ -327,7 +327,7 @@ impl Name {
         let next = Name {
             u_label: self.u_label.and_then(|label| label.next(sets)),
             ascii_label: self.ascii_label.and_then(|label| label.next(sets)),
-            is_left_to_right: self.is_left_to_right && sets & (set::RIGHT_TO_LEFT | set::ARABIC_INDIC) == 0,
+            is_left_to_right: self.is_left_to_right && sets & (set::RIGHT_TO_LEFT | set::ARABIC_NUMBER) == 0,
             bidi_label: self.bidi_label.and_then(|label| label.next(sets)),
         };
         let has_label = next.u_label.is_some() || next.ascii_label.is_some();

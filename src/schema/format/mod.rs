@@ -11,6 +11,9 @@
 //!   characters or more, groups nested deeper than [`regex::DEPTH`] levels, and ranges other than
 //!   those within `a-z`, `A-Z` and `0-9`.
 //!
+//! In a complement (`not`, `if`, `oneOf`) these texts count as valid, so they are not accepted there
+//! either ([`Format::widest`]).
+//!
 //! Source of the list of formats: JSON Schema validation, 2020-12, §7.3.
 
 mod base64;
@@ -118,6 +121,32 @@ impl Format {
             })
         });
         pool.import(built, *language)
+    }
+
+    /// True if the format's language leaves out texts that are valid.
+    pub(super) fn is_cut(self) -> bool {
+        matches!(self, Format::Hostname | Format::IdnHostname | Format::IdnEmail | Format::Regex)
+    }
+
+    /// Texts among which are all that are valid and not in the [language](Self::language). They may
+    /// be valid or not, so a complement has none of them.
+    pub(super) fn left_out(self, pool: &mut ExprPool) -> LangId {
+        match self {
+            Format::Hostname => Format::AsciiHostname.language(pool),
+            Format::IdnHostname | Format::IdnEmail => rust(pool, hostname::WITH_A_LABEL),
+            Format::Regex => {
+                let invalid = rust(pool, regex::INVALID);
+                let (text, other) = (pool.any_text(), pool.not(invalid));
+                pool.inter(&[text, other])
+            }
+            _ => LangId::NEVER,
+        }
+    }
+
+    /// The language with the texts that it leaves out.
+    pub(super) fn widest(self, pool: &mut ExprPool) -> LangId {
+        let parts = [self.language(pool), self.left_out(pool)];
+        pool.union(&parts)
     }
 
     fn build(self, pool: &mut ExprPool) -> LangId {

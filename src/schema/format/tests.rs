@@ -47,6 +47,31 @@ fn times_are_found_unlike_a_pattern() {
     assert!(!pool.exhausted());
 }
 
+/// A text that may be valid although its format leaves it out is not in the complement either.
+#[test]
+fn complements_of_formats_leave_out_what_may_be_valid() {
+    let table: &[(Format, &[&str], &[&str])] = &[
+        (Format::Hostname, &["a.xn--nxasmq6b", "xn--a", "a"], &["", "-a", "a_b", "xn--\u{e9}"]),
+        (Format::IdnHostname, &["xn--nxasmq6b", "é.xn--a", "é。xn--a", "é"], &["", "-a", "a_b", "é-"]),
+        (Format::IdnEmail, &["a@xn--nxasmq6b", "é@b.xn--a", "a@b"], &["", "a", "a@-b"]),
+        (Format::Regex, &["[!-~]", r"(a)\1", "(", ""], &["*", "+a", ")", r"a\", r"\\\"]),
+    ];
+    let mut pool = ExprPool::new();
+    for (format, within, without) in table {
+        let widest = format.widest(&mut pool);
+        for (texts, expected) in [(within, true), (without, false)] {
+            for text in *texts {
+                assert_eq!(pool.accepts(widest, text.as_bytes()), expected, "{format:?} {text:?}");
+            }
+        }
+    }
+    for (_, format) in Format::ALL {
+        let (language, widest) = (format.language(&mut pool), format.widest(&mut pool));
+        assert_eq!(language != widest, format.is_cut(), "{format:?}");
+        assert_eq!(format.is_cut(), table.iter().any(|row| row.0 == format), "{format:?}");
+    }
+}
+
 #[test]
 fn words() {
     let table: &[(&str, &[&str], &[&str])] = &[
@@ -100,7 +125,16 @@ fn words() {
                 "(?<=a)*",
             ],
         ),
-        ("idn-hostname", &["bücher.example", "Example.com", "אב.גד"], &["a_b", "Bücher", "ａ.com", "-ü"]),
+        (
+            "idn-hostname",
+            &["bücher.example", "Example.com", "אב.גד", "א\u{10d30}"],
+            &["a_b", "Bücher", "ａ.com", "-ü", "a\u{10d30}", "a.\u{10d30}"],
+        ),
+        (
+            "email",
+            &["a@[IPv6:1:2:3:4:5:6::]", "a@[IPv6:1:2:3::8]", "a@[IPv6:::1.2.3.4]", "a@[IPv6:1::2:3:1.2.3.4]"],
+            &["a@[IPv6:1:2:3:4:5:6:7::]", "a@[IPv6:::2:3:4:5:6:7:8]", "a@[IPv6:1:2:3::6:5:1.2.3.4]"],
+        ),
         ("hostname", &["A.b-c"], &["a..b", "xn--a"]),
     ];
     let mut pool = ExprPool::new();
@@ -151,7 +185,8 @@ mod idn_hostname_by_rules {
         let u_label = pool.inter(&parts);
         let ascii = hostname::label(pool);
         let label = pool.union(&[u_label, ascii]);
-        let left_to_right = rust(pool, &format!(r"[^{RIGHT_TO_LEFT}\u{{660}}-\u{{669}}]*"));
+        let left_to_right =
+            rust(pool, &format!(r"[^{RIGHT_TO_LEFT}\u{{660}}-\u{{669}}\u{{10D30}}-\u{{10D39}}]*"));
         let bidi = bidi_label(pool);
         let one_direction = pool.inter(&[label, left_to_right]);
         let both_directions = pool.inter(&[label, bidi]);

@@ -19,6 +19,8 @@
 //!   (`ws`, `%ignore`).
 //! - First bytes asked before stepping: `schemas` and `texts`, after every closing quote or name.
 //! - Recordings of keys and items forgotten: `schemas` (`uniqueItems`, `unique_keys`).
+//! - Values counted instead of listed: `schemas` (`uniqueItems` over ranges that overlap).
+//! - Keys counted instead of recorded: `schemas` (few possible keys, beside conditions and counts).
 //! - Slices of lexemes that outlive their rivals: `texts` (Lark).
 
 #![allow(dead_code)] // The fuzz targets use a part.

@@ -100,6 +100,11 @@ pub const HINTS: &[&str] = &[
     "\"a\\\"b",
     "{\"a\":1,\"b\":",
     "{\"names\":",
+    "[1,2,3,4",
+    "[5,1",
+    "[[2],3,{\"a\":1}",
+    "{\"g\":\"a\",\"h\":\"b\"",
+    "{\"a\":1,\"b\":2",
 ];
 
 struct Generator<'s, 'b> {
@@ -121,6 +126,17 @@ pub fn document(source: &mut Source<'_>) -> Value {
         root.insert("$defs".to_owned(), json!({ "p": g.schema(2), "q": g.schema(2) }));
     }
     Value::Object(root)
+}
+
+/// A schema in which values and keys run out: distinct items, and counted keys beside conditions.
+pub fn scarce(source: &mut Source<'_>) -> Value {
+    let mut g = Generator { source, budget: 4 };
+    let mut all = Map::new();
+    match g.source.below(2) {
+        0 => g.distinct_integers(&mut all),
+        _ => g.conditions_beside_counts(&mut all),
+    }
+    Value::Object(all)
 }
 
 /// Options that decide the spelling of values.
@@ -183,7 +199,9 @@ impl Generator<'_, '_> {
             return json!({ "type": "string" });
         }
         let mut all = Map::new();
-        match self.source.below(10) {
+        match self.source.below(12) {
+            10 if depth > 0 => self.distinct_integers(&mut all),
+            11 if depth > 0 => self.conditions_beside_counts(&mut all),
             0..=3 => self.string(&mut all, depth),
             4 | 5 if depth > 0 => self.object(&mut all, depth),
             6 if depth > 0 => self.array(&mut all, depth),
@@ -283,6 +301,93 @@ impl Generator<'_, '_> {
                 _ => ("maxItems", json!(self.pick(&COUNTS))),
             };
             all.insert(key.to_owned(), value);
+        }
+    }
+
+    /// An array of distinct integers out of ranges that overlap, with about as many items as there
+    /// are integers.
+    fn distinct_integers(&mut self, all: &mut Map<String, Value>) {
+        self.budget = self.budget.saturating_sub(2);
+        let mut put = |key: &str, value: Value| all.insert(key.to_owned(), value);
+        put("type", json!("array"));
+        put("uniqueItems", json!(true));
+        put("items", self.integers());
+        put("minItems", json!(self.source.below(7)));
+        if self.source.below(3) == 0 {
+            put("prefixItems", (0..=self.source.below(2)).map(|_| self.integers()).collect());
+        }
+        if self.source.below(3) == 0 {
+            put("maxItems", json!(self.source.below(9)));
+        }
+        if self.source.below(3) == 0 {
+            let contains =
+                |g: &mut Self| json!({ "contains": g.integers(), "minContains": g.source.below(4) });
+            put("allOf", (0..=self.source.below(2)).map(|_| contains(self)).collect());
+        }
+    }
+
+    /// A few integers: a union of ranges, perhaps with constants and without some multiples, or of
+    /// pairs and members of such integers.
+    fn integers(&mut self) -> Value {
+        let parts = 1 + self.source.below(3);
+        let mut part = || {
+            let first = self.source.below(5);
+            let mut range = json!({
+                "type": "integer", "minimum": first, "maximum": first + self.source.below(4)
+            });
+            match self.source.below(8) {
+                0 => range["multipleOf"] = json!(2),
+                1 => range["not"] = json!({ "multipleOf": 2 }),
+                2 => range["not"] = json!({ "const": self.source.below(6) }),
+                3 => return json!({ "enum": [self.source.below(6), self.source.below(6)] }),
+                4 => return json!({ "type": "array", "prefixItems": [range], "minItems": 1, "items": false }),
+                5 => {
+                    let max = self.source.below(3);
+                    return json!({
+                        "type": "object", "properties": { "a": range.clone(), "b": range },
+                        "additionalProperties": false, "maxProperties": max
+                    });
+                }
+                _ => {}
+            }
+            range
+        };
+        let parts: Vec<Value> = (0..parts).map(|_| part()).collect();
+        json!({ "anyOf": parts })
+    }
+
+    /// An object with few possible keys, with counts of its members and with conditions of which
+    /// each member decides some.
+    fn conditions_beside_counts(&mut self, all: &mut Map<String, Value>) {
+        self.budget = self.budget.saturating_sub(2);
+        let names = match self.source.below(4) {
+            0 => json!({ "pattern": "^[gh]$" }),
+            1 => json!({ "pattern": "^[g-k]$" }),
+            2 => json!({ "pattern": "^[\\u0000-\\u0003ab]$" }),
+            _ => json!({ "enum": ["g", "h", "i"] }),
+        };
+        const TYPES: [&str; 5] = ["integer", "string", "boolean", "null", "array"];
+        let mut clauses = Vec::new();
+        for _ in 0..1 + self.source.below(2) {
+            let alternative = |g: &mut Self| match g.source.below(6) {
+                0 => json!({ "maxProperties": 1 + g.source.below(6) }),
+                1 => json!({ "minProperties": g.source.below(4) }),
+                2 => json!({ "required": [g.pick(&["g", "h"])] }),
+                3 => json!({ "properties": { "g": { "type": g.pick(&TYPES) } } }),
+                _ => json!({ "additionalProperties": { "type": g.pick(&TYPES) } }),
+            };
+            let several: Vec<Value> = (0..2 + self.source.below(4)).map(|_| alternative(self)).collect();
+            clauses.push(json!({ "anyOf": several }));
+        }
+        let mut put = |key: &str, value: Value| all.insert(key.to_owned(), value);
+        put("type", json!("object"));
+        put("propertyNames", names);
+        put("allOf", json!(clauses));
+        if self.source.below(3) == 0 {
+            put("minProperties", json!(self.source.below(4)));
+        }
+        if self.source.below(4) == 0 {
+            put("dependentRequired", json!({ "g": ["h"] }));
         }
     }
 

@@ -301,38 +301,50 @@ impl Scope<'_> {
         domain: &ContextRow,
     ) -> Result<ContextRow, Problem> {
         let Some(filled) = body.filled().filter(|_| left > 0) else { return Ok(after.clone()) };
+        let ranked = match lazy {
+            true => [None, Some(filled.clone())],
+            false => body.ranked(),
+        };
         if left != UNBOUNDED {
             let (mut row, mut domain_left) = (after.clone(), domain.clone());
             for _ in 0..left {
-                row = self.round(&filled, lazy, (after, domain), (&row, &domain_left))?;
+                row = self.round(&ranked, (after, domain), (&row, &domain_left))?;
                 let more = self.domain(&filled, &domain_left)?;
                 domain_left = self.union(&[domain.clone(), more]);
             }
             return Ok(row);
         }
         let all = self.domain_optional(&filled, UNBOUNDED, domain)?;
-        let key = self.key(2 + u64::from(lazy), &filled, after, domain);
-        self.equation(key, after, |scope, unknowns| {
-            scope.round(&filled, lazy, (after, domain), (unknowns, &all))
-        })
+        let key = self.key(2 + u64::from(lazy), body, after, domain);
+        self.equation(key, after, |scope, unknowns| scope.round(&ranked, (after, domain), (unknowns, &all)))
     }
 
-    /// The marked texts of `body` once more and then the rounds `left`, or of `after`.
+    /// The marked texts of one more round and then the rounds `left`, or of `after`. The matcher
+    /// tries the rounds `sooner`, then `after`, then the rounds `later`.
     fn round(
         &mut self,
-        body: &Re,
-        lazy: bool,
+        [sooner, later]: &[Option<Re>; 2],
         (after, domain): (&ContextRow, &ContextRow),
         (left, domain_left): (&ContextRow, &ContextRow),
     ) -> Result<ContextRow, Problem> {
-        let more = self.marked(body, left, domain_left)?;
-        let (first, second) = if lazy {
-            (after.clone(), self.without(&more, domain))
-        } else {
+        let mut found = Vec::with_capacity(3);
+        let mut rival = None;
+        let mut leaving = after.clone();
+        if let Some(body) = sooner {
+            found.push(self.marked(body, left, domain_left)?);
             let goes_on = self.domain(body, domain_left)?;
-            (more, self.without(after, &goes_on))
-        };
-        Ok(self.union(&[first, second]))
+            leaving = self.without(&leaving, &goes_on);
+            rival = Some(goes_on);
+        }
+        found.push(leaving);
+        if let Some(body) = later {
+            let mut more = self.marked(body, left, domain_left)?;
+            for rival in rival.iter().chain([domain]) {
+                more = self.without(&more, rival);
+            }
+            found.push(more);
+        }
+        Ok(self.union(&found))
     }
 
     fn key(&self, tag: u64, body: &Re, after: &ContextRow, domain: &ContextRow) -> u128 {

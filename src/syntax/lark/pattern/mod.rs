@@ -188,12 +188,74 @@ impl Re {
                 Re::any(ways)
             }
             Re::Alt(parts) => Re::any(parts.iter().filter_map(Re::filled).collect()),
-            Re::Repeat { body, max, lazy, .. } => {
+            Re::Repeat { body, max, lazy, .. } if body.width().0 > 0 => {
                 let body = Box::new(body.filled()?);
                 Some(Re::Repeat { body, min: 1, max: *max, lazy: *lazy })
             }
+            // In the rounds after the first filled one, an empty match keeps its rank.
+            Re::Repeat { body, .. } => Some(Re::seq(vec![body.filled()?, self.one_round_less()?])),
             _ => None,
         }
+    }
+
+    /// The matches that are not empty, divided by their rank: those that a matcher tries before the
+    /// empty match, and those that it tries after it. In `(?:a?|b)*` the empty match of `a?` comes
+    /// between `a` and `b`.
+    ///
+    /// Patterns with assertions are not divided.
+    fn ranked(&self) -> [Option<Re>; 2] {
+        if self.width().0 > 0 || !self.is_plain() {
+            return [self.filled(), None];
+        }
+        match self {
+            Re::Seq(parts) => {
+                let (mut before, mut after) = (Vec::new(), Vec::new());
+                for (i, part) in parts.iter().enumerate() {
+                    let whole = |part: Re| {
+                        let rest = parts[i + 1..].iter().cloned();
+                        Re::seq(std::iter::once(part).chain(rest).collect())
+                    };
+                    let [sooner, later] = part.ranked().map(|part| part.map(whole));
+                    before.extend(sooner);
+                    after.extend(later);
+                }
+                // What a part does after its empty match, it does after all that follows that match.
+                after.reverse();
+                [before, after].map(Re::any)
+            }
+            Re::Alt(parts) => {
+                let Some(first) = parts.iter().position(|part| part.width().0 == 0) else {
+                    return [self.filled(), None];
+                };
+                let [sooner, later] = parts[first].ranked();
+                let before = parts[..first].iter().cloned().chain(sooner).collect();
+                let after =
+                    later.into_iter().chain(parts[first + 1..].iter().filter_map(Re::filled)).collect();
+                [before, after].map(Re::any)
+            }
+            Re::Repeat { min: 0, lazy: true, .. } => [None, self.filled()],
+            Re::Repeat { body, lazy, .. } => {
+                let Some(more) = self.one_round_less() else { return [None, None] };
+                let round = |part: Re| Re::seq(vec![part, more.clone()]);
+                match body.ranked() {
+                    // After an empty round that must come, the fewest rounds are none.
+                    [sooner, _] if *lazy => [sooner.map(round), self.filled()],
+                    [_, None] => [self.filled(), None],
+                    parts => parts.map(|part| part.map(round)),
+                }
+            }
+            _ => [None, None],
+        }
+    }
+
+    /// What a repetition matches after one round.
+    fn one_round_less(&self) -> Option<Re> {
+        let Re::Repeat { body, min, max, lazy } = self else { return None };
+        let max = match *max {
+            crate::automata::UNBOUNDED => *max,
+            max => max.checked_sub(1)?,
+        };
+        Some(Re::Repeat { body: body.clone(), min: min.saturating_sub(1), max, lazy: *lazy })
     }
 
     fn any(mut ways: Vec<Re>) -> Option<Re> {

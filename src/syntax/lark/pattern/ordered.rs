@@ -103,24 +103,48 @@ impl Program<'_> {
                 for _ in 0..*min {
                     self.write(body)?;
                 }
-                let Some(filled) = body.filled() else { return Some(()) };
-                let order = |go: usize, leave: usize| {
-                    if *lazy { Step::Split(leave, go) } else { Step::Split(go, leave) }
+                // An empty round ends the repetition, at the rank that it has among all rounds. The
+                // rounds after it are tried when the text after the repetition does not match.
+                let ranked = match *lazy {
+                    true => [None, body.filled()],
+                    false => body.ranked(),
                 };
-                if *max == UNBOUNDED {
-                    let split = self.push(Step::Match)?;
-                    self.write(&filled)?;
-                    self.push(Step::Split(split, split))?;
-                    self.steps[split] = order(split + 1, self.steps.len());
+                if ranked.iter().all(Option::is_none) {
                     return Some(());
                 }
-                let mut splits = Vec::new();
-                for _ in *min..*max {
-                    splits.push(self.push(Step::Match)?);
-                    self.write(&filled)?;
+                let mut leaving = Vec::new();
+                let rounds = if *max == UNBOUNDED { 1 } else { max - min };
+                for _ in 0..rounds {
+                    let start = self.steps.len();
+                    let next = |to: &mut Self| if *max == UNBOUNDED { start } else { to.steps.len() };
+                    match &ranked {
+                        [Some(sooner), Some(later)] => {
+                            let split = self.push(Step::Match)?;
+                            self.write(sooner)?;
+                            let jump = self.push(Step::Match)?;
+                            let leave = self.push(Step::Match)?;
+                            self.write(later)?;
+                            self.steps[split] = Step::Split(split + 1, leave);
+                            leaving.push((leave, leave + 1, false));
+                            let again = self.push(Step::Match)?;
+                            let next = next(self);
+                            self.steps[jump] = Step::Split(next, next);
+                            self.steps[again] = Step::Split(next, next);
+                        }
+                        [sooner, later] => {
+                            leaving.push((start, start + 1, sooner.is_some()));
+                            self.push(Step::Match)?;
+                            sooner.iter().chain(later).try_for_each(|round| self.write(round))?;
+                            if *max == UNBOUNDED {
+                                self.push(Step::Split(start, start))?;
+                            }
+                        }
+                    }
                 }
                 let end = self.steps.len();
-                splits.into_iter().for_each(|split| self.steps[split] = order(split + 1, end));
+                for (at, go, goes_first) in leaving {
+                    self.steps[at] = if goes_first { Step::Split(go, end) } else { Step::Split(end, go) };
+                }
             }
             _ => {}
         }
