@@ -110,6 +110,28 @@ int main() {
         }
     }
     {
+        // In a text, the name of a special token stands for the token.
+        auto named = tokens;
+        named.emplace_back();
+        const auto call = static_cast<std::uint32_t>(named.size() - 1);
+        const auto special = hedgerow::Vocabulary::from_tokens(named, {{"</s>", end}, {"<|call|>", call}}, {end});
+        const auto tag = hedgerow::Grammar::from_structural_tag(
+            R"({"format": {"begin": "<|call|>", "end": "!", "content": {"type": "any_text", "role": "reasoning"}}})");
+        const hedgerow::Constraint constraint(tag, special);
+        hedgerow::Matcher matcher(constraint);
+        hedgerow::Events events(constraint);
+        const bool is_plain = matcher.advance_bytes("<|call|>Hm.!") || events.advance_bytes("<|call|>Hm.!");
+        const bool is_read = matcher.advance_text("<|call|>Hm.!") && events.advance_text("<|call|>Hm.!");
+        std::string reasoning;
+        for (const auto &event : events.last()) {
+            reasoning += event.kind == HR_EVENT_KIND_REASONING ? event.text : "";
+        }
+        if (is_plain || !is_read || !matcher.is_accepting() || matcher.output_len() != 2 || reasoning != "Hm.") {
+            std::fprintf(stderr, "a text with a special token went wrong: %s\n", reasoning.c_str());
+            return 1;
+        }
+    }
+    {
         // The wrappers around calls that take many rows, and around statistics.
         const auto words = vocabulary.mask_words();
         hedgerow::Matcher first(shared), second(shared);

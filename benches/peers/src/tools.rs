@@ -147,6 +147,23 @@ fn known_mask(clock: &Stopwatch, matcher: &mut Matcher) -> Result<f64> {
     Ok(laps[laps.len() / 2] as f64 - clock.cost())
 }
 
+/// Microseconds of the masks and steps of a text within a string: on average, and the longest.
+fn string_masks(clock: &Stopwatch, mut matcher: Matcher, tokens: &[u32]) -> Result<[f64; 2]> {
+    let mut mask = vec![0; matcher.vocabulary().size().div_ceil(32)];
+    let (mut sum, mut most) = (0.0f64, 0.0f64);
+    for &token in tokens {
+        let lap = clock.start();
+        matcher.fill_mask(&mut mask)?;
+        let is_read = matcher.advance(TokenId(token))?;
+        let time = clock.stop(&lap) as f64 / 1e3;
+        (sum, most) = (sum + time, most.max(time));
+        if !is_read {
+            bail!("a token of a string is refused");
+        }
+    }
+    Ok([sum / tokens.len() as f64, most])
+}
+
 /// Nanoseconds a token to read the events of a text, once its states are known.
 fn events(clock: &Stopwatch, constraint: &Constraint, text: &str, tokens: &[u32]) -> Result<f64> {
     let mut best = f64::INFINITY;
@@ -190,8 +207,34 @@ pub fn run(vocab: &Path, plan: &Plan) -> Result<()> {
     costs(&clock, &lists[0], &json, &vocabulary)
 }
 
+/// The milliseconds of the steps of a compilation, each the best of some.
+fn steps(clock: &Stopwatch, list: &Value, vocabulary: &Vocabulary) -> Result<[f64; 3]> {
+    let (text, preset, options) = (list.to_string(), Preset::named("hermes")?, ToolOptions::default());
+    let mut best = [f64::INFINITY; 3];
+    for _ in 0..5 {
+        let (mut tools, mut grammar) = (None, None);
+        let read = milliseconds(clock, || {
+            tools = Some(Tools::from_json(&text)?);
+            Ok(())
+        })?;
+        let tools = tools.context("tools")?;
+        let compile = milliseconds(clock, || {
+            grammar = Some(tools.grammar(&preset, &options)?);
+            Ok(())
+        })?;
+        let grammar = grammar.context("a grammar")?;
+        let tie = milliseconds(clock, || Ok(drop(Constraint::new(&grammar, vocabulary)?)))?;
+        for (best, time) in best.iter_mut().zip([read, compile, tie]) {
+            *best = best.min(time);
+        }
+    }
+    Ok(best)
+}
+
 /// The costs of masks and events, while a reply is written.
 fn costs(clock: &Stopwatch, list: &Value, json: &[u8], vocabulary: &Vocabulary) -> Result<()> {
+    let [read, compile, tie] = steps(clock, list, vocabulary)?;
+    println!("reading the tools {read:.2} ms, the grammar {compile:.2} ms, the constraint {tie:.2} ms");
     let constraint = constraint(list, vocabulary)?;
     let mut string = Constraint::json_schema(r#"{"type": "string"}"#, vocabulary)?.matcher();
     let (mut text, mut begun) = (constraint.matcher(), constraint.matcher());
@@ -217,6 +260,23 @@ fn costs(clock: &Stopwatch, list: &Value, json: &[u8], vocabulary: &Vocabulary) 
         let encoded = tokenizer.encode(text, false).map_err(|error| anyhow::anyhow!("{error}"))?;
         Ok(encoded.get_ids().to_vec())
     };
+    let schema = r#"{"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]}"#;
+    let inside = format!("{}{}{name}{}{{\"query\": \"", CALL[0], CALL[1], CALL[2]);
+    let prose = encode(
+        &"the <b>issues</b> that name the parser, and \u{e9}t\u{e9}s of the last month </tool ".repeat(30),
+    )?;
+    for (what, constraint, before) in [
+        ("JSON", &Constraint::json_schema(schema, vocabulary)?, "{\"query\": \""),
+        ("a call, without the call's end in them,", &constraint, &*inside),
+    ] {
+        let mut matcher = constraint.matcher();
+        matcher.advance_bytes(before.as_bytes())?;
+        let [new, slowest] = string_masks(clock, matcher.fork(), &prose)?;
+        let [known, _] = string_masks(clock, matcher, &prose)?;
+        println!(
+            "masks of strings in {what}: {new:.2} µs at first, {slowest:.1} µs the slowest, {known:.2} µs known"
+        );
+    }
     let words = "I look this up for you, and then tell you what I have found. ".repeat(40);
     let query = "all issues that name the parser, and those of the last month ".repeat(40);
     let call = format!(
