@@ -12,8 +12,9 @@ def check_rows(logits: Sequence[int], masks: Sequence[int], indices: Iterable[in
     for name, shape in (("logits", logits), ("masks", masks)):
         if len(shape) != 2:
             raise ValueError(f"{name} has {len(shape)} dimensions; it must have one or two")
-    if masks[0] not in (1, logits[0]):
+    if indices is None and masks[0] not in (1, logits[0]):
         raise ValueError(f"there are {logits[0]} rows of logits, but {masks[0]} of masks")
     for index in indices or ():
-        if not 0 <= index < logits[0]:
-            raise IndexError(f"row {index} of an array of logits of {logits[0]} rows")
+        for name, rows in (("logits", logits[0]), ("masks", logits[0] if masks[0] == 1 else masks[0])):
+            if not 0 <= index < rows:
+                raise IndexError(f"row {index} of an array of {name} of {rows} rows")
