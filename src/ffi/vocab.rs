@@ -9,11 +9,10 @@
 use super::boundary::{self, CallError};
 use super::error::hr_error;
 use super::status::hr_status;
-use crate::gguf::{GgufError, GgufFile};
+use crate::gguf::GgufFile;
 use crate::vocab::{TokenId, Vocabulary, VocabularyError, VocabularyParts};
 use std::ffi::c_char;
 use std::fs::File;
-use std::io::Read;
 
 /// The value for "no token" of every parameter and result that is a token id.
 pub const HR_NO_TOKEN: u32 = u32::MAX;
@@ -244,22 +243,10 @@ unsafe fn special_tokens<'a>(
         .collect()
 }
 
-/// Reads more and more of a file until it has the whole vocabulary, so that a model of many
-/// gigabytes is not read completely.
 fn read_gguf_file(path: &str) -> Result<Vocabulary, CallError> {
     let failed = |error: std::io::Error| CallError::new(hr_status::HR_ERROR_IO, format!("{path}: {error}"));
-    let mut file = File::open(path).map_err(failed)?;
-    let mut bytes = Vec::new();
-    let mut wanted: u64 = 8 << 20;
-    loop {
-        let missing = wanted - bytes.len() as u64;
-        file.by_ref().take(missing).read_to_end(&mut bytes).map_err(failed)?;
-        let is_whole = (bytes.len() as u64) < wanted;
-        match GgufFile::parse(&bytes) {
-            Err(GgufError::Truncated { .. }) if !is_whole => wanted *= 2,
-            parsed => return Ok(Vocabulary::from_gguf(&parsed.map_err(VocabularyError::from)?)?),
-        }
-    }
+    let file = File::open(path).map_err(failed)?;
+    Ok(Vocabulary::read_gguf(file).map_err(failed)??)
 }
 
 /// The same tokens with these as the tokens that end a sequence, as a new object.

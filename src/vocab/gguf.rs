@@ -13,6 +13,7 @@
 
 use super::{TokenId, TokenSet, Vocabulary, VocabularyError, VocabularyParts, byte_level, eos};
 use crate::gguf::{GgufArray, GgufError, GgufFile, GgufValue};
+use std::io::{self, Read};
 
 const MODEL: &str = "tokenizer.ggml.model";
 const TOKENS: &str = "tokenizer.ggml.tokens";
@@ -47,6 +48,33 @@ enum Spelling {
 }
 
 impl Vocabulary {
+    /// The vocabulary of a GGUF model file, of which no more is read than up to about twice the
+    /// vocabulary's end: the weights of a large model are not.
+    ///
+    /// # Errors
+    /// What reading raises; within, the errors of [`from_gguf`](Self::from_gguf).
+    ///
+    /// ```no_run
+    /// # use hedgerow::Vocabulary;
+    /// let vocabulary = Vocabulary::read_gguf(std::fs::File::open("model.gguf")?)??;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn read_gguf(mut source: impl Read) -> io::Result<Result<Self, VocabularyError>> {
+        let mut bytes = Vec::new();
+        let mut wanted: u64 = 8 << 20;
+        loop {
+            let missing = wanted - bytes.len() as u64;
+            source.by_ref().take(missing).read_to_end(&mut bytes)?;
+            let is_whole = (bytes.len() as u64) < wanted;
+            match GgufFile::parse(&bytes) {
+                Err(GgufError::Truncated { .. }) if !is_whole => wanted *= 2,
+                parsed => {
+                    return Ok(parsed.map_err(VocabularyError::from).and_then(|file| Self::from_gguf(&file)));
+                }
+            }
+        }
+    }
+
     /// The vocabulary of a GGUF model file.
     ///
     /// - Control and unknown tokens are special.

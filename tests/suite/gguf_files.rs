@@ -5,6 +5,7 @@
 use crate::support::gguf::gguf_parts;
 use hedgerow::gguf::{GgmlType, GgufError, GgufFile, GgufValue, GgufValueType};
 use hedgerow::vocab::{TokenId, Vocabulary};
+use std::io::Read;
 
 /// A GGUF file under construction.
 #[derive(Default)]
@@ -337,6 +338,31 @@ fn vocabularies_of_each_kind_are_read() {
 
     let bert = vocabulary(model("bert").tokens(&["[CLS]", "▁walk", "ing"]).kinds(&[3, 1, 1])).unwrap();
     assert_eq!(bytes_of(&bert), [&b""[..], b" walk", b"ing"]);
+}
+
+/// A source of which too much was read fails.
+#[test]
+fn no_weights_are_read_for_a_vocabulary() {
+    let head = model("llama").tokens(&["<s>", "▁a"]).u32("tokenizer.ggml.eos_token_id", 0).build(3);
+    let weights = std::io::repeat(0).take(8 << 20);
+    let vocabulary =
+        Vocabulary::read_gguf(head.as_slice().chain(weights).chain(Unreadable)).unwrap().unwrap();
+    assert_eq!((vocabulary.size(), vocabulary.eos()), (2, &[TokenId(0)][..]));
+    // A vocabulary that is longer than the first part that is read.
+    let tokens: Vec<String> = (0..9 << 10).map(|number| format!("{number:01024}")).collect();
+    let head = model("llama").tokens(&tokens).build(3);
+    assert_eq!(Vocabulary::read_gguf(&head[..]).unwrap().unwrap().size(), 9 << 10);
+    let cut = Vocabulary::read_gguf(&head[..head.len() - 1]).unwrap().unwrap_err();
+    assert!(cut.to_string().contains("truncated"), "{cut}");
+    assert!(Vocabulary::read_gguf(Unreadable).is_err());
+}
+
+struct Unreadable;
+
+impl Read for Unreadable {
+    fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+        Err(std::io::Error::other("unreadable"))
+    }
 }
 
 #[test]

@@ -3,13 +3,13 @@
 use super::call::outside;
 use super::error::CallError;
 use super::token::{Whole, numbers, text, token};
-use hedgerow::gguf::GgufFile;
 use hedgerow::vocab::VocabularyParts;
 use hedgerow::{TokenId, Vocabulary as Inner};
 use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 use std::collections::HashMap;
+use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
@@ -72,7 +72,7 @@ impl Vocabulary {
         Self(made).changed(py, model_size, eos)
     }
 
-    /// The vocabulary of a GGUF file. The whole file is read.
+    /// The vocabulary of a GGUF file. Only the beginning of the file is read, not the weights.
     #[staticmethod]
     #[pyo3(signature = (path, *, model_size=None, eos=None))]
     fn from_gguf(
@@ -81,11 +81,9 @@ impl Vocabulary {
         model_size: Option<Whole<'_>>,
         eos: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let bytes = py.detach(|| std::fs::read(&path)).map_err(|error| file_error(py, error, &path))?;
-        let made = outside(py, move || {
-            let file = GgufFile::parse(&bytes).map_err(hedgerow::vocab::VocabularyError::from)?;
-            Ok(Inner::from_gguf(&file)?)
-        })?;
+        let made = outside(py, || Ok(File::open(&path).and_then(Inner::read_gguf)))?;
+        let made = made.map_err(|error| file_error(py, error, &path))?;
+        let made = made.map_err(|error| CallError::from(error).raise(py))?;
         Self(made).changed(py, model_size, eos)
     }
 

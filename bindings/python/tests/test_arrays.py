@@ -135,6 +135,26 @@ def test_torch(matcher: hr.Matcher) -> None:
         one = torch.ones(7, dtype=kind)
         masks.apply_token_bitmask_inplace(one, bitmask[0])
         assert one.isinf().sum() == 3
+    # By torch, too, a bitmask may be one row, and its words may be unsigned.
+    for one_mask in (bitmask[0], bitmask[:1], bitmask[0].view(torch.uint32)):
+        by_torch = torch.ones(3, 7)
+        masks._apply_by_torch(by_torch, one_mask, [2])
+        assert by_torch.isinf().sum(dim=1).tolist() == [0, 0, 3]
+    one = torch.ones(14)[::2]
+    masks.apply_token_bitmask_inplace(one, bitmask[0], indices=[0])
+    assert one.isinf().sum() == 3
+    wrong: list[tuple[type[Exception], Any, Any, list[int] | None]] = [
+        (IndexError, torch.ones(3, 7), bitmask, [3]),
+        (IndexError, torch.ones(3, 7), bitmask, [-1]),
+        (ValueError, torch.ones(2, 7), bitmask, None),
+        (ValueError, torch.ones(7), bitmask, None),
+        (ValueError, torch.ones(1, 3, 7), bitmask, None),
+        (TypeError, torch.ones(3, 7), bitmask.long(), None),
+    ]
+    for kind, logits, given, indices in wrong:
+        for apply in (masks.apply_token_bitmask_inplace, masks._apply_by_torch):
+            with pytest.raises(kind):
+                apply(logits, given, indices=indices)
     with pytest.raises(ValueError, match="gradient"):
         hr.Sampler().sample(torch.zeros(8, requires_grad=True))
     with pytest.raises(ValueError, match="CPU"):
@@ -158,6 +178,18 @@ def test_mlx(matcher: hr.Matcher, bytes_vocabulary: hr.Vocabulary) -> None:
         assert mx.isinf(logits).sum(axis=1).tolist() == [0, 3]
         masks.apply_token_bitmask_inplace(logits, bitmask)
         assert mx.isinf(masks.apply_token_bitmask(mx.ones(40, dtype=kind), bitmask[1])).sum().item() == 36
+    logits = mx.ones((2, 7))
+    masks.apply_token_bitmask_inplace(logits, bitmask[1], indices=[0])
+    assert mx.isinf(logits).sum(axis=1).tolist() == [3, 0]
+    logits = mx.ones(7)
+    masks.apply_token_bitmask_inplace(logits, bitmask[1], indices=[0])
+    assert mx.isinf(logits).sum().item() == 3
+    for index in (2, -1):
+        with pytest.raises(IndexError, match="rows"):
+            masks.apply_token_bitmask_inplace(mx.ones((2, 7)), bitmask, indices=[index])
+    for wrong in (mx.ones((1, 7)), mx.ones(7), mx.ones((1, 2, 7))):
+        with pytest.raises(ValueError):
+            masks.apply_token_bitmask(wrong, bitmask)
     assert hr.Sampler(temperature=0).sample(mx.array([0.0, 2.0, 1.0])) == 1
     constraint = hr.compile(hr.Grammar.regex("ab[cd]"), bytes_vocabulary)
     processor = masks.LogitsProcessor(constraint)

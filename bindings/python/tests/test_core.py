@@ -10,6 +10,7 @@ import json
 import math
 import pickle
 import re
+import struct
 import subprocess
 import sys
 import weakref
@@ -616,6 +617,29 @@ def test_tokenizer_files(tmp_path: Path, llama: Path) -> None:
     (tmp_path / "generation_config.json").write_text('{"eos_token_id": [128001, 128009]}')
     assert hr.Vocabulary.from_tokenizer(str(tmp_path)).eos == [128001, 128009]
     assert hr.Vocabulary.from_tokenizer(tmp_path, eos="<|eot_id|>", model_size=130_000).size == 130_000
+
+
+def test_no_weights_are_read_for_a_vocabulary(tmp_path: Path) -> None:
+    def text(value: bytes) -> bytes:
+        return struct.pack("<Q", len(value)) + value
+
+    tokens = b"".join(map(text, (b"<s>", "▁a".encode(), b"</s>")))
+    pairs = [
+        (b"tokenizer.ggml.model", struct.pack("<I", 8) + text(b"llama")),
+        (b"tokenizer.ggml.tokens", struct.pack("<IIQ", 9, 8, 3) + tokens),
+        (b"tokenizer.ggml.eos_token_id", struct.pack("<II", 4, 2)),
+    ]
+    path = tmp_path / "model.gguf"
+    with path.open("wb") as file:
+        file.write(b"GGUF" + struct.pack("<IQQ", 3, 0, len(pairs)))
+        file.writelines(text(key) + value for key, value in pairs)
+        # A terabyte, which takes no place on the disk.
+        file.truncate(1 << 40)
+    vocabulary = hr.Vocabulary.from_tokenizer(path)
+    assert (vocabulary.size, vocabulary.eos, vocabulary.bytes(1)) == (3, [2], b" a")
+    path.write_bytes(b"GGUF")
+    with pytest.raises(hr.VocabularyError, match="truncated"):
+        hr.Vocabulary.from_gguf(path)
 
 
 def test_tokenizers_and_tiktoken(llama: Path) -> None:

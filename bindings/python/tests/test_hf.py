@@ -363,6 +363,19 @@ def test_shapes(ids: tuple[int, ...], scores: tuple[int, ...], said: str, constr
         hf.LogitsProcessor(constraint)(torch.ones(ids, dtype=torch.long), torch.zeros(scores))
 
 
+def test_padding_is_a_token(constraint: hr.Constraint) -> None:
+    size = constraint.vocabulary.size
+    for pad in (-1, size):
+        with pytest.raises(
+            ValueError, match=f"pad_token_id is {pad}; it must be None or from 0 to {size - 1}"
+        ):
+            hf.LogitsProcessor(constraint, pad_token_id=pad)
+    processor = hf.LogitsProcessor(constraint, pad_token_id=size - 3)
+    processor(torch.tensor([PROMPT]), torch.zeros(1, size))
+    scores = processor(torch.tensor([[*PROMPT, 7]]), torch.zeros(1, size))
+    assert allowed(scores) == [sorted([size - 3, *constraint.vocabulary.eos])]
+
+
 def test_an_end_is_needed(words: hr.Vocabulary) -> None:
     with pytest.raises(ValueError, match="ends a sequence"):
         hf.LogitsProcessor(hr.compile(hr.Grammar.choice(["yes"]), words))

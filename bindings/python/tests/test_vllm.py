@@ -313,12 +313,20 @@ def test_logits_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     for output, expected in ([], {a}), ([a], {b}), ([a, b], {tokenizer.eos_token_id}), ([], {a}):
         logits = process(output, torch.zeros(size))
         assert {at for at, logit in enumerate(logits.tolist()) if logit == 0} == expected
+    # An output that has left the constraint can only end; behind its end anything may come.
+    for output in [b], [a, a, b]:
+        logits = process(output, torch.zeros(size))
+        assert torch.nonzero(logits == 0).flatten().tolist() == [tokenizer.eos_token_id]
+    assert process([a, b, tokenizer.eos_token_id, a], torch.zeros(size)).eq(0).all()
     for wrong, said in (
         ({"regex": "["}, "Invalid structured output"),
         ({"regex": "a{4294967296}"}, "repetition count"),
         ({"regex": "a", "json": {}}, "it names json and regex"),
         ({}, "it names none"),
         ({"regex": "a", "regexp": "b"}, "unknown: regexp"),
+        ({"regex": 5}, "regex is 5; it must be a string"),
+        ({"choice": "yes"}, "choice is 'yes'; it must be a list of strings"),
+        ({"json": {}, "whitespace_pattern": " ?", "disable_any_whitespace": True}, "give only one of"),
         ("a", "it names none"),
     ):
         with pytest.raises(VLLMValidationError, match=said):

@@ -12,6 +12,7 @@ there, and reads on.
 
 from __future__ import annotations
 
+import operator
 import threading
 import warnings
 from collections.abc import Sequence
@@ -114,6 +115,10 @@ class LogitsProcessor(_LogitsProcessor):  # type: ignore[misc, unused-ignore]
             raise ValueError(
                 "the vocabulary names no token that ends a sequence; give it with Vocabulary.with_eos"
             )
+        if pad_token_id is not None:
+            pad_token_id, [size] = operator.index(pad_token_id), sizes
+            if not 0 <= pad_token_id < size:
+                raise ValueError(f"pad_token_id is {pad_token_id}; it must be None or from 0 to {size - 1}")
         self.constraints = constraints
         self.pad_token_id = pad_token_id
         self.prompt_length = prompt_length

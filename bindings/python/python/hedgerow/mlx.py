@@ -9,6 +9,7 @@ Bitmasks are NumPy's, of shape `[rows, words]` and type int32; they are applied 
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,6 +17,7 @@ import mlx.core as mx
 
 from ._core import Constraint
 from ._history import Generations, check_width
+from ._rows import check_rows
 from .numpy import Bitmask, allocate_token_bitmask, fill_next_token_bitmask, get_bitmask_shape
 
 __all__ = [
@@ -35,17 +37,18 @@ def apply_token_bitmask(logits: Any, bitmask: Bitmask) -> Any:
     `logits` has the shape `[rows, vocabulary]` or `[vocabulary]`; the bitmask has a row for each of
     them, or one for all. Logits past the end of the mask become minus infinity, too.
     """
+    rows = logits[None] if logits.ndim == 1 else logits
     words = mx.array(bitmask)
+    words = words[None] if words.ndim == 1 else words
+    check_rows(rows.shape, words.shape, None)
     bits = (words[..., None] >> mx.arange(32)) & 1
-    allowed = bits.reshape(*words.shape[:-1], -1).astype(mx.bool_)
-    width = logits.shape[-1]
+    allowed = bits.reshape(words.shape[0], -1).astype(mx.bool_)
+    width = rows.shape[-1]
     missing = width - allowed.shape[-1]
     if missing > 0:
-        allowed = mx.concatenate([allowed, mx.zeros((*allowed.shape[:-1], missing), dtype=mx.bool_)], axis=-1)
-    allowed = allowed[..., :width]
-    if logits.ndim == 1:
-        allowed = allowed.reshape(-1)
-    return mx.where(allowed, logits, mx.array(float("-inf"), dtype=logits.dtype))
+        allowed = mx.concatenate([allowed, mx.zeros((allowed.shape[0], missing), dtype=mx.bool_)], axis=-1)
+    masked = mx.where(allowed[:, :width], rows, mx.array(float("-inf"), dtype=logits.dtype))
+    return masked.reshape(logits.shape)
 
 
 def apply_token_bitmask_inplace(
@@ -55,9 +58,15 @@ def apply_token_bitmask_inplace(
     if indices is None:
         logits[:] = apply_token_bitmask(logits, bitmask)
         return
+    indices = [operator.index(index) for index in indices]
+    masks = bitmask[None] if bitmask.ndim == 1 else bitmask
+    check_rows((1, *logits.shape) if logits.ndim == 1 else logits.shape, masks.shape, indices)
     for index in indices:
-        row = bitmask[index if bitmask.shape[0] > 1 else 0]
-        logits[index] = apply_token_bitmask(logits[index], row)
+        row = masks[index if len(masks) > 1 else 0]
+        if logits.ndim == 1:
+            logits[:] = apply_token_bitmask(logits, row)
+        else:
+            logits[index] = apply_token_bitmask(logits[index], row)
 
 
 class LogitsProcessor:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from ._core import Matcher, fill_masks, mask_logits
+from ._rows import check_rows
 
 _NATIVE = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 
@@ -74,19 +75,21 @@ def apply_token_bitmask_inplace(
 
 
 def _apply_by_torch(logits: torch.Tensor, bitmask: torch.Tensor, indices: Sequence[int] | None) -> None:
-    rows = bitmask.to(logits.device, non_blocking=True)
+    if bitmask.dtype not in (torch.int32, torch.uint32):
+        raise TypeError(f"masks hold {bitmask.dtype}; they must hold 32-bit integers")
+    rows = logits.unsqueeze(0) if logits.dim() == 1 else logits
+    words = bitmask.unsqueeze(0) if bitmask.dim() == 1 else bitmask
+    check_rows(rows.shape, words.shape, indices)
     bits = torch.arange(32, dtype=torch.int32, device=logits.device)
-    allowed = (rows.unsqueeze(-1) >> bits & 1).bool().flatten(-2)
-    width = logits.shape[-1]
+    signed = words.view(torch.int32).to(logits.device, non_blocking=True)
+    allowed = (signed.unsqueeze(-1) >> bits & 1).bool().flatten(-2)
+    width = rows.shape[-1]
     if allowed.shape[-1] < width:
         missing = width - allowed.shape[-1]
         allowed = torch.nn.functional.pad(allowed, (0, missing), value=False)
-    forbidden = ~allowed[..., :width]
-    if logits.dim() == 1:
-        forbidden = forbidden.reshape(-1)
+    forbidden = ~allowed[:, :width]
     if indices is None:
-        logits.masked_fill_(forbidden, float("-inf"))
+        rows.masked_fill_(forbidden, float("-inf"))
         return
     for index in indices:
-        row = forbidden[index] if forbidden.shape[0] > 1 else forbidden[0]
-        logits[index].masked_fill_(row, float("-inf"))
+        rows[index].masked_fill_(forbidden[index if len(forbidden) > 1 else 0], float("-inf"))

@@ -65,6 +65,8 @@ def schema_options(asked: Any) -> dict[str, Any]:
     same names.
     """
     pattern, is_compact, is_closed = (_field(asked, name) for name in OPTIONS)
+    if pattern and is_compact:
+        raise ValueError("give only one of whitespace_pattern and disable_any_whitespace")
     options: dict[str, Any] = {}
     if pattern:
         options["whitespace_pattern"] = pattern
@@ -159,6 +161,10 @@ def grammar_of_params(asked: Any) -> Grammar:
         raise ValueError(f"a request has one constraint of {', '.join(KINDS)}; {said}")
     [kind] = given
     value = _field(asked, kind)
+    if kind in ("regex", "grammar") and not isinstance(value, str):
+        raise ValueError(f"{kind} is {value!r}; it must be a string")
+    if kind == "choice" and isinstance(value, (str, Mapping)):
+        raise ValueError(f"choice is {value!r}; it must be a list of strings")
     text = value if isinstance(value, str) else json.dumps(value)
     options = schema_options(asked) if kind in ("json", "json_object", "structural_tag") else {}
     return grammar_of(kind, text, **options)
@@ -308,9 +314,14 @@ class RequestLogitsProcessor(AdapterLogitsProcessor):  # type: ignore[misc, unus
         bitmask = masks.allocate_token_bitmask(1, tokens.size)
 
         def process(output_ids: list[int], logits: torch.Tensor) -> torch.Tensor:
-            [matcher] = history.matchers([list(output_ids)])
-            if matcher is not None and not matcher.is_stopped:
-                masks.fill_next_token_bitmask(matcher, bitmask)
+            [place] = history.places([list(output_ids)])
+            if place.has_left:
+                # Another processor has brought in a token that may not come: the output can only end.
+                kept = logits[ends]
+                logits.fill_(-float("inf"))
+                logits[ends] = kept
+            elif not place.matcher.is_stopped:
+                masks.fill_next_token_bitmask(place.matcher, bitmask)
                 masks.apply_token_bitmask_inplace(logits, bitmask[0])
             return logits
 
