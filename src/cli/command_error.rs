@@ -82,6 +82,10 @@ pub(super) fn option_names(text: &str) -> String {
             "the prompt has no tokens; give at least one, such as the beginning-of-sequence token",
             "the prompt has no tokens, and the model's tokenizer begins with none; give it a text",
         ),
+        (
+            ", or use a matcher, which finds states as outputs come to them",
+            "; `hedgerow generate` needs no such file",
+        ),
         ("raise `fuel`", "raise --fuel"),
         ("raise `max_tokens`", "raise --max-tokens"),
         ("`Budget::Cut`", "--budget cut"),

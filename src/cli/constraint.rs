@@ -165,12 +165,14 @@ pub(super) struct Loaded {
     pub has_schemas: bool,
     /// True for replies that may be free text, which a limit may end anywhere.
     pub is_open: bool,
+    /// True for a list of texts.
+    pub is_list: bool,
 }
 
 impl Loaded {
     /// A constraint that is no schema.
-    fn of(grammar: Grammar) -> Self {
-        Self { grammar, schema: None, has_schemas: false, is_open: false }
+    pub fn of(grammar: Grammar) -> Self {
+        Self { grammar, schema: None, has_schemas: false, is_open: false, is_list: false }
     }
 }
 
@@ -239,7 +241,7 @@ impl ConstraintArgs {
         }
         let grammar = choice::compile(&self.choice)
             .map_err(|error| CommandError::new("cannot compile the choices").because(&error))?;
-        Ok(Some(Loaded::of(grammar)))
+        Ok(Some(Loaded { is_list: true, ..Loaded::of(grammar) }))
     }
 
     /// The grammar that the options describe; an error without any of them.

@@ -8,7 +8,7 @@ use super::command_error::{CommandError, written};
 use super::input;
 use super::number::finite;
 use hedgerow::gguf::GgufFile;
-use hedgerow::sampling::{Parameter, SamplingParams, Watermark};
+use hedgerow::sampling::{Parameter, SamplingError, SamplingParams, Watermark};
 use hedgerow::vocab::{TextTokenizer, TokenizerFile};
 
 const AFTER_HELP: &str = "\
@@ -48,8 +48,12 @@ fn watermark(text: &str) -> Result<Watermark, String> {
     let mut params = SamplingParams::default();
     let parameter = Parameter::ALL.iter().find(|parameter| parameter.name == "watermark");
     let parameter = parameter.ok_or("there is no such parameter")?;
-    parameter.set(&mut params, text).map_err(|error| error.to_string())?;
-    params.validate().map_err(|error| error.to_string())?;
+    let read = parameter.set(&mut params, text).and_then(|()| params.validate());
+    read.map_err(|error| match error {
+        SamplingError::Text { expected, .. } => expected,
+        SamplingError::InvalidParameter { expected, .. } => format!("expected {expected}"),
+        error => error.to_string(),
+    })?;
     params.watermark.ok_or_else(|| "expected a watermark".to_owned())
 }
 

@@ -15,7 +15,7 @@ use super::effect::{self, Given, Need, option_of};
 use super::greedy;
 use super::interrupt::{INTERRUPTED, Interrupt};
 use super::number::{at_least_one, whole, within};
-use super::outcome::{Ends, Judged, Report, Room, summarise};
+use super::outcome::{Context, Ends, Judged, Report, Room, summarise};
 use super::policy::policy;
 use super::prompt::PromptArgs;
 use super::sampling::{Chosen, SamplingArgs, check_tokens, leave_out_length};
@@ -207,6 +207,11 @@ fn constraint(args: &Args, chosen: &mut Chosen) -> Result<Option<Loaded>, Comman
         return Ok(constraint);
     };
     let name = format!("response_format of {}", chosen.source);
+    let kind = format.get("type").and_then(serde_json::Value::as_str);
+    if !matches!(kind, Some("json_object" | "json_schema")) {
+        let what = format!("the {name} has no `type` that is known: {}", kind.unwrap_or("it has none"));
+        return Err(CommandError::usage(what).help("known are text, json_object and json_schema"));
+    }
     if constraint.is_some() {
         say!("note: the {name} is not used: another constraint is given");
         return Ok(constraint);
@@ -476,18 +481,30 @@ fn with_model(args: &Args, inputs: Inputs) -> Result<ExitCode, CommandError> {
         }
     }
     let (name, vocabulary) = (model.name(), model.vocabulary());
-    let run = Run { args, name, vocabulary, drafters, chosen, constraint, reasoning, trace, interrupt };
+    let context = model.context_length();
+    let limit =
+        Context { name: format!("the model's context of {context} tokens"), remedy: "shorten the prompt" };
+    let mut run =
+        Run { args, name, vocabulary, drafters, chosen, constraint, reasoning, trace, interrupt, limit };
     let strategy = &args.strategy;
     if let Some(scale) = strategy.guidance {
         let negative = match &negative {
             Some(prompt) => model.prompt_tokens(prompt).map_err(unusable_prompt)?,
             None => tokens[tokens.len().saturating_sub(1)..].to_vec(),
         };
+        if negative.len() > tokens.len() {
+            let count = negative.len();
+            run.limit.name += &format!(", of which --negative-prompt needs {count} for itself,");
+            run.limit.remedy = "shorten --negative-prompt";
+        }
         run.generate(Guided::new(&model, tokens.len(), negative, scale), tokens)
     } else if let Some(path) = &strategy.amateur {
         let amateur = load("amateur model", path, options)?;
         let checked = check_partner("amateur model", model.vocabulary(), amateur.vocabulary());
         checked.map_err(|error| unusable_file("--amateur", path).because(&error))?;
+        if amateur.context_length() < context {
+            run.limit.name = format!("the context of --amateur, {} tokens,", amateur.context_length());
+        }
         run.generate(ContrastiveDecoding::new(&model, amateur, 0.1, 0.5), tokens)
     } else if let Some(layers) = &strategy.dola {
         run.generate(Dola::new(&model, layers.0.clone()), tokens)
@@ -504,12 +521,17 @@ fn forbid_words(model: &hedgerow::torch::Model, chosen: &mut Chosen) -> Result<(
 
     let words = chosen.set.as_mut().map_or_else(Vec::new, |set| std::mem::take(&mut set.bad_words));
     for word in words {
-        let tokens = |text: &str| {
-            model.encode(text).map_err(|error| {
-                CommandError::new(format!("cannot make tokens of {word:?} in `bad_words`")).because(&error)
-            })
+        let source = &chosen.source;
+        if word.is_empty() {
+            return Err(
+                CommandError::usage(format!("`bad_words` of {source} has an empty text")).help("take it out")
+            );
+        }
+        let both = (model.encode(&word), model.encode(&format!(" {}", word.trim_start())));
+        let (Ok(own), Ok(begun)) = both else {
+            say!("note: left out of `bad_words` of {source}: {word:?}, which the model has no tokens for");
+            continue;
         };
-        let (own, begun) = (tokens(&word)?, tokens(&format!(" {}", word.trim_start()))?);
         let bad_words = &mut chosen.params.bad_words;
         if begun.len() == own.len() && begun.first() != own.first() {
             bad_words.push(begun);
@@ -733,12 +755,15 @@ struct Run<'a> {
     reasoning: Option<ReasoningBudget>,
     trace: Option<TraceFile>,
     interrupt: Interrupt,
+    /// The context that limits outputs.
+    limit: Context,
 }
 
 #[cfg_attr(not(feature = "torch"), allow(dead_code))]
 impl Run<'_> {
     fn generate(self, model: impl LanguageModel, prompt: Vec<TokenId>) -> Result<ExitCode, CommandError> {
-        let Run { args, name, vocabulary, drafters, chosen, constraint, reasoning, trace, interrupt } = self;
+        let Run { args, name, vocabulary, drafters, chosen, constraint, reasoning, trace, interrupt, limit } =
+            self;
         let outputs = outputs(args, &chosen);
         let spelled = trace.as_ref().map_or_else(String::new, |_| vocabulary.decode_with_names(&prompt));
         let source = chosen.source.clone();
@@ -759,7 +784,13 @@ impl Run<'_> {
         interrupt.begin();
         let start = Instant::now();
         let failed = |error: DecodeError| {
-            let failure = CommandError::new("generation failed").because(&error);
+            let failure = match &error {
+                DecodeError::PromptTooLong { given, .. } => {
+                    CommandError::new(format!("the prompt has {given} tokens, too many for {}", limit.name))
+                        .help(limit.remedy)
+                }
+                _ => CommandError::new("generation failed").because(&error),
+            };
             match (&error, &bans) {
                 (DecodeError::Sampling(SamplingError::EmptySupport { .. }), Some(bans)) => failure.help(bans),
                 _ => failure,
@@ -767,7 +798,7 @@ impl Run<'_> {
         };
         let longest = request.sampling.max_tokens;
         let context = model.context_length();
-        let room = Room { tokens: longest, context, prompt: request.prompt.len() };
+        let room = Room { tokens: longest, context, prompt: request.prompt.len(), limit: limit.clone() };
         let mut batch = Batch::new(model, vocabulary).map_err(failed)?.clock(move || start.elapsed());
         if let Some(model) = drafters.model {
             batch = batch.draft_model(model);

@@ -27,7 +27,8 @@ impl Interrupt {
                 say!("note: stopped by Ctrl-C before anything was made");
             }
             if came.swap(true, Ordering::Relaxed) || !began {
-                std::process::exit(i32::from(INTERRUPTED));
+                // The main thread may be inside libtorch, whose destructors must not run then.
+                signal_hook::low_level::exit(i32::from(INTERRUPTED));
             }
         });
         interrupt

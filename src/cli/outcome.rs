@@ -30,13 +30,23 @@ pub(super) struct Judged {
     has_schemas: bool,
     /// The largest number of tokens of an output.
     room: usize,
-    /// The length of the model's context, if it ended an output before the largest number of tokens
-    /// did.
-    full_context: Option<usize>,
+    /// The context, if it ended an output before the largest number of tokens did.
+    full_context: Option<Context>,
+    /// True if the constraint is a list of texts, in which nothing repeats.
+    is_list: bool,
+}
+
+/// The context that limits the length of an output.
+#[derive(Clone, Debug)]
+pub(super) struct Context {
+    /// Its name: "the model's context of 256 tokens".
+    pub name: String,
+    /// The remedy if it is full: "shorten the prompt".
+    pub remedy: &'static str,
 }
 
 /// The room that an output had.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Room {
     /// The largest number of tokens that the request allows.
     pub tokens: Option<usize>,
@@ -44,6 +54,7 @@ pub(super) struct Room {
     pub context: usize,
     /// The number of tokens of the prompt.
     pub prompt: usize,
+    pub limit: Context,
 }
 
 impl Room {
@@ -115,7 +126,7 @@ const SHORTER: &str = "bound what the constraint lets repeat";
 
 /// The remedy for JSON texts that need fewer tokens.
 const SHORTER_JSON: &str = "bound strings, arrays and numbers: in the schema (`maxLength`, `maxItems`, `maximum`), or by \
-     --max-string-length, --max-items and --max-digits";
+     --max-string-length, --max-items and --max-digits; --whitespace compact allows no whitespace";
 
 impl Judged {
     /// Outputs, in words: "the output", "output 2", "outputs 1, 3 and 4".
@@ -160,18 +171,23 @@ impl Judged {
             full_context: completions
                 .iter()
                 .any(|completion| completion.finish == FinishReason::Length)
-                .then_some(room.context)
+                .then_some(room.limit.clone())
                 .filter(|_| room.is_set_by_context()),
+            is_list: constraint.is_some_and(|constraint| constraint.is_list),
         }
     }
 
     /// The remedy for outputs that a limit on tokens ended.
     fn longer(&self) -> String {
-        let longer = match self.full_context {
-            Some(context) => format!("the model's context of {context} tokens is full: shorten the prompt"),
+        let longer = match &self.full_context {
+            Some(Context { name, remedy }) => format!("{name} is full: {remedy}"),
             None => "raise --max-tokens".to_owned(),
         };
-        format!("{longer}, or {}", if self.has_schemas { SHORTER_JSON } else { SHORTER })
+        match (self.has_schemas, self.is_list) {
+            (true, _) => format!("{longer}, or {SHORTER_JSON}"),
+            (false, false) => format!("{longer}, or {SHORTER}"),
+            (false, true) => longer,
+        }
     }
 
     /// Reports the judgement on stderr. `wanted` is the number of outputs that were asked for, and
@@ -248,8 +264,8 @@ impl Judged {
                 Some(_) => say!("valid: all {} outputs satisfy `{}`", self.outputs, self.schema),
                 None => {}
             }
-            if let Some(context) = self.full_context {
-                say!("note: the model's context of {context} tokens is full");
+            if let Some(context) = &self.full_context {
+                say!("note: {} is full", context.name);
             }
         }
         Ok(ExitCode::SUCCESS)
@@ -426,7 +442,10 @@ pub(super) fn summarise(generation: &Generation, strategy: &Strategy, drafts: bo
         1 => name.to_owned(),
         _ => format!("{count} × {name}"),
     });
-    let ends: Vec<String> = ends.collect();
+    let mut ends: Vec<String> = ends.collect();
+    if ends.is_empty() {
+        ends.push("nothing".to_owned());
+    }
     let counted = |count: usize, what: &str, whats: &str| match count {
         1 => format!("1 {what}"),
         _ => format!("{count} {whats}"),

@@ -226,7 +226,7 @@ impl SamplingArgs {
             let failure = CommandError::usage("the sampling options are not usable");
             let failure = match &error {
                 SamplingError::Conflict { first, second, reason } => {
-                    let origin = |name| origin(name, self.names(), &source);
+                    let origin = |name| origin(name, self.names(), &source, set.as_ref());
                     let what = format!("{} conflicts with {}: {reason}", origin(first), origin(second));
                     CommandError::usage(what)
                 }
@@ -378,7 +378,8 @@ impl SamplingArgs {
     pub fn remedy_of_bans(&self, chosen: &Chosen, what: &str) -> Option<String> {
         let names = chosen.params.changed().into_iter().map(|(name, _)| name);
         let bans = names.filter(|name| BANS.contains(name));
-        let bans: Vec<String> = bans.map(|name| origin(name, self.names(), &chosen.source)).collect();
+        let origin = |name| origin(name, self.names(), &chosen.source, chosen.set.as_ref());
+        let bans: Vec<String> = bans.map(origin).collect();
         let verb = if bans.len() == 1 { "forbids" } else { "forbid" };
         let all = bans.join(" and ");
         (!bans.is_empty()).then(|| format!("{all} {verb} all that {what} allows; leave it out or allow more"))
@@ -386,7 +387,7 @@ impl SamplingArgs {
 
     /// The tokens that the parameters name, each with the option or the source that names it.
     pub fn named_tokens(&self, chosen: &Chosen) -> Vec<(String, TokenId)> {
-        let origin = |name: &str| origin(name, self.names(), &chosen.source);
+        let origin = |name: &str| origin(name, self.names(), &chosen.source, chosen.set.as_ref());
         // The end tokens of the model's own file are the model's.
         let own = self.base.params.is_none();
         let tokens = chosen.params.tokens().into_iter();
@@ -397,12 +398,17 @@ impl SamplingArgs {
     }
 }
 
-/// The option that gives a parameter, or else the parameter and its source. `given` are the names of
-/// the parameters that have an option on the command line.
-fn origin(name: &str, mut given: impl Iterator<Item = &'static str>, source: &str) -> String {
+/// The option that gives a parameter, or else the parameter, as the file spells it, and its source.
+/// `given` are the names of the parameters that have an option on the command line.
+fn origin(
+    name: &str,
+    mut given: impl Iterator<Item = &'static str>,
+    source: &str,
+    set: Option<&ParameterSet>,
+) -> String {
     match given.any(|given| given == name) {
         true => option_of(name),
-        false => format!("`{name}` of {source}"),
+        false => format!("`{}` of {source}", set.and_then(|set| set.field(name)).unwrap_or(name)),
     }
 }
 

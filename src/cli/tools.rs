@@ -159,7 +159,7 @@ impl ToolArgs {
         warn(self.tools.as_deref().unwrap_or(Path::new("tools")), &warnings);
         let is_open = options.response.is_none() && !options.choice.is_required();
         let has_schemas = options.response.is_some() || self.may_call();
-        Ok(Loaded { grammar, schema: None, has_schemas, is_open })
+        Ok(Loaded { has_schemas, is_open, ..Loaded::of(grammar) })
     }
 
     /// The format that the command line names; `None` for `auto`.

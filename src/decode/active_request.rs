@@ -100,7 +100,7 @@ impl<C: Send + 'static> ActiveRequest<C> {
         for completion in 0..count {
             let mut sequence = Sequence::new(request, &settings, completion)?;
             match (completion, &ending) {
-                (0, _) if request.budget == Budget::Complete => ending = sequence.check_room(&settings)?,
+                (0, _) if settings.budget == Budget::Complete => ending = sequence.check_room(&settings)?,
                 (_, Some(ending)) => sequence.set_ending(KnownEnding::clone(ending)),
                 _ => {}
             }

@@ -110,15 +110,20 @@ impl ConstraintState {
         else {
             return Ok(None);
         };
-        let Some(own) = completion(matcher, settings, bans, history)? else { return Ok(None) };
-        if own.len() <= room {
+        let Some(shortest) = matcher.completion()? else { return Ok(None) };
+        let own = match bans.names_bans() {
+            true => respelled(&shortest, matcher, settings, bans, history)?,
+            false => Some(shortest.to_vec()),
+        };
+        if own.as_ref().is_some_and(|own| own.len() <= room) {
             return Ok(None);
         }
-        let other = short_output::within(matcher, room, bans)?;
-        let other = other.map(|way| respelled(&way, matcher, settings, bans, history)).transpose()?;
-        match other.flatten() {
+        let needs = own.map_or(shortest.len(), |own| own.len());
+        match other(matcher, room, settings, bans, history, short_output::MOST_TRIED)? {
             Some(way) => self.ending = Some(KnownEnding::new(way)),
-            None => return Err(DecodeError::ShortestOutput { needs: own.len(), room, by_context }),
+            None if needs > room => return Err(DecodeError::ShortestOutput { needs, room, by_context }),
+            // The bans forbid the only output that is known.
+            None => {}
         }
         Ok(self.ending.clone())
     }
@@ -260,16 +265,17 @@ impl ConstraintState {
         let behind = match bans.names_bans() {
             true => {
                 let tokens = &[history.tokens, next].concat();
-                completion(matcher, settings, bans, History { tokens, ..history })?
+                let room = room.saturating_sub(next.len());
+                completion(matcher, room, settings, bans, History { tokens, ..history })?
             }
-            false => completion(matcher, settings, bans, history)?,
+            false => matcher.completion()?,
         };
         matcher.rollback(next.len())?;
         // The rest of a known ending may be shorter than an ending that a new search finds from
         // here.
         let ending = match &self.ending {
             Some(known) => Some(known.rest().to_vec()),
-            None => completion(matcher, settings, bans, history)?.map(|ending| ending.to_vec()),
+            None => completion(matcher, room, settings, bans, history)?.map(|ending| ending.to_vec()),
         };
         let enough = match (&behind, &ending) {
             (Some(behind), _) => next.len() + behind.len() <= room,
@@ -285,19 +291,39 @@ impl ConstraintState {
     }
 }
 
-/// The engine's [completion](Matcher::completion), in tokens that the request does not ban. `None`
-/// if none is known.
+/// The engine's [completion](Matcher::completion), in tokens that the request does not ban, or
+/// another one of at most `room` tokens. `None` if none is known.
 fn completion(
     matcher: &mut Matcher,
+    room: usize,
     settings: &DecodeSettings,
     bans: &SamplingParams,
     history: History<'_>,
 ) -> Result<Option<Arc<[TokenId]>>, DecodeError> {
     match matcher.completion()? {
         Some(own) if bans.names_bans() => {
-            Ok(respelled(&own, matcher, settings, bans, history)?.map(Arc::from))
+            let found = match respelled(&own, matcher, settings, bans, history)? {
+                None => other(matcher, room, settings, bans, history, short_output::MOST_TRIED_EACH)?,
+                found => found,
+            };
+            Ok(found.map(Arc::from))
         }
         own => Ok(own),
+    }
+}
+
+/// A completion of at most `room` tokens that the request does not ban, by a search.
+fn other(
+    matcher: &mut Matcher,
+    room: usize,
+    settings: &DecodeSettings,
+    bans: &SamplingParams,
+    history: History<'_>,
+    most_tried: usize,
+) -> Result<Option<Vec<TokenId>>, DecodeError> {
+    match short_output::within(matcher, room, bans, most_tried)? {
+        Some(way) => respelled(&way, matcher, settings, bans, history),
+        None => Ok(None),
     }
 }
 

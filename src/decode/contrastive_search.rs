@@ -9,12 +9,16 @@
 //! Source: Su et al. 2022; the semantics are those of Hugging Face transformers 4.50
 //! (`penalty_alpha`, `top_k`).
 //!
+//! The last token for which the context has room is the most probable one, as no candidate can be
+//! read.
+//!
 //! A token costs one pass over k sequences, k − 1 forks of the cache, and k products with all
 //! hidden states so far.
 
 use super::error::DecodeError;
 use super::logits::{Logits, ModelRow};
 use super::model::LanguageModel;
+use super::request::FinishReason;
 use super::search_step::SearchStep;
 use super::sequence::Sequence;
 use super::settings::DecodeSettings;
@@ -88,6 +92,16 @@ impl<C: Send + 'static> ContrastiveState<C> {
         };
         sequences.clear();
         let row = logits.last_model_row(first_input + chosen).unwrap_or_default();
+        if output.end.is_none() && output.tokens().len() >= settings.context {
+            // The context has no room to read candidates, so the most probable token is the last.
+            self.candidates = output.most_probable(row, self.search.candidates, settings)?;
+            if let Some(&(token, logprob)) = self.candidates.first() {
+                output.record_logprobs(token, logprob, self.candidates.iter().copied(), row, settings)?;
+                output.append_allowed(token, settings)?;
+                output.apply_forced(settings, clock, times)?;
+            }
+            output.end.get_or_insert(FinishReason::Length);
+        }
         if output.end.is_some() {
             sequences.push(*output);
         } else {

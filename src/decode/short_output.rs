@@ -12,8 +12,10 @@ use crate::engine::{EngineError, Matcher};
 use crate::sampling::SamplingParams;
 use crate::vocab::{TokenId, Vocabulary, fewest_tokens};
 
-/// Largest number of tokens that a search tries.
-const MOST_TRIED: usize = 50_000;
+/// Largest number of tokens that a search tries before the first pass.
+pub(super) const MOST_TRIED: usize = 50_000;
+/// Largest number of tokens that a search tries beside each token of an output.
+pub(super) const MOST_TRIED_EACH: usize = 2_000;
 /// Largest number of spellings of a text that are tried.
 const MOST_SPELLINGS: usize = 8;
 
@@ -24,15 +26,19 @@ struct Place {
 }
 
 /// The fewest tokens, `room` at most, that complete the output of `matcher` without the tokens that
-/// `bans` forbids. `None` if the search finds none. It may miss one, as it tries a limited number of
-/// tokens.
+/// `bans` forbids. `None` if the search finds none. It may miss one, as it tries `most_tried` tokens
+/// at most.
 ///
 /// The search is breadth-first over the states of the constraint.
 pub(super) fn within(
     matcher: &Matcher,
     room: usize,
     bans: &SamplingParams,
+    most_tried: usize,
 ) -> Result<Option<Vec<TokenId>>, EngineError> {
+    if matcher.is_accepting() {
+        return Ok(Some(Vec::new()));
+    }
     let mut places = vec![Place { matcher: matcher.fork(), before: None }];
     let mut seen = HashSet::from([matcher.state_id()]);
     let mut tried = 0;
@@ -43,7 +49,7 @@ pub(super) fn within(
             let mut here = places[from].matcher.fork();
             for token in here.mask()?.iter().filter(|token| !bans.forbids(*token)) {
                 tried += 1;
-                if tried > MOST_TRIED {
+                if tried > most_tried {
                     return Ok(None);
                 }
                 if !here.advance(token)? {

@@ -321,6 +321,60 @@ fn what_a_chat_template_leaves_out_is_told() {
     );
 }
 
+/// A context that another option fills is told by its name.
+#[test]
+fn the_context_that_is_full_is_named() {
+    let long = "a".repeat(200);
+    let said = run(
+        &PLAIN,
+        &["--prompt", "Hi", "--guidance", "1.5", "--negative-prompt", &long, "--suppressed-tokens", "5"],
+    );
+    let expected =
+        "note: the model's context of 256 tokens, of which --negative-prompt needs 200 for itself, is full";
+    assert!(said.code == Some(0) && said.stderr.contains(expected), "{}", said.stderr);
+    let longest = "a".repeat(300);
+    let said = run(&PLAIN, &["--prompt", "Hi", "--guidance", "1.5", "--negative-prompt", &longest]);
+    assert!(
+        said.code == Some(1) && said.stderr.contains("help: shorten --negative-prompt"),
+        "{}",
+        said.stderr
+    );
+    let said = hi(&PLAIN, "--strategy contrastive --max-tokens 300 --suppressed-tokens 5 --json");
+    assert_eq!(
+        (said.code, &said.lines()[0]["finish_reason"]),
+        (Some(0), &json!("length")),
+        "{}",
+        said.stderr
+    );
+}
+
+/// Faults in a file of parameters name the field of the file.
+#[test]
+fn faults_of_parameters_name_the_field() {
+    for (api, text, code, expected) in [
+        ("vllm", r#"{"stop_token_ids": [999]}"#, 2, "`stop_token_ids` of --params vllm:"),
+        ("vllm", r#"{"bad_words": [""]}"#, 2, "has an empty text"),
+        (
+            "vllm",
+            r#"{"bad_words": ["\u00e9"], "max_tokens": 1}"#,
+            0,
+            "note: left out of `bad_words` of --params vllm:",
+        ),
+        (
+            "openai",
+            r#"{"response_format": {"type": "foo"}, "max_tokens": 1}"#,
+            2,
+            "has no `type` that is known: foo",
+        ),
+        ("openai", r#"{"response_format": {"type": "text"}, "max_tokens": 1}"#, 0, "finished: length"),
+    ] {
+        let path = file("faulty.json", text);
+        let said = run(&PLAIN, &["--prompt", "Hi", "--params", &format!("{api}:{}", path.display())]);
+        assert_eq!(said.code, Some(code), "{text}: {}", said.stderr);
+        assert!(said.stderr.contains(expected), "{text}: {}", said.stderr);
+    }
+}
+
 /// A standard input loses the line feed that `echo` writes, and is read for one purpose.
 #[test]
 fn a_prompt_may_be_standard_input() {

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::command_error::{CommandError, written};
 use super::constraint::{ConstraintArgs, PolicyArgs};
-use super::effect::Given;
+use super::effect::{Given, option_of};
 use super::greedy;
 use super::input;
 use super::mask::{read_prefix, shown_token};
@@ -25,7 +25,7 @@ use super::number::whole;
 use super::sampling::{Chosen, SamplingArgs, check_tokens};
 use hedgerow::engine::Constraint;
 use hedgerow::sampling::parameter_sets::ParameterSet;
-use hedgerow::sampling::{Sampled, Sampler, SamplingError, Stage, Step};
+use hedgerow::sampling::{Sampled, Sampler, SamplingError, Stage, Step, WatermarkSeeding};
 use hedgerow::vocab::{TokenId, TokenSet, Vocabulary};
 
 const AFTER_HELP: &str = "\
@@ -190,6 +190,22 @@ fn check_effect(args: &Args, chosen: &Chosen) -> Result<(), CommandError> {
     }
     if !args.prompt_ids.is_empty() && !OF_PROMPT.iter().any(|step| step.is_active(&chosen.params)) {
         say!("note: --prompt-ids changes nothing, as no step looks at the prompt");
+    }
+    let params = &chosen.params;
+    if !args.stop_tokens.is_empty() && args.min_tokens == 0 && params.exponential_decay.is_none() {
+        say!("note: --stop-tokens changes nothing without --min-tokens or --exponential-decay");
+    }
+    let of_first =
+        args.sampling.names().find(|name| matches!(*name, "forced_first" | "begin_suppressed_tokens"));
+    if let (Some(name), false) = (of_first, args.output_ids.is_empty()) {
+        say!("note: {} changes nothing behind the first token of an output", option_of(name));
+    }
+    let width = params.watermark.as_ref().map_or(0, |watermark| match watermark.seeding {
+        WatermarkSeeding::SelfHash { context_width } => context_width,
+        _ => 1,
+    });
+    if args.prompt_ids.len() + args.output_ids.len() < width {
+        say!("note: --watermark changes nothing behind fewer than {width} tokens of prompt and output");
     }
     let of_loop = chosen.set.as_ref().map_or_else(Vec::new, of_loop);
     if !of_loop.is_empty() {

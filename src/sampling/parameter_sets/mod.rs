@@ -69,6 +69,8 @@ pub struct ParameterSet {
     /// Those of them that would change the output: `messages`, for example, or a `temperature`
     /// without `do_sample`. Fields whose value changes nothing, such as `false`, are left out.
     pub unused: Vec<String>,
+    /// The parameters that were read, each with its field.
+    fields: Vec<(&'static str, &'static str)>,
 }
 
 /// Beam search as `generation_config.json` asks for it.
@@ -221,6 +223,7 @@ impl ParameterSet {
             min_length: None,
             passed_over: Vec::new(),
             unused: Vec::new(),
+            fields: Vec::new(),
         };
         let not_read = match api {
             Api::OpenAi => openai::read(&mut fields, &mut set)?,
@@ -230,7 +233,14 @@ impl ParameterSet {
         };
         fields.finish(&not_read, &mut set)?;
         set.validate().map_err(|error| fields.named(error))?;
+        set.fields = fields.parameters;
         Ok(set)
+    }
+
+    /// The field that gave a [parameter](crate::sampling::Parameter), by its name: `stop_token_ids`
+    /// for `end_tokens` in a set of vLLM's. `None` for a parameter that no field gave.
+    pub fn field(&self, parameter: &str) -> Option<&'static str> {
+        self.fields.iter().find(|(name, _)| *name == parameter).map(|(_, field)| *field)
     }
 
     /// Checks the sampling parameters. The end tokens and the greatest length may be those of the
@@ -617,6 +627,7 @@ mod tests {
         assert_eq!((beams.beams, beams.groups, beams.length_penalty), (3, 1, 0.5));
         let greedy = read(Api::Vllm, r#"{"use_beam_search": true, "temperature": 0.7}"#);
         assert!(greedy.beams.is_none() && greedy.sampling.temperature == 0.0);
+        assert_eq!(read(Api::Vllm, r#"{"stop_token_ids": [9]}"#).field("end_tokens"), Some("stop_token_ids"));
         let sampled = read(Api::Vllm, r#"{"n": 2, "use_beam_search": false, "length_penalty": 0.5}"#);
         assert_eq!((sampled.beams, sampled.unused), (None, vec!["length_penalty".to_owned()]));
     }

@@ -669,6 +669,8 @@ fn the_end_that_a_budget_writes_keeps_the_bans() {
         ("biased", greedy().logit_bias(vec![(id("true"), f32::NEG_INFINITY)]), "[0-9]+true", "1true"),
         ("a word", greedy().bad_words(vec![vec![id("1"), id("true")]]), "[0-9]+true", "1true"),
         ("nothing spells it", greedy().suppressed_tokens(vec![id("x")]), "[0-9]+x", "11111"),
+        ("another text", greedy().suppressed_tokens(vec![id("x")]), "[0-9]+(x|yz)", "111yz"),
+        ("another letter", greedy().suppressed_tokens(vec![id("a")]), "[0-9]*c[ab]{3}", "1cbbb"),
     ] {
         let request =
             Request::new(tokens(b"u")).constraint(constraint(pattern)).sampling(params.max_tokens(5));
@@ -709,6 +711,54 @@ fn the_end_of_reasoning_leaves_room_for_the_rest() {
             assert!(!made.text.contains(message.trim_end_matches('.')), "{case}: {made:?}");
         }
         assert_eq!(made.complete, Some(true), "{case}: {made:?}");
+    }
+}
+
+/// A ban does not make a request possible that has no room.
+#[test]
+fn a_ban_makes_no_room() {
+    let model = Fake::new(Scores::Hash { eos: -1.0 });
+    let a = TokenId(u32::from(b'a'));
+    for (params, fits) in [
+        (greedy(), false),
+        (greedy().suppressed_tokens(vec![a]), false),
+        (greedy().begin_suppressed_tokens(vec![a]), false),
+        (greedy().suppressed_tokens(vec![a]).max_tokens(4), true),
+    ] {
+        let params = if fits { params } else { params.max_tokens(2) };
+        let request = Request::new(tokens(b"u"))
+            .constraint(Constraint::regex("[ab]{3,20}c", &vocabulary()).unwrap())
+            .sampling(params);
+        match run(&model, request) {
+            Ok(made) => assert!(fits && made.completions[0].complete == Some(true), "{made:?}"),
+            Err(DecodeError::ShortestOutput { needs, room: 2, .. }) => assert!(!fits && needs >= 3),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// Contrastive search, which reads candidates ahead, fills the context as other strategies do.
+#[test]
+fn contrastive_search_fills_the_context() {
+    let contrastive = Strategy::Contrastive(ContrastiveSearch::default().candidates(3));
+    for (pattern, context, max_tokens) in
+        [(None, 12, None), (Some("[ab]+"), 12, None), (Some("[ab]+"), 12, Some(8))]
+    {
+        let mut ends = Vec::new();
+        for strategy in [contrastive.clone(), Strategy::Sample] {
+            let mut model = Fake::new(Scores::Hash { eos: -100.0 });
+            model.context = context;
+            let mut request = Request::new(tokens(b"uvwxyz")).strategy(strategy).budget(Budget::Cut);
+            request.sampling = greedy();
+            request.sampling.max_tokens = max_tokens;
+            request.constraint = pattern.map(|pattern| Constraint::regex(pattern, &vocabulary()).unwrap());
+            request.logprobs = Some(1);
+            let made = run(&model, request).unwrap().completions.remove(0);
+            assert_eq!(made.logprobs.len(), made.tokens.len());
+            ends.push((made.finish, made.tokens.len()));
+        }
+        assert_eq!(ends[0], ends[1], "{pattern:?}");
+        assert_eq!(ends[0], (FinishReason::Length, 7), "{pattern:?}");
     }
 }
 
