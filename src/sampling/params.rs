@@ -249,7 +249,7 @@ parameters! {
     /// bias that they get, a secret key (15485863 unless given), and the number of last tokens that
     /// choose the list, the candidate included (without it, the last token alone).
     watermark: [Option<Watermark>] = None, "RATIO:BIAS[:KEY[:WIDTH]]", Special, ANY;
-    /// Order of the steps: `hf`, `llama`, or names of steps with commas, such as
+    /// Order of the steps: `hf`, `vllm`, `llama`, or names of steps with commas, such as
     /// `mask,temperature,top-k`.
     order: [ChainOrder] = ChainOrder::Hf, "ORDER", Special, ANY;
     /// The way to draw a token: one random number against the cumulative distribution

@@ -91,7 +91,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("--template-variables a=1 --raw", "cannot be used with"),
     ("--logprobs 3", "--logprobs has no effect without --json"),
     ("--order mask,temperature", "`top-p` is set by the parameters but not listed"),
-    ("--order vllm", "expected `hf`, `llama`, or steps with commas between them; `vllm` is no step"),
+    ("--order gguf", "expected `hf`, `vllm`, `llama`, or steps with commas between them; `gguf` is no step"),
     ("--order mask,top_k", "`top_k` is no step; the steps are logit-bias, "),
     ("--order mask,temperature", "parameters without an option are those of --preset balanced"),
     ("--max-digits 0 --schema person.schema.json", "expected a whole number from 1 to"),
