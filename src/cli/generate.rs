@@ -527,8 +527,8 @@ fn forbid_words(model: &hedgerow::torch::Model, chosen: &mut Chosen) -> Result<(
                 CommandError::usage(format!("`bad_words` of {source} has an empty text")).help("take it out")
             );
         }
-        let both = (model.encode(&word), model.encode(&format!(" {}", word.trim_start())));
-        let (Ok(own), Ok(begun)) = both else {
+        let tokens = |text: &str| model.encode(text).ok().filter(|tokens| !tokens.is_empty());
+        let (Some(own), Some(begun)) = (tokens(&word), tokens(&format!(" {}", word.trim_start()))) else {
             say!("note: left out of `bad_words` of {source}: {word:?}, which the model has no tokens for");
             continue;
         };

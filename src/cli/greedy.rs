@@ -194,7 +194,7 @@ mod tests {
         assert_eq!(
             others.join(" "),
             "logit-bias sequence-bias allowed-tokens suppressed-tokens bad-words min-tokens no-repeat-ngram \
-             exponential-decay repetition-penalty frequency-presence dry mask"
+             repetition-penalty frequency-presence dry exponential-decay mask"
         );
         for name in FILTERS.iter().flat_map(|filter| filter.parameters) {
             assert!(Parameter::ALL.iter().any(|parameter| parameter.name == *name), "{name}");

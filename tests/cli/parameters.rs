@@ -147,7 +147,7 @@ const CONFIGS: &[(&str, &str, usize, Option<&str>)] = &[
         3,
         Some("names token 999999, but the model has 97 tokens"),
     ),
-    (r#"{"max_new_tokens": 2, "forced_eos_token_id": 97}"#, "", 2, Some("`forced_last` of ")),
+    (r#"{"max_new_tokens": 2, "forced_eos_token_id": 97}"#, "", 2, Some("`forced_eos_token_id` of ")),
     (r#"{"max_new_tokens": 2, "forced_bos_token_id": 9}"#, "", 2, Some("forced_bos_token_id")),
 ];
 
