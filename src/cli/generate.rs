@@ -3,7 +3,7 @@
 //! Loading a model takes long, so the command line is checked as a whole before it begins.
 
 use std::fs::File;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,8 +14,14 @@ use super::constraint::{ConstraintArgs, Loaded, PolicyArgs};
 use super::effect::{self, Given, Need, option_of};
 use super::greedy;
 use super::interrupt::{INTERRUPTED, Interrupt};
+use super::model::{Drafters, bar, over_vocabulary, unusable_file};
+#[cfg(feature = "torch")]
+use super::model::{
+    detected_format, drafters, forbid_words, load, no_template, unreadable_template, unusable_prompt,
+    without_format,
+};
 use super::number::{at_least_one, whole, within};
-use super::outcome::{Context, Ends, Judged, Report, Room, summarise};
+use super::outcome::{Context, Ends, Judged, Report, Room, generation_failed, summarise};
 use super::policy::policy;
 use super::prompt::PromptArgs;
 use super::sampling::{Chosen, SamplingArgs, check_tokens, leave_out_length};
@@ -23,14 +29,12 @@ use super::strategy::StrategyArgs;
 use super::tools::ToolArgs;
 use super::trace::{CANDIDATES, Subject, Trace, TraceFile};
 use hedgerow::decode::{
-    Batch, Budget, DecodeError, DraftHeads, DynModel, ForcedTokens, Generation, LanguageModel,
-    MAX_COMPLETIONS, Prompt, ReasoningBudget, Request, Strategy, TokenHealing, check_partner,
+    Batch, Budget, ForcedTokens, Generation, LanguageModel, MAX_COMPLETIONS, Prompt, ReasoningBudget,
+    Request, Strategy, TokenHealing, check_partner,
 };
-use hedgerow::engine::Constraint;
-use hedgerow::sampling::SamplingError;
 use hedgerow::tags::Tools;
 use hedgerow::vocab::{TokenId, Vocabulary};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
 const AFTER_HELP: &str = "\
 The prompt is put into the model's own chat template, as a message of the user; --raw gives it to \
@@ -434,9 +438,8 @@ fn with_model(_args: &Args, _inputs: Inputs) -> Result<ExitCode, CommandError> {
 
 #[cfg(feature = "torch")]
 fn with_model(args: &Args, inputs: Inputs) -> Result<ExitCode, CommandError> {
-    use super::strategy::Drafter;
     use hedgerow::decode::{ContrastiveDecoding, Dola, Guided, TextModel};
-    use hedgerow::torch::{LoadOptions, MedusaHeads};
+    use hedgerow::torch::LoadOptions;
 
     let usage = |error| CommandError::usage("the options are not usable").because(&error);
     let mut options = LoadOptions::default()
@@ -450,36 +453,7 @@ fn with_model(args: &Args, inputs: Inputs) -> Result<ExitCode, CommandError> {
     forbid_words(&model, &mut chosen)?;
     let tokens = prompt_tokens(args, &model, &prompt)?;
     let (constraint, reasoning) = replies(args, &model, &prompt, constraint, tools)?;
-    let mut drafters = Drafters::default();
-    match &args.strategy.draft {
-        None | Some(Drafter::Ngram { .. }) => {}
-        Some(Drafter::Model(path)) => {
-            let drafter = load("draft model", path, options)?;
-            if !args.quiet && drafter.context_length() <= tokens.len() {
-                say!(
-                    "note: --draft model guesses nothing: the prompt has {} tokens, and the draft model's context {}",
-                    tokens.len(),
-                    drafter.context_length()
-                );
-            }
-            let checked = check_partner("draft model", model.vocabulary(), drafter.vocabulary());
-            checked.map_err(|error| unusable_file("--draft model", path).because(&error))?;
-            drafters.model = Some(DynModel::new(drafter));
-        }
-        Some(Drafter::Skip(layers)) => {
-            let skipping = model.skipping_layers(&layers.0);
-            let skipping = skipping
-                .map_err(|error| CommandError::usage("--draft skip is not usable").because(&error))?;
-            drafters.model = Some(DynModel::new(skipping));
-        }
-        Some(Drafter::Medusa(path)) => {
-            let heads = MedusaHeads::load(path, &model);
-            let heads = heads.map_err(|error| {
-                CommandError::new(format!("cannot load the draft heads `{}`", path.display())).because(&error)
-            })?;
-            drafters.heads = Some(Box::new(heads));
-        }
-    }
+    let drafters = drafters(&args.strategy, &model, options, tokens.len(), args.quiet)?;
     let (name, vocabulary) = (model.name(), model.vocabulary());
     let context = model.context_length();
     let limit =
@@ -513,39 +487,6 @@ fn with_model(args: &Args, inputs: Inputs) -> Result<ExitCode, CommandError> {
     }
 }
 
-/// Makes tokens of the texts that a file of parameters forbids. As in vLLM, a text is forbidden
-/// behind a space too, if it begins with another token there and has as many.
-#[cfg(feature = "torch")]
-fn forbid_words(model: &hedgerow::torch::Model, chosen: &mut Chosen) -> Result<(), CommandError> {
-    use hedgerow::decode::TextModel;
-
-    let words = chosen.set.as_mut().map_or_else(Vec::new, |set| std::mem::take(&mut set.bad_words));
-    for word in words {
-        let source = &chosen.source;
-        if word.is_empty() {
-            return Err(
-                CommandError::usage(format!("`bad_words` of {source} has an empty text")).help("take it out")
-            );
-        }
-        let tokens = |text: &str| model.encode(text).ok().filter(|tokens| !tokens.is_empty());
-        let (Some(own), Some(begun)) = (tokens(&word), tokens(&format!(" {}", word.trim_start()))) else {
-            say!("note: left out of `bad_words` of {source}: {word:?}, which the model has no tokens for");
-            continue;
-        };
-        let bad_words = &mut chosen.params.bad_words;
-        if begun.len() == own.len() && begun.first() != own.first() {
-            bad_words.push(begun);
-        }
-        bad_words.push(own);
-    }
-    Ok(())
-}
-
-/// The error of an option whose file cannot serve the model.
-fn unusable_file(option: &str, path: &Path) -> CommandError {
-    CommandError::new(format!("{option} `{}` is not usable", path.display()))
-}
-
 /// Refuses what needs a chat template, if the model has none. A model that cannot be read is
 /// refused when it is loaded.
 #[cfg(feature = "torch")]
@@ -562,23 +503,6 @@ fn check_template(args: &Args, prompt: &Prompt, has_tools: bool) -> Result<(), C
         true => Err(without_format(no_template(), has_tools)),
         false => Ok(()),
     }
-}
-
-/// The error of a model whose format of calls is not known. Without tools it is the limit on
-/// reasoning that needs the format.
-#[cfg(feature = "torch")]
-fn without_format(failure: CommandError, has_tools: bool) -> CommandError {
-    let what = format!(
-        "--reasoning-budget needs the format of calls, which says how the model marks its reasoning, and {}",
-        failure.what()
-    );
-    if has_tools { failure } else { failure.of(what) }
-}
-
-#[cfg(feature = "torch")]
-fn no_template() -> CommandError {
-    CommandError::usage("the model has no chat template that would prove a format of calls")
-        .help("name the format with --tool-format; `hedgerow tools list` shows all")
 }
 
 /// Refuses layers that the model does not have. A model that cannot be read is refused when it is
@@ -605,24 +529,6 @@ fn check_layers(args: &Args) -> Result<(), CommandError> {
         }
     }
     Ok(())
-}
-
-/// Loads a model with a progress bar. `what` names the model in errors.
-#[cfg(feature = "torch")]
-fn load(
-    what: &str,
-    path: &std::path::Path,
-    options: hedgerow::torch::LoadOptions,
-) -> Result<hedgerow::torch::Model, CommandError> {
-    let bar = bar(0, "loading {bar:30} {bytes} of {total_bytes}");
-    let model = hedgerow::torch::Model::load_with_progress(path, options, |progress| {
-        bar.set_length(progress.total);
-        bar.set_position(progress.done);
-    });
-    bar.finish_and_clear();
-    model.map_err(|error| {
-        CommandError::new(format!("cannot load the {what} `{}`", path.display())).because(&error)
-    })
 }
 
 /// The constraint of replies that call tools, and the limit on reasoning. Both follow the format in
@@ -676,23 +582,6 @@ fn replies(
     Ok((Some(args.tools.replies(&tools, &preset, schema, &args.policy, prompt_end)?), reasoning))
 }
 
-/// The format of calls that the model's chat template proves.
-#[cfg(feature = "torch")]
-fn detected_format(model: &hedgerow::torch::Model) -> Result<hedgerow::tags::Preset, CommandError> {
-    use hedgerow::decode::{PromptError, TextModel};
-
-    match model.tool_format() {
-        Ok(found) => super::tools::proven(found),
-        Err(PromptError::NoTemplate) => Err(no_template()),
-        Err(error) => Err(unreadable_template(error)),
-    }
-}
-
-#[cfg(feature = "torch")]
-fn unreadable_template(error: hedgerow::decode::PromptError) -> CommandError {
-    CommandError::new("cannot read the model's chat template").because(&error)
-}
-
 /// The prompt's tokens. The chat template is applied if the model has one, unless `--raw` is given.
 #[cfg(feature = "torch")]
 fn prompt_tokens(
@@ -720,27 +609,6 @@ fn prompt_tokens(
         say!("note: --healing changes nothing: the prompt is a single token");
     }
     Ok(tokens)
-}
-
-#[cfg(feature = "torch")]
-fn unusable_prompt(error: hedgerow::decode::PromptError) -> CommandError {
-    CommandError::new("cannot prepare the prompt").because(&error)
-}
-
-/// A progress bar on stderr; a hidden one if stderr is not a terminal.
-fn bar(length: u64, template: &str) -> ProgressBar {
-    if !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(length).with_style(style)
-}
-
-/// The parts beside the model that guess tokens ahead: a smaller model, or heads on the model.
-#[derive(Default)]
-struct Drafters {
-    model: Option<DynModel>,
-    heads: Option<Box<dyn DraftHeads>>,
 }
 
 /// The parts of one run except the model.
@@ -783,19 +651,7 @@ impl Run<'_> {
         let strategy = request.strategy.clone();
         interrupt.begin();
         let start = Instant::now();
-        let failed = |error: DecodeError| {
-            let failure = match &error {
-                DecodeError::PromptTooLong { given, .. } => {
-                    CommandError::new(format!("the prompt has {given} tokens, too many for {}", limit.name))
-                        .help(limit.remedy)
-                }
-                _ => CommandError::new("generation failed").because(&error),
-            };
-            match (&error, &bans) {
-                (DecodeError::Sampling(SamplingError::EmptySupport { .. }), Some(bans)) => failure.help(bans),
-                _ => failure,
-            }
-        };
+        let failed = |error| generation_failed(&error, &limit, bans.clone());
         let longest = request.sampling.max_tokens;
         let context = model.context_length();
         let room = Room { tokens: longest, context, prompt: request.prompt.len(), limit: limit.clone() };
@@ -863,16 +719,9 @@ impl Run<'_> {
     }
 }
 
-/// A constraint over the model's vocabulary.
-#[cfg_attr(not(feature = "torch"), allow(dead_code))]
-fn over_vocabulary(loaded: &Loaded, vocabulary: &Vocabulary) -> Result<Constraint, CommandError> {
-    Constraint::new(&loaded.grammar, vocabulary).map_err(|error| {
-        CommandError::new("the constraint does not fit the model's vocabulary").because(&error)
-    })
-}
-
-/// Writes the outputs in the form that the options ask for. The first `streamed` bytes of a streamed
-/// text have been written already. Ctrl-C may leave others, which might have begun a stop string.
+/// Writes the outputs in the form that the options ask for. The first `streamed` bytes of a
+/// streamed text have been written already. Ctrl-C may leave others, which might have begun a stop
+/// string.
 #[cfg_attr(not(feature = "torch"), allow(dead_code))]
 fn write_outputs(
     args: &Args,

@@ -32,6 +32,7 @@ mod input;
 mod interrupt;
 mod judge;
 mod mask;
+mod model;
 mod number;
 mod outcome;
 mod policy;

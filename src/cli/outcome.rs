@@ -9,7 +9,10 @@ use serde_json::{Value, json};
 use super::command_error::CommandError;
 use super::constraint::Loaded;
 use super::judge::{Verdict, judge};
-use hedgerow::decode::{BudgetEnding, Completion, FinishReason, Generation, Strategy, TokenLogprobs};
+use hedgerow::decode::{
+    BudgetEnding, Completion, DecodeError, FinishReason, Generation, Strategy, TokenLogprobs,
+};
+use hedgerow::sampling::SamplingError;
 use hedgerow::vocab::{TokenId, Vocabulary};
 
 /// The judgement on the outputs.
@@ -272,6 +275,24 @@ impl Judged {
     }
 }
 
+/// The error of a generation that failed. `bans` is the remedy if options forbid all tokens.
+#[cfg_attr(not(feature = "torch"), allow(dead_code))]
+pub(super) fn generation_failed(
+    error: &DecodeError,
+    context: &Context,
+    bans: Option<String>,
+) -> CommandError {
+    let failure = CommandError::new("generation failed").because(error);
+    match (error, bans) {
+        (DecodeError::PromptTooLong { given, .. }, _) => {
+            let what = format!("the prompt has {given} tokens, too many for {}", context.name);
+            CommandError::new(what).help(context.remedy)
+        }
+        (DecodeError::Sampling(SamplingError::EmptySupport { .. }), Some(bans)) => failure.help(bans),
+        _ => failure,
+    }
+}
+
 /// The machine-readable result.
 pub(super) struct Report {
     model: String,
@@ -407,8 +428,8 @@ fn logprobs(vocabulary: &Vocabulary, token: TokenId, entry: &TokenLogprobs, most
     object
 }
 
-/// Writes the counts of tokens and the times of a run to stderr, in two lines, and a third one about
-/// drafts if `drafts` were asked for.
+/// Writes the counts of tokens and the times of a run to stderr, in two lines, and a third one
+/// about drafts if `drafts` were asked for.
 pub(super) fn summarise(generation: &Generation, strategy: &Strategy, drafts: bool) {
     let (usage, timings) = (generation.usage, generation.timings);
     // Without a forward pass, or without a token that it gives, there is no rate.

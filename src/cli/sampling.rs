@@ -373,8 +373,8 @@ impl SamplingArgs {
         }
     }
 
-    /// The remedy where no token is left: the options that may forbid all that the constraint allows,
-    /// if there are any. `what` names what allows tokens.
+    /// The remedy where no token is left: the options that may forbid all that the constraint
+    /// allows, if there are any. `what` names what allows tokens.
     pub fn remedy_of_bans(&self, chosen: &Chosen, what: &str) -> Option<String> {
         let names = chosen.params.changed().into_iter().map(|(name, _)| name);
         let bans = names.filter(|name| BANS.contains(name));

@@ -26,8 +26,8 @@ struct Place {
 }
 
 /// The fewest tokens, `room` at most, that complete the output of `matcher` without the tokens that
-/// `bans` forbids. `None` if the search finds none. It may miss one, as it tries `most_tried` tokens
-/// at most.
+/// `bans` forbids. `None` if the search finds none. It may miss one, as it tries `most_tried`
+/// tokens at most.
 ///
 /// The search is breadth-first over the states of the constraint.
 pub(super) fn within(

@@ -3,9 +3,9 @@
 //! Neither result is the tokenizer's own segmentation, which BPE merges or Unigram scores decide.
 //! Any text that some sequence of tokens spells is spelt, however.
 //!
-//! Longest match first alone fails on `abc` with the tokens `ab`, `a`, `bc`: after `ab` no token matches
-//! `c`. If it fails, the positions from which the end can be reached are computed, and each step
-//! takes the longest token that ends at such a position.
+//! Longest match first alone fails on `abc` with the tokens `ab`, `a`, `bc`: after `ab` no token
+//! matches `c`. If it fails, the positions from which the end can be reached are computed, and each
+//! step takes the longest token that ends at such a position.
 
 use super::{TokenId, TokenTrie, VocabularyError};
 

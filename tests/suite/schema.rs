@@ -879,8 +879,8 @@ fn completions_of_many_keys() {
     }
 }
 
-/// Distinct items that several counters count. A value can be taken once only, so it counts once for
-/// each of them.
+/// Distinct items that several counters count. A value can be taken once only, so it counts once
+/// for each of them.
 #[test]
 fn distinct_items_of_several_counters() {
     let schema = |most: u32, more: &str| {

@@ -219,7 +219,7 @@ impl Re {
                     before.extend(sooner);
                     after.extend(later);
                 }
-                // What a part does after its empty match, it does after all that follows that match.
+                // A part does the same after its empty match as after all that follows that match.
                 after.reverse();
                 [before, after].map(Re::any)
             }

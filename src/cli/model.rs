@@ -1,0 +1,170 @@
+//! Functions of `generate` about models: loading them with a progress bar, the parts beside them that
+//! guess tokens, and their errors.
+
+use std::io::{self, IsTerminal};
+use std::path::Path;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::command_error::CommandError;
+use super::constraint::Loaded;
+#[cfg(feature = "torch")]
+use super::sampling::Chosen;
+#[cfg(feature = "torch")]
+use super::strategy::{Drafter, StrategyArgs};
+use hedgerow::decode::{DraftHeads, DynModel};
+#[cfg(feature = "torch")]
+use hedgerow::decode::{LanguageModel, PromptError, TextModel, check_partner};
+use hedgerow::engine::Constraint;
+#[cfg(feature = "torch")]
+use hedgerow::torch::{LoadOptions, MedusaHeads, Model};
+use hedgerow::vocab::Vocabulary;
+
+/// Loads a model with a progress bar. `what` names the model in errors.
+#[cfg(feature = "torch")]
+pub(super) fn load(what: &str, path: &Path, options: LoadOptions) -> Result<Model, CommandError> {
+    let bar = bar(0, "loading {bar:30} {bytes} of {total_bytes}");
+    let model = Model::load_with_progress(path, options, |progress| {
+        bar.set_length(progress.total);
+        bar.set_position(progress.done);
+    });
+    bar.finish_and_clear();
+    model.map_err(|error| {
+        CommandError::new(format!("cannot load the {what} `{}`", path.display())).because(&error)
+    })
+}
+
+/// A progress bar on stderr; a hidden one if stderr is not a terminal.
+pub(super) fn bar(length: u64, template: &str) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(length).with_style(style)
+}
+
+/// The parts beside the model that guess tokens ahead: a smaller model, or heads on the model.
+#[derive(Default)]
+pub(super) struct Drafters {
+    pub model: Option<DynModel>,
+    pub heads: Option<Box<dyn DraftHeads>>,
+}
+
+/// The parts that guess tokens, as the options name them. `prompt` is the number of tokens of the
+/// prompt.
+#[cfg(feature = "torch")]
+pub(super) fn drafters(
+    strategy: &StrategyArgs,
+    model: &Model,
+    options: LoadOptions,
+    prompt: usize,
+    quiet: bool,
+) -> Result<Drafters, CommandError> {
+    let mut drafters = Drafters::default();
+    match &strategy.draft {
+        None | Some(Drafter::Ngram { .. }) => {}
+        Some(Drafter::Model(path)) => {
+            let drafter = load("draft model", path, options)?;
+            if !quiet && drafter.context_length() <= prompt {
+                say!(
+                    "note: --draft model guesses nothing: the prompt has {} tokens, and the draft model's context {}",
+                    prompt,
+                    drafter.context_length()
+                );
+            }
+            let checked = check_partner("draft model", model.vocabulary(), drafter.vocabulary());
+            checked.map_err(|error| unusable_file("--draft model", path).because(&error))?;
+            drafters.model = Some(DynModel::new(drafter));
+        }
+        Some(Drafter::Skip(layers)) => {
+            let skipping = model.skipping_layers(&layers.0);
+            let skipping = skipping
+                .map_err(|error| CommandError::usage("--draft skip is not usable").because(&error))?;
+            drafters.model = Some(DynModel::new(skipping));
+        }
+        Some(Drafter::Medusa(path)) => {
+            let heads = MedusaHeads::load(path, model);
+            let heads = heads.map_err(|error| {
+                CommandError::new(format!("cannot load the draft heads `{}`", path.display())).because(&error)
+            })?;
+            drafters.heads = Some(Box::new(heads));
+        }
+    }
+    Ok(drafters)
+}
+
+/// Makes tokens of the texts that a file of parameters forbids. As in vLLM, a text is forbidden
+/// behind a space too, if it begins with another token there and has as many.
+#[cfg(feature = "torch")]
+pub(super) fn forbid_words(model: &Model, chosen: &mut Chosen) -> Result<(), CommandError> {
+    let words = chosen.set.as_mut().map_or_else(Vec::new, |set| std::mem::take(&mut set.bad_words));
+    for word in words {
+        let source = &chosen.source;
+        if word.is_empty() {
+            return Err(
+                CommandError::usage(format!("`bad_words` of {source} has an empty text")).help("take it out")
+            );
+        }
+        let tokens = |text: &str| model.encode(text).ok().filter(|tokens| !tokens.is_empty());
+        let (Some(own), Some(begun)) = (tokens(&word), tokens(&format!(" {}", word.trim_start()))) else {
+            say!("note: left out of `bad_words` of {source}: {word:?}, which the model has no tokens for");
+            continue;
+        };
+        let bad_words = &mut chosen.params.bad_words;
+        if begun.len() == own.len() && begun.first() != own.first() {
+            bad_words.push(begun);
+        }
+        bad_words.push(own);
+    }
+    Ok(())
+}
+
+/// The error of an option whose file cannot serve the model.
+pub(super) fn unusable_file(option: &str, path: &Path) -> CommandError {
+    CommandError::new(format!("{option} `{}` is not usable", path.display()))
+}
+
+/// The error of a model whose format of calls is not known. Without tools it is the limit on
+/// reasoning that needs the format.
+#[cfg(feature = "torch")]
+pub(super) fn without_format(failure: CommandError, has_tools: bool) -> CommandError {
+    let what = format!(
+        "--reasoning-budget needs the format of calls, which says how the model marks its reasoning, and {}",
+        failure.what()
+    );
+    if has_tools { failure } else { failure.of(what) }
+}
+
+#[cfg(feature = "torch")]
+pub(super) fn no_template() -> CommandError {
+    CommandError::usage("the model has no chat template that would prove a format of calls")
+        .help("name the format with --tool-format; `hedgerow tools list` shows all")
+}
+
+/// The format of calls that the model's chat template proves.
+#[cfg(feature = "torch")]
+pub(super) fn detected_format(model: &Model) -> Result<hedgerow::tags::Preset, CommandError> {
+    match model.tool_format() {
+        Ok(found) => super::tools::proven(found),
+        Err(PromptError::NoTemplate) => Err(no_template()),
+        Err(error) => Err(unreadable_template(error)),
+    }
+}
+
+#[cfg(feature = "torch")]
+pub(super) fn unreadable_template(error: PromptError) -> CommandError {
+    CommandError::new("cannot read the model's chat template").because(&error)
+}
+
+#[cfg(feature = "torch")]
+pub(super) fn unusable_prompt(error: PromptError) -> CommandError {
+    CommandError::new("cannot prepare the prompt").because(&error)
+}
+
+/// A constraint over the model's vocabulary.
+#[cfg_attr(not(feature = "torch"), allow(dead_code))]
+pub(super) fn over_vocabulary(loaded: &Loaded, vocabulary: &Vocabulary) -> Result<Constraint, CommandError> {
+    Constraint::new(&loaded.grammar, vocabulary).map_err(|error| {
+        CommandError::new("the constraint does not fit the model's vocabulary").because(&error)
+    })
+}
