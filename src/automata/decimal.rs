@@ -176,8 +176,8 @@ impl Decimal {
     }
 
     /// The first and the last `k` for which `k` times this positive number lies from `low` to
-    /// `high`: 2 and 4 for the number 5 from 6 to 20. The first is greater than the last if there is
-    /// none. `None` when the numbers do not fit into 128 bits.
+    /// `high`: 2 and 4 for the number 5 from 6 to 20. The first is greater than the last if there
+    /// is none. `None` when the numbers do not fit into 128 bits.
     pub fn factors_between(&self, low: &Decimal, high: &Decimal) -> Option<[i128; 2]> {
         self.factors_and_scale(low, high).map(|(_, _, factors)| factors)
     }

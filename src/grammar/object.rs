@@ -446,7 +446,8 @@ impl ObjectSpec {
     /// The way to the present record is a list and not a recursion, because it has a record for
     /// each key that is missing, which can be thousands.
     fn search(&self, progress: &ObjectProgress) -> bool {
-        // The records from which no continuation was found, and those on the way to the present one.
+        // The records from which no continuation was found, and those on the way to the present
+        // one.
         let mut seen: HashSet<ObjectProgress> = HashSet::new();
         let mut way: Vec<Continuations> = Vec::new();
         let mut next = Some(progress.clone());
@@ -479,8 +480,8 @@ impl ObjectSpec {
         }
         let declared = self.declared.len();
         let keys = match (self.order, missing.iter().min()) {
-            // Missing keys must come anyway, so the first of them is tried in every way and optional
-            // keys are not.
+            // Missing keys must come anyway, so the first of them is tried in every way and
+            // optional keys are not.
             (KeyOrder::Any, Some(&first)) => first as usize..first as usize + 1,
             (KeyOrder::Any, None) => 0..declared + self.rest.len(),
             // Nothing after a required key can come before it.

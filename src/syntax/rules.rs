@@ -18,9 +18,9 @@
 //! [`INLINE_LIMIT`] bound the size that results. Beyond them a rule is referred to instead.
 //!
 //! Trees nest at most [`NEST_LIMIT`] groups deep, so recursion over them is safe. Rules that are
-//! written into each other could nest deeper, and a derivative of a language recurses as deep as its
-//! groups nest. So a language that is deeper than [`DEPTH_LIMIT`] stays a terminal of its own, and
-//! what surrounds it becomes grammar nodes.
+//! written into each other could nest deeper, and a derivative of a language recurses as deep as
+//! its groups nest. So a language that is deeper than [`DEPTH_LIMIT`] stays a terminal of its own,
+//! and what surrounds it becomes grammar nodes.
 
 use super::diagnostic::{Problem, TextFault, similar};
 use super::expr::{Expr, Rule};

@@ -284,8 +284,8 @@ impl EcmaParser<'_> {
                 _ => None,
             });
         match class {
-            // The complement comes first: under `i` a text matches `\P{Lu}` if one of its other cases
-            // is no capital letter.
+            // The complement comes first: under `i` a text matches `\P{Lu}` if one of its other
+            // cases is no capital letter.
             Some(class) => Ok(self.folded(if negate { negated(class) } else { class })),
             None => {
                 let what = format!("`{name}` is not a Unicode property");

@@ -11,8 +11,8 @@
 //!   characters or more, groups nested deeper than [`regex::DEPTH`] levels, and ranges other than
 //!   those within `a-z`, `A-Z` and `0-9`.
 //!
-//! In a complement (`not`, `if`, `oneOf`) these texts count as valid, so they are not accepted there
-//! either ([`Format::widest`]).
+//! In a complement (`not`, `if`, `oneOf`) these texts count as valid, so they are not accepted
+//! there either ([`Format::widest`]).
 //!
 //! Source of the list of formats: JSON Schema validation, 2020-12, §7.3.
 

@@ -12,8 +12,8 @@ use crate::automata::{ExprPool, LangId, UNBOUNDED};
 /// The greatest nesting of groups.
 pub(super) const DEPTH: u32 = 8;
 
-/// Texts that certainly are no expression: they begin with a quantifier or a closing bracket, or end
-/// in a backslash that escapes nothing.
+/// Texts that certainly are no expression: they begin with a quantifier or a closing bracket, or
+/// end in a backslash that escapes nothing.
 pub(super) const INVALID: &str = r"(?s:[*+?)\]}].*|(?:[^\\]|\\.)*\\)";
 
 /// Escapes that are allowed inside and outside classes.
