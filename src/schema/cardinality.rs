@@ -497,8 +497,8 @@ impl<'e> Eval<'e> {
         Ok(self.algebra.or(&dead))
     }
 
-    /// The items that an array of distinct items still has and needs; `None` if it has no counters,
-    /// if an item depends on its position, or if there are too many classes.
+    /// The values that an array of distinct items still has, and those that it needs; `None` if it
+    /// has no counters, if an item depends on its position, or if there are too many classes.
     fn supply(&mut self, array: &ArrayShape, used: &[TermId]) -> Result<Option<Supply>, EvalError> {
         let position = used.len() as u32;
         let starts_late = array.some.iter().any(|some| some.from > 0);

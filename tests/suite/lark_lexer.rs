@@ -169,3 +169,16 @@ fn empty_rounds_end_a_repetition() {
         }
     }
 }
+
+/// A terminal that matches exactly the text of an ignored string. Lark hands the string to the
+/// parser then, which does not expect it.
+#[test]
+fn an_ignored_string_found_as_another_terminal_is_refused() {
+    let grammar = "start: A A\nA: /[ab ][^a]?/\n%ignore \" \"\n";
+    let mut matcher = matcher(&Notation::Lark.compile(grammar).unwrap());
+    for (text, expected) in
+        [("aa", true), ("a a", true), ("bxa", true), ("bx a", false), (" x a", false), ("ab a", false)]
+    {
+        assert_eq!(accepts(&mut matcher, text.as_bytes()), expected, "{text:?}");
+    }
+}

@@ -37,6 +37,7 @@ mod sampling_golden;
 mod sampling_reference;
 mod schema;
 mod schema_algebra;
+mod schema_counts;
 mod schema_dialect;
 mod schema_maskbench;
 mod schema_suite;

@@ -193,7 +193,11 @@ impl Lexing {
                 }
                 let (all, own_texts) = keyword_texts(pool, &keyword.text, rest);
                 taken.push(all);
-                found.push((keyword.lexeme.0, own_texts));
+                // Found as another lexeme, the text of an ignored one is not ignored: the parser
+                // gets it, and does not expect it.
+                if !lexed.lexeme(keyword.lexeme.0).ignored {
+                    found.push((keyword.lexeme.0, own_texts));
+                }
             }
             own = without(pool, own, &taken);
             found.push((lexeme, own));
@@ -240,7 +244,11 @@ impl Lexing {
                 let rest = pool.step(end, MARK);
                 let (all, own_texts) = keyword_texts(pool, &keyword.text, rest);
                 taken.push(all);
-                found.push((keyword.lexeme.0, own_texts));
+                if !lexed.lexeme(keyword.lexeme.0).ignored {
+                    found.push((keyword.lexeme.0, own_texts));
+                } else if keyword.only_so {
+                    found.push((keyword.lexeme.0, LangId::NEVER));
+                }
             }
             own = without(pool, own, &taken);
             found.push((lexeme, own));

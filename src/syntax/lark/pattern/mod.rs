@@ -219,7 +219,8 @@ impl Re {
                     before.extend(sooner);
                     after.extend(later);
                 }
-                // A part does the same after its empty match as after all that follows that match.
+                // What a part does after its empty match, it does after all that follows that
+                // match.
                 after.reverse();
                 [before, after].map(Re::any)
             }
@@ -248,7 +249,7 @@ impl Re {
         }
     }
 
-    /// What a repetition matches after one round.
+    /// The rest of a repetition after one round.
     fn one_round_less(&self) -> Option<Re> {
         let Re::Repeat { body, min, max, lazy } = self else { return None };
         let max = match *max {
