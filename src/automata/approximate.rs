@@ -40,7 +40,9 @@
 //!   the groups that remain lead from each visited pair to a visited pair. A pair of two equal
 //!   states need not be visited. A byte within a character belongs to the group of the character's
 //!   first byte. So a pair keeps the groups that led to it, and is visited again for further
-//!   groups. A run `c{m,}` of one class is treated as `c*`, which is alive wherever the run is.
+//!   groups. A run `c{m,}` of one class is treated as `c*`, which is alive wherever the run is. A
+//!   JSON string may have conditions on its bytes beside it, such as a text that it must not hold.
+//!   The search steps both, so nothing else is needed.
 //! - *Counted groups* ([`counted_groups`](ExprPool::counted_groups)). In `c{m,n}·tail` each of the
 //!   first `n` characters may be of `c`. The next one cannot, because the groups with which `tail`
 //!   begins are left out. All characters of a group are in `c`, or none of them is. The claim
@@ -53,7 +55,7 @@
 
 use super::UNBOUNDED;
 use super::byte_classes::ByteSet;
-use super::expr::{Expr, JsonMode, LangId};
+use super::expr::{Escapes, Expr, JsonMode, LangId};
 use super::expr_pool::ExprPool;
 use super::json_string;
 use super::literals::LiteralSet;
@@ -98,16 +100,30 @@ impl ExprPool {
     }
 
     /// The state of any JSON string at the place where `id` is, if `id` is a state within a JSON
-    /// string.
+    /// string. A condition on the bytes of the string may stand beside it.
     pub fn any_string_like(&mut self, id: LangId) -> Option<LangId> {
-        match *self.expr(id) {
-            Expr::Json { inner, mode: mode @ (JsonMode::Start | JsonMode::Body), escapes }
-                if self.is_text(inner) =>
-            {
+        match self.json_part(id)? {
+            (inner, mode @ (JsonMode::Start | JsonMode::Body), escapes) if self.is_text(inner) => {
                 let text = self.any_text();
                 Some(self.json(text, mode, escapes))
             }
             _ => None,
+        }
+    }
+
+    /// The decoded language, the mode and the escapes of a JSON string, which may have a condition
+    /// on its bytes beside it. `None` for another language.
+    fn json_part(&self, id: LangId) -> Option<(LangId, JsonMode, Escapes)> {
+        let json = |id: LangId| match *self.expr(id) {
+            Expr::Json { inner, mode, escapes } => Some((inner, mode, escapes)),
+            _ => None,
+        };
+        match self.expr(id) {
+            Expr::Inter(parts) => {
+                let mut strings = parts.iter().filter_map(|&part| json(part));
+                strings.next().filter(|_| strings.next().is_none())
+            }
+            _ => json(id),
         }
     }
 
@@ -305,7 +321,7 @@ impl ExprPool {
     /// quote and the backslash are in no such group. A group may be missing if a small search does
     /// not decide. Memoised.
     pub fn self_loop_classes(&mut self, id: LangId) -> u64 {
-        let Expr::Json { inner, mode: JsonMode::Body, escapes } = *self.expr(id) else { return 0 };
+        let Some((inner, JsonMode::Body, escapes)) = self.json_part(id) else { return 0 };
         if !self.is_text(inner) {
             return 0;
         }
@@ -316,7 +332,10 @@ impl ExprPool {
         let plain = self.json(text, JsonMode::Body, escapes);
         // If characters are only counted, a minimum refuses nothing but an early end.
         let start = match *self.expr(inner) {
-            Expr::Repeat(body, _, UNBOUNDED) if matches!(self.expr(body), Expr::Chars(_)) => {
+            Expr::Repeat(body, _, UNBOUNDED)
+                if matches!(self.expr(body), Expr::Chars(_))
+                    && matches!(self.expr(id), Expr::Json { .. }) =>
+            {
                 let any_number = self.repeat(body, 0, UNBOUNDED);
                 self.json(any_number, JsonMode::Body, escapes)
             }

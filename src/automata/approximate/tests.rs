@@ -4,6 +4,7 @@
 //! claim reaches.
 
 use super::*;
+use crate::automata::until::text_without;
 use crate::automata::{Escapes, UNBOUNDED, UNLABELLED};
 use hashbrown::HashSet;
 
@@ -267,6 +268,32 @@ fn check(seed: u64) {
     assert!(!pool.exhausted(), "seed {seed}: {shown} searched for too long");
 }
 
+/// The groups that a JSON string reads in any order if its spelling must not hold some texts.
+fn check_without(seed: u64) {
+    const TEXTS: [&str; 8] = ["ab", "</", "\\u", "a\"", "\u{e9}", "b", "bab", "\\\""];
+    let mut random = Random(seed);
+    let pool = &mut ExprPool::new();
+    let string = state(pool, &mut random);
+    let Expr::Json { mode: JsonMode::Body, escapes, .. } = *pool.expr(string) else { return };
+    let texts: Vec<String> =
+        (0..1 + random.below(2)).map(|_| TEXTS[random.below(TEXTS.len())].to_owned()).collect();
+    let without = text_without(texts.clone(), pool);
+    let id = pool.inter(&[string, without]);
+    if pool.is_never(id) {
+        return;
+    }
+    let shown = format!("{} without {texts:?}", show(pool, string));
+    let any_text = pool.any_text();
+    let plain = pool.json(any_text, JsonMode::Body, escapes);
+    if let Some(any) = pool.any_string_like(id) {
+        assert_eq!(any, plain, "seed {seed}: {shown}");
+        let ends = pairs(pool, (id, plain), 6, |pool, a, b| !pool.is_nullable(a) || pool.is_nullable(b));
+        assert!(ends, "seed {seed}: {shown} ends elsewhere");
+    }
+    let groups = pool.self_loop_classes(id);
+    assert!(reads(pool, id, plain, groups, 6), "seed {seed}: {shown} free groups {groups:x}");
+}
+
 /// The lengths of words, found by walking to the end of all states.
 fn check_words(seed: u64) {
     let mut random = Random(seed);
@@ -320,6 +347,11 @@ fn check_words(seed: u64) {
 #[test]
 fn claims_hold_on_random_expressions() {
     (0..600).for_each(check);
+}
+
+#[test]
+fn claims_hold_beside_texts_that_strings_must_not_hold() {
+    (0..600).for_each(check_without);
 }
 
 #[test]
