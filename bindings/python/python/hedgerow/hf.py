@@ -224,4 +224,10 @@ class StoppingCriteria(_StoppingCriteria):  # type: ignore[misc, unused-ignore]
 
 
 def _is_whole(matcher: Matcher, ends: list[int]) -> bool:
-    return matcher.is_accepting and set(matcher.allowed_tokens()) <= set(ends)
+    if not matcher.is_accepting:
+        return False
+    mask = matcher.constraint.vocabulary.mask_buffer()
+    matcher.fill_mask(mask)
+    for token in ends:
+        mask[token // 32] &= ~(1 << token % 32)
+    return not mask.tobytes().strip(b"\0")
