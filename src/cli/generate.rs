@@ -14,7 +14,7 @@ use super::constraint::{ConstraintArgs, Loaded, PolicyArgs};
 use super::effect::{self, Given, Need, option_of};
 use super::greedy;
 use super::interrupt::{INTERRUPTED, Interrupt};
-use super::model::{Drafters, bar, over_vocabulary, unusable_file};
+use super::model::{Drafters, bar_of_tokens, over_vocabulary, unusable_file};
 #[cfg(feature = "torch")]
 use super::model::{
     detected_format, drafters, forbid_words, load, no_template, unreadable_template, unusable_prompt,
@@ -34,7 +34,6 @@ use hedgerow::decode::{
 };
 use hedgerow::tags::Tools;
 use hedgerow::vocab::{TokenId, Vocabulary};
-use indicatif::ProgressBar;
 
 const AFTER_HELP: &str = "\
 The prompt is put into the model's own chat template, as a message of the user; --raw gives it to \
@@ -655,22 +654,12 @@ impl Run<'_> {
         let longest = request.sampling.max_tokens;
         let context = model.context_length();
         let room = Room { tokens: longest, context, prompt: request.prompt.len(), limit: limit.clone() };
-        let mut batch = Batch::new(model, vocabulary).map_err(failed)?.clock(move || start.elapsed());
-        if let Some(model) = drafters.model {
-            batch = batch.draft_model(model);
-        }
-        if let Some(heads) = drafters.heads {
-            batch = batch.draft_heads(heads);
-        }
-
+        let batch = Batch::new(model, vocabulary).map_err(failed)?.clock(move || start.elapsed());
+        let batch = drafters.beside(batch);
         let mut out = io::stdout().lock();
-        let mut outcome = Ok(Written::Whole);
-        let mut streamed = 0;
+        let (mut outcome, mut streamed) = (Ok(Written::Whole), 0);
         let length = (longest.unwrap_or(0) as u64).saturating_mul(outputs as u64);
-        let progress = match args.stream {
-            true => ProgressBar::hidden(),
-            false => bar(length, "{pos} tokens of at most {len}, {per_sec}"),
-        };
+        let progress = bar_of_tokens(length, args.stream);
         let generation = batch
             .run(request, |chunk| {
                 progress.inc(chunk.tokens.len() as u64);
@@ -691,18 +680,20 @@ impl Run<'_> {
             .map_err(failed)?;
         progress.finish_and_clear();
         // The trace is written even if nobody reads the texts, and the texts if it cannot be.
-        let traced = trace.map_or(Ok(()), |file| {
-            let constraint = constrained.as_ref();
-            let prompt = &spelled;
-            let subject = Subject { model: name, prompt, vocabulary, constraint, generation: &generation };
-            let page = steps.page(&subject)?;
-            file.write(&page).map_err(|error| unwritten_trace(args, &error))
-        });
+        let (constraint_of_page, prompt) = (constrained.as_ref(), &spelled);
+        let subject = Subject {
+            model: name,
+            prompt,
+            vocabulary,
+            constraint: constraint_of_page,
+            generation: &generation,
+        };
+        let traced = trace.map_or(Ok(()), |file| write_trace(args, file, &steps.page(&subject)?));
         if outcome? == Written::ReaderGone {
             return traced.map(|()| ExitCode::SUCCESS);
         }
-        let (has_stop, tokens) = (!args.stop.is_empty(), &args.stop_tokens);
-        let ends = Ends { has_stop, tokens, vocabulary, source: &source };
+        let ends =
+            Ends { has_stop: !args.stop.is_empty(), tokens: &args.stop_tokens, vocabulary, source: &source };
         let judged = Judged::of(&generation, constraint.as_ref(), room, ends);
         let report = || Report::new(beside, name, vocabulary, &generation, &judged);
         written(write_outputs(args, &mut out, &generation, streamed, report))?;
@@ -749,6 +740,11 @@ fn write_texts(out: &mut impl Write, generation: &Generation) -> io::Result<()> 
         writeln!(out, "{}", completion.text)?;
     }
     Ok(())
+}
+
+#[cfg_attr(not(feature = "torch"), allow(dead_code))]
+fn write_trace(args: &Args, file: TraceFile, page: &str) -> Result<(), CommandError> {
+    file.write(page).map_err(|error| unwritten_trace(args, &error))
 }
 
 fn unwritten_trace(args: &Args, error: &io::Error) -> CommandError {

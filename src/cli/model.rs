@@ -1,5 +1,5 @@
-//! Functions of `generate` about models: loading them with a progress bar, the parts beside them that
-//! guess tokens, and their errors.
+//! Functions of `generate` about models: loading them with a progress bar, the parts beside them
+//! that guess tokens, and their errors.
 
 use std::io::{self, IsTerminal};
 use std::path::Path;
@@ -12,9 +12,9 @@ use super::constraint::Loaded;
 use super::sampling::Chosen;
 #[cfg(feature = "torch")]
 use super::strategy::{Drafter, StrategyArgs};
-use hedgerow::decode::{DraftHeads, DynModel};
+use hedgerow::decode::{Batch, DraftHeads, DynModel, LanguageModel};
 #[cfg(feature = "torch")]
-use hedgerow::decode::{LanguageModel, PromptError, TextModel, check_partner};
+use hedgerow::decode::{PromptError, TextModel, check_partner};
 use hedgerow::engine::Constraint;
 #[cfg(feature = "torch")]
 use hedgerow::torch::{LoadOptions, MedusaHeads, Model};
@@ -34,8 +34,16 @@ pub(super) fn load(what: &str, path: &Path, options: LoadOptions) -> Result<Mode
     })
 }
 
+/// A progress bar for the tokens of outputs, hidden where the outputs are streamed.
+pub(super) fn bar_of_tokens(most: u64, is_streamed: bool) -> ProgressBar {
+    match is_streamed {
+        true => ProgressBar::hidden(),
+        false => bar(most, "{pos} tokens of at most {len}, {per_sec}"),
+    }
+}
+
 /// A progress bar on stderr; a hidden one if stderr is not a terminal.
-pub(super) fn bar(length: u64, template: &str) -> ProgressBar {
+fn bar(length: u64, template: &str) -> ProgressBar {
     if !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
@@ -48,6 +56,20 @@ pub(super) fn bar(length: u64, template: &str) -> ProgressBar {
 pub(super) struct Drafters {
     pub model: Option<DynModel>,
     pub heads: Option<Box<dyn DraftHeads>>,
+}
+
+impl Drafters {
+    /// The batch with these parts.
+    #[cfg_attr(not(feature = "torch"), allow(dead_code))]
+    pub fn beside<M: LanguageModel>(self, mut batch: Batch<M>) -> Batch<M> {
+        if let Some(model) = self.model {
+            batch = batch.draft_model(model);
+        }
+        if let Some(heads) = self.heads {
+            batch = batch.draft_heads(heads);
+        }
+        batch
+    }
 }
 
 /// The parts that guess tokens, as the options name them. `prompt` is the number of tokens of the

@@ -259,19 +259,22 @@ impl Judged {
             return Err(CommandError::new(what).help(self.longer()));
         }
         if !quiet {
-            match self.verdicts.first() {
-                Some(Verdict::NoJudge(reason)) => {
-                    say!("note: no second opinion on the output: {reason}")
-                }
-                Some(_) if self.outputs == 1 => say!("valid: the output satisfies `{}`", self.schema),
-                Some(_) => say!("valid: all {} outputs satisfy `{}`", self.outputs, self.schema),
-                None => {}
-            }
-            if let Some(context) = &self.full_context {
-                say!("note: {} is full", context.name);
-            }
+            self.tell();
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// Writes the verdict on outputs without a fault.
+    fn tell(&self) {
+        match self.verdicts.first() {
+            Some(Verdict::NoJudge(reason)) => say!("note: no second opinion on the output: {reason}"),
+            Some(_) if self.outputs == 1 => say!("valid: the output satisfies `{}`", self.schema),
+            Some(_) => say!("valid: all {} outputs satisfy `{}`", self.outputs, self.schema),
+            None => {}
+        }
+        if let Some(context) = &self.full_context {
+            say!("note: {} is full", context.name);
+        }
     }
 }
 
@@ -428,6 +431,26 @@ fn logprobs(vocabulary: &Vocabulary, token: TokenId, entry: &TokenLogprobs, most
     object
 }
 
+/// The finish reasons of the outputs, each with its number: "length, 2 × stop".
+fn finishes(generation: &Generation) -> String {
+    let mut ends: Vec<(&str, usize)> = Vec::new();
+    for finish in generation.completions.iter().map(|completion| completion.finish.as_str()) {
+        match ends.iter_mut().find(|(name, _)| *name == finish) {
+            Some((_, count)) => *count += 1,
+            None => ends.push((finish, 1)),
+        }
+    }
+    let ends = ends.into_iter().map(|(name, count)| match count {
+        1 => name.to_owned(),
+        _ => format!("{count} × {name}"),
+    });
+    let mut ends: Vec<String> = ends.collect();
+    if ends.is_empty() {
+        ends.push("nothing".to_owned());
+    }
+    ends.join(", ")
+}
+
 /// Writes the counts of tokens and the times of a run to stderr, in two lines, and a third one
 /// about drafts if `drafts` were asked for.
 pub(super) fn summarise(generation: &Generation, strategy: &Strategy, drafts: bool) {
@@ -452,21 +475,6 @@ pub(super) fn summarise(generation: &Generation, strategy: &Strategy, drafts: bo
         0 => String::new(),
         tokens => format!(", {tokens} by the budget"),
     };
-    let mut ends: Vec<(&str, usize)> = Vec::new();
-    for finish in generation.completions.iter().map(|completion| completion.finish.as_str()) {
-        match ends.iter_mut().find(|(name, _)| *name == finish) {
-            Some((_, count)) => *count += 1,
-            None => ends.push((finish, 1)),
-        }
-    }
-    let ends = ends.into_iter().map(|(name, count)| match count {
-        1 => name.to_owned(),
-        _ => format!("{count} × {name}"),
-    });
-    let mut ends: Vec<String> = ends.collect();
-    if ends.is_empty() {
-        ends.push("nothing".to_owned());
-    }
     let counted = |count: usize, what: &str, whats: &str| match count {
         1 => format!("1 {what}"),
         _ => format!("{count} {whats}"),
@@ -477,7 +485,7 @@ pub(super) fn summarise(generation: &Generation, strategy: &Strategy, drafts: bo
         usage.completion_tokens,
         usage.forced_tokens,
         counted(usage.forward_passes, "forward pass", "forward passes"),
-        ends.join(", ")
+        finishes(generation)
     );
     // These strategies made more tokens than those of the outputs that they chose.
     let drops_outputs = *strategy != Strategy::Sample;
