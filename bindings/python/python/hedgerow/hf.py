@@ -116,7 +116,7 @@ class LogitsProcessor(_LogitsProcessor):  # type: ignore[misc, unused-ignore]
                 "the vocabulary names no token that ends a sequence; give it with Vocabulary.with_eos"
             )
         if pad_token_id is not None:
-            pad_token_id, [size] = operator.index(pad_token_id), sizes
+            pad_token_id, size = operator.index(pad_token_id), constraints[0].vocabulary.size
             if not 0 <= pad_token_id < size:
                 raise ValueError(f"pad_token_id is {pad_token_id}; it must be None or from 0 to {size - 1}")
         self.constraints = constraints
