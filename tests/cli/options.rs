@@ -244,7 +244,11 @@ fn parameters_of_a_row_are_checked() {
         ("--forced-first 7", 2, "--forced-first names token 7"),
         ("--dry 1:2:2:0/7", 2, "--dry names token 7"),
         ("--params vllm:-", 2, "`stop_token_ids` of --params vllm:- names token 7"),
-        ("--output-ids 3 --prompt-ids 0 --stop-tokens 3 --logit-bias 3=1 --no-repeat-ngram 4", 0, ""),
+        (
+            "--output-ids 3 --prompt-ids 0 --stop-tokens 3 --min-tokens 1 --logit-bias 3=1 --no-repeat-ngram 4",
+            0,
+            "",
+        ),
         ("--prompt-ids 0 --frequency-penalty 1", 0, "--prompt-ids changes nothing, as no step looks"),
         ("--forced-last 1", 2, "--forced-last has no effect on a single row"),
         ("--temperature 0 --seed 3 --top-p 0.5", 0, "; --top-p and --seed change nothing"),

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::support::bytes::byte_tokens;
 use hedgerow::decode::{
-    DecodeError, DraftHeads, EarlyExit, ForwardInput, Generation, LanguageModel, Logits, ModelError, Request,
-    TreeInput, TreeOutput, generate,
+    Completion, DecodeError, DraftHeads, EarlyExit, ForwardInput, Generation, LanguageModel, Logits,
+    ModelError, Request, TreeInput, TreeOutput, generate,
 };
 use hedgerow::engine::Constraint;
 use hedgerow::grammar::{GrammarBuilder, NodeId};
@@ -287,4 +287,10 @@ pub fn greedy() -> SamplingParams {
 
 pub fn run(model: &Fake, request: Request) -> Result<Generation, DecodeError> {
     generate(model, &vocabulary(), request, |_| ControlFlow::Continue(()))
+}
+
+/// The outputs without what drafts alone change: the positions of guesses that came true.
+pub fn without_guesses(generation: &Generation) -> Vec<Completion> {
+    let outputs = generation.completions.iter();
+    outputs.map(|output| Completion { confirmed: Vec::new(), ..output.clone() }).collect()
 }

@@ -128,7 +128,7 @@ fn drafts_that_are_not_drawn_change_no_token() {
                 let plain = run(&target(30), request(Draft::None)).unwrap();
                 for (draft, confirmed) in [NGRAM, LIKELIEST, HEADS].into_iter().zip(&mut confirmed) {
                     let guessed = run_drafted(&target(30), request(draft));
-                    assert_eq!(plain.completions, guessed.completions, "seed {seed}, {draft:?}");
+                    assert_eq!(plain.completions, without_guesses(&guessed), "seed {seed}, {draft:?}");
                     assert!(guessed.usage.forward_passes <= plain.usage.forward_passes);
                     *confirmed += guessed.usage.confirmed_tokens;
                 }
@@ -145,7 +145,7 @@ fn drafts_of_a_model_are_cheap_where_it_is_right() {
     for (draft, passes) in [(LIKELIEST, 8), (DRAWN, 8), (HEADS, 24)] {
         let guessed = run_drafted(&target(4096), request(draft));
         // Greedy output is the same to the byte, with drawn and with likeliest drafts.
-        assert_eq!(plain.completions, guessed.completions, "{draft:?}");
+        assert_eq!(plain.completions, without_guesses(&guessed), "{draft:?}");
         let usage = guessed.usage;
         // The two models agree on all tokens but the end, which is held back here. The heads do not
         // know that the end is held back.
@@ -670,7 +670,7 @@ fn the_end_that_a_budget_writes_keeps_the_bans() {
         ("a word", greedy().bad_words(vec![vec![id("1"), id("true")]]), "[0-9]+true", "1true"),
         ("nothing spells it", greedy().suppressed_tokens(vec![id("x")]), "[0-9]+x", "11111"),
         ("another text", greedy().suppressed_tokens(vec![id("x")]), "[0-9]+(x|yz)", "111yz"),
-        ("another letter", greedy().suppressed_tokens(vec![id("a")]), "[0-9]*c[ab]{3}", "1cbbb"),
+        ("another letter", greedy().suppressed_tokens(vec![id("a"), id("ab")]), "[0-9]*c[ab]{3}", "1cbbb"),
     ] {
         let request =
             Request::new(tokens(b"u")).constraint(constraint(pattern)).sampling(params.max_tokens(5));
