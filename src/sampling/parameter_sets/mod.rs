@@ -646,7 +646,8 @@ mod tests {
             .min_tokens(2)
             .max_tokens(16)
             .allowed_tokens(vec![TokenId(1), TokenId(2), TokenId(9)])
-            .repetition_penalty(1.2);
+            .repetition_penalty(1.2)
+            .order(crate::sampling::ChainOrder::Vllm);
         assert_eq!(set.sampling, expected);
         assert_eq!((set.logprobs, set.bad_words), (Some(3), vec!["no".to_owned()]));
     }
