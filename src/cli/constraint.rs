@@ -167,12 +167,33 @@ pub(super) struct Loaded {
     pub is_open: bool,
     /// True for a list of texts.
     pub is_list: bool,
+    /// The marks of reasoning, if replies may reason.
+    pub reasoning: Option<ReasoningMarks>,
+}
+
+/// The marks of reasoning in replies.
+#[derive(Debug)]
+pub(super) struct ReasoningMarks {
+    pub begin: String,
+    pub end: String,
+    /// True if the prompt has begun it.
+    pub is_begun: bool,
+}
+
+impl ReasoningMarks {
+    /// True if a text ends within reasoning.
+    pub fn is_open(&self, text: &str) -> bool {
+        match text.rfind(&self.begin) {
+            Some(at) => !text[at..].contains(&self.end),
+            None => self.is_begun && !text.contains(&self.end),
+        }
+    }
 }
 
 impl Loaded {
     /// A constraint that is no schema.
     pub fn of(grammar: Grammar) -> Self {
-        Self { grammar, schema: None, has_schemas: false, is_open: false, is_list: false }
+        Self { grammar, schema: None, has_schemas: false, is_open: false, is_list: false, reasoning: None }
     }
 }
 
@@ -462,6 +483,28 @@ impl PolicyArgs {
             Need::Pretty => self.whitespace.as_deref() == Some(PRETTY),
             Need::Assertion => self.format == FormatPolicy::Assert,
             _ => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasoning_is_open_until_its_last_end() {
+        let marks =
+            |is_begun| ReasoningMarks { begin: "<think>".to_owned(), end: "</think>".to_owned(), is_begun };
+        for (text, is_begun, is_open) in [
+            ("", false, false),
+            ("", true, true),
+            ("so", true, true),
+            ("so</think>yes", true, false),
+            ("<think>so", false, true),
+            ("<think>so</think>yes", false, false),
+            ("<think>a</think>b<think>c", false, true),
+        ] {
+            assert_eq!(marks(is_begun).is_open(text), is_open, "{text} {is_begun}");
         }
     }
 }

@@ -37,6 +37,8 @@ pub(super) struct Judged {
     full_context: Option<Context>,
     /// True if the constraint is a list of texts, in which nothing repeats.
     is_list: bool,
+    /// True if a limit ended an output before the end of its reasoning.
+    still_reasons: bool,
 }
 
 /// The context that limits the length of an output.
@@ -177,6 +179,12 @@ impl Judged {
                 .then_some(room.limit.clone())
                 .filter(|_| room.is_set_by_context()),
             is_list: constraint.is_some_and(|constraint| constraint.is_list),
+            still_reasons: completions.iter().any(|c| {
+                let own = c.budget_ending.map_or(c.tokens.len(), |ending| ending.first_token);
+                let text = ends.vocabulary.decode_with_names(&c.tokens[..own]);
+                let marks = constraint.and_then(|constraint| constraint.reasoning.as_ref());
+                c.finish == FinishReason::Length && marks.is_some_and(|marks| marks.is_open(&text))
+            }),
         }
     }
 
@@ -187,6 +195,7 @@ impl Judged {
             None => "raise --max-tokens".to_owned(),
         };
         match (self.has_schemas, self.is_list) {
+            _ if self.still_reasons => format!("{longer}, or limit the reasoning with --reasoning-budget"),
             (true, _) => format!("{longer}, or {SHORTER_JSON}"),
             (false, false) => format!("{longer}, or {SHORTER}"),
             (false, true) => longer,

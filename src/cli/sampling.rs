@@ -223,15 +223,7 @@ impl SamplingArgs {
         checked.end_tokens.push(TokenId(0));
         checked.max_tokens.get_or_insert(usize::MAX);
         checked.validate().map_err(|error| {
-            let failure = CommandError::usage("the sampling options are not usable");
-            let failure = match &error {
-                SamplingError::Conflict { first, second, reason } => {
-                    let origin = |name| origin(name, self.names(), &source, set.as_ref());
-                    let what = format!("{} conflicts with {}: {reason}", origin(first), origin(second));
-                    CommandError::usage(what)
-                }
-                error => failure.because(error),
-            };
+            let failure = self.unusable(&error, &source, set.as_ref());
             match error {
                 SamplingError::Order { .. } if !base.changed().is_empty() => failure.help(format!(
                     "parameters without an option are those of {source}; --verbose lists them, and --top-p 1 and the like \
@@ -242,6 +234,19 @@ impl SamplingArgs {
         })?;
         effect::check_companions(self.names(), &params)?;
         Ok(Chosen { params, set, source, base, notes, has_default_length })
+    }
+
+    /// The error of parameters that are not usable, which are those of `source` where no option gives
+    /// them.
+    pub fn unusable(&self, error: &SamplingError, source: &str, set: Option<&ParameterSet>) -> CommandError {
+        match error {
+            SamplingError::Conflict { first, second, reason } => {
+                let origin = |name| origin(name, self.names(), source, set);
+                let reason = option_names(reason);
+                CommandError::usage(format!("{} conflicts with {}: {reason}", origin(first), origin(second)))
+            }
+            error => CommandError::usage("the sampling options are not usable").because(error),
+        }
     }
 
     /// The parameters before options of single parameters apply.
@@ -406,9 +411,10 @@ fn origin(
     source: &str,
     set: Option<&ParameterSet>,
 ) -> String {
-    match given.any(|given| given == name) {
-        true => option_of(name),
-        false => format!("`{}` of {source}", set.and_then(|set| set.field(name)).unwrap_or(name)),
+    match (given.any(|given| given == name), set.and_then(|set| set.field(name))) {
+        (true, _) => option_of(name),
+        (false, None) if name == "end_tokens" => "--stop-tokens".to_owned(),
+        (false, field) => format!("`{}` of {source}", field.unwrap_or(name)),
     }
 }
 

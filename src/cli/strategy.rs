@@ -48,7 +48,7 @@ pub(super) struct StrategyArgs {
     accept_typical: Option<Acceptance>,
     /// Classifier-free guidance: increase the effect of the prompt over that of --negative-prompt
     /// by this factor; 1 changes nothing
-    #[arg(long, value_name = "SCALE", group = "mixture", value_parser = finite::<f32>)]
+    #[arg(long, value_name = "SCALE", group = "mixture", value_parser = guidance)]
     pub guidance: Option<f32>,
     /// The prompt whose likely tokens --guidance makes less likely [default: the last token of the
     /// prompt]
@@ -70,6 +70,14 @@ const MOST_DRAFTED: u64 = 64;
 
 /// Number of tokens to guess at a time, if no option gives it.
 const USUALLY_DRAFTED: u64 = 5;
+
+/// The value of `--guidance`. Larger ones would make infinities of logits.
+fn guidance(text: &str) -> Result<f32, String> {
+    const MOST: f32 = 1e6;
+    let scale = finite::<f32>(text)?;
+    let is_usable = scale.abs() <= MOST;
+    is_usable.then_some(scale).ok_or_else(|| format!("expected a number from -{MOST} to {MOST}"))
+}
 
 /// The value of `--strategy`.
 #[derive(Clone, Debug)]

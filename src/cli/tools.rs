@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::command_error::{CommandError, written};
-use super::constraint::{Loaded, PolicyArgs, SchemaFile, warn};
+use super::constraint::{Loaded, PolicyArgs, ReasoningMarks, SchemaFile, warn};
 use super::input;
 use hedgerow::CompileError;
 use hedgerow::decode::{ChatTemplate, ChatTemplates, DetectedFormat, Prompt};
@@ -159,7 +159,15 @@ impl ToolArgs {
         warn(self.tools.as_deref().unwrap_or(Path::new("tools")), &warnings);
         let is_open = options.response.is_none() && !options.choice.is_required();
         let has_schemas = options.response.is_some() || self.may_call();
-        Ok(Loaded { has_schemas, is_open, ..Loaded::of(grammar) })
+        let is_begun = |begin, end| {
+            options.prompt_end.rfind(begin).is_some_and(|at| !options.prompt_end[at..].contains(end))
+        };
+        let reasoning = preset.reasoning().map(|(begin, end)| ReasoningMarks {
+            begin: begin.to_owned(),
+            end: end.to_owned(),
+            is_begun: is_begun(begin, end),
+        });
+        Ok(Loaded { has_schemas, is_open, reasoning, ..Loaded::of(grammar) })
     }
 
     /// The format that the command line names; `None` for `auto`.

@@ -37,10 +37,11 @@ impl Message {
     pub fn from_json(json: Json) -> Result<Self, ChatTemplateError> {
         let fault = |given: &Json| ChatTemplateError::Message { given: shortened(&given.to_string()) };
         let Json::Object(mut fields) = json else { return Err(fault(&json)) };
-        let calls = fields.get("tool_calls").is_some_and(|calls| !calls.is_null());
+        let calls = fields.get("tool_calls").is_some_and(Json::is_array);
+        let has_calls_or_none = calls || fields.get("tool_calls").is_none_or(Json::is_null);
         let has_role = fields.get("role").is_some_and(Json::is_string);
         match fields.get("content") {
-            _ if !has_role => return Err(fault(&Json::Object(fields))),
+            _ if !has_role || !has_calls_or_none => return Err(fault(&Json::Object(fields))),
             Some(Json::String(_)) => {}
             None | Some(Json::Null) if calls => {}
             Some(Json::Array(parts)) => {

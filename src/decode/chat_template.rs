@@ -469,6 +469,9 @@ mod tests {
         let endless = "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}{% endfor %}{% endfor %}{% endfor %}";
         assert!(matches!(render(endless, conversation()), Err(ChatTemplateError::Render(_))));
         assert!(Message::from_json(json!({"content": "x"})).is_err());
+        let calls =
+            |calls: Json| Message::from_json(json!({"role": "user", "content": "x", "tool_calls": calls}));
+        assert!(calls(json!(5)).is_err() && calls(json!([])).is_ok() && calls(Json::Null).is_ok());
         let parts = |part: Json| Message::from_json(json!({"role": "user", "content": [part]}));
         assert!(parts(json!({"type": "text", "text": "Hello"})).is_ok());
         assert!(parts(json!({"type": "text"})).is_err());

@@ -62,6 +62,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("--strategy sample --early-stopping full", "--early-stopping has no effect without beams"),
     ("--completions 0", "expected a whole number from 1 to 4096"),
     ("--completions 5000", "expected a whole number from 1 to 4096"),
+    ("--guidance 1e38", "expected a number from -1000000 to 1000000"),
     ("--guidance nan", "expected a number"),
     ("--guidance inf", "expected a number"),
     ("--draft ngram --draft-tokens 900", "expected a whole number from 1 to 64"),

@@ -440,6 +440,10 @@ fn each_broken_folder_names_its_fault() {
         (config("rms_norm_eps", json!(-1)), "`rms_norm_eps` is negative"),
         (config("rope_scaling", json!({"rope_type": "dynamic"})), "`rope_scaling.rope_type` is `dynamic`"),
         (config("rope_scaling", json!({"type": "linear"})), "`rope_scaling.factor` is missing"),
+        (
+            config("rope_parameters", json!({"rope_type": "linear", "rope_theta": 5.0})),
+            "`rope_parameters.factor` is missing",
+        ),
         (config("partial_rotary_factor", json!(0.5)), "4 rotary dimensions; only equal sizes are supported"),
         (
             config("num_local_experts", json!(8)),

@@ -122,7 +122,7 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode, CommandError> 
     check_tokens(named, row.len(), &format!("the row has {} logits", row.len()))?;
     let bans =
         args.sampling.remedy_of_bans(&chosen, if grammar.is_some() { "the constraint" } else { "the row" });
-    let mut params = chosen.params;
+    let mut params = chosen.params.clone();
     let vocabulary = args.vocab.as_deref().map(|path| fitted(path, row.len())).transpose()?;
     params.end_tokens = args.stop_tokens.iter().copied().map(TokenId).collect();
     params.end_tokens.extend(vocabulary.iter().flat_map(|vocabulary| vocabulary.eos()));
@@ -141,7 +141,7 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode, CommandError> 
         );
     }
     let mut sampler = Sampler::new(params)
-        .map_err(|error| CommandError::usage("the sampling options are not usable").because(&error))?;
+        .map_err(|error| args.sampling.unusable(&error, &chosen.source, chosen.set.as_ref()))?;
     sampler.with_prompt(&args.prompt_ids.iter().copied().map(TokenId).collect::<Vec<_>>());
     args.output_ids.iter().for_each(|&id| sampler.accept(TokenId(id)));
     let report = Report::new(&mut sampler, &row, mask.as_deref()).map_err(|error| {

@@ -556,8 +556,13 @@ fn gguf_rope(
 /// The object in `config.json` with the settings of rotary positions. As in transformers, the
 /// older of its two names comes first.
 fn rope_object(json: &Map<String, Value>) -> Option<&Map<String, Value>> {
-    let object = |key: &str| json.get(key).and_then(Value::as_object).filter(|rope| !rope.is_empty());
+    let object = |key: &str| json.get(key).filter(|value| is_filled(value)).and_then(Value::as_object);
     object("rope_scaling").or_else(|| object("rope_parameters"))
+}
+
+/// True for an object with members.
+fn is_filled(value: &Value) -> bool {
+    value.as_object().is_some_and(|object| !object.is_empty())
 }
 
 /// Base and scaling from `config.json`: `rope_theta` and `rope_scaling`, or both in
@@ -568,10 +573,11 @@ fn hugging_face_rope(json: &Map<String, Value>, context: usize) -> Result<(f64, 
     let theta = nested_theta.or(json_number(json, "rope_theta")?).unwrap_or(10_000.0);
     let Some(scaling) = scaling else { return Ok((theta, Scaling::None)) };
     let name = scaling.get("rope_type").or_else(|| scaling.get("type"));
+    let object =
+        if json.get("rope_scaling").is_some_and(is_filled) { "rope_scaling" } else { "rope_parameters" };
     let optional = |key: &str| json_number(scaling, key);
-    let required = |key: &str| {
-        optional(key)?.ok_or_else(|| TorchError::config(format!("rope_scaling.{key}"), "is missing"))
-    };
+    let required =
+        |key: &str| optional(key)?.ok_or_else(|| TorchError::config(format!("{object}.{key}"), "is missing"));
     let original =
         || Ok::<_, TorchError>(optional("original_max_position_embeddings")?.unwrap_or(context as f64));
     let scaling = match name.map(|name| name.as_str().unwrap_or("?")) {
@@ -592,13 +598,15 @@ fn hugging_face_rope(json: &Map<String, Value>, context: usize) -> Result<(f64, 
             ends: match scaling.get("truncate") {
                 None | Some(Value::Bool(true)) => RampEnds::Whole,
                 Some(Value::Bool(false) | Value::Null) => RampEnds::Exact,
-                Some(_) => return Err(TorchError::config("rope_scaling.truncate", "is not true or false")),
+                Some(_) => {
+                    return Err(TorchError::config(format!("{object}.truncate"), "is not true or false"));
+                }
             },
         },
         Some(other) => {
             let reason =
                 format!("is `{other}`, which is not supported; supported: default, linear, llama3, yarn");
-            return Err(TorchError::config("rope_scaling.rope_type", reason));
+            return Err(TorchError::config(format!("{object}.rope_type"), reason));
         }
     };
     Ok((theta, scaling))
