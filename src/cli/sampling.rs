@@ -236,8 +236,8 @@ impl SamplingArgs {
         Ok(Chosen { params, set, source, base, notes, has_default_length })
     }
 
-    /// The error of parameters that are not usable, which are those of `source` where no option gives
-    /// them.
+    /// The error of parameters that are not usable, which are those of `source` where no option
+    /// gives them.
     pub fn unusable(&self, error: &SamplingError, source: &str, set: Option<&ParameterSet>) -> CommandError {
         match error {
             SamplingError::Conflict { first, second, reason } => {
