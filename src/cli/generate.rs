@@ -315,7 +315,7 @@ fn check_ranking(args: &Args, chosen: &Chosen, notes: &mut Vec<String>) -> Resul
     // A greedy file asks for the most probable tokens, as these strategies do.
     let is_greedy = chosen.params.temperature == 0.0;
     let is_void = |name: &&str| !RANKED.contains(name) && (!is_greedy || *name == "watermark");
-    let void: Vec<&str> = of_source.into_iter().filter(is_void).collect();
+    let void: Vec<&str> = of_source.into_iter().filter(is_void).map(|name| chosen.field(name)).collect();
     if !void.is_empty() {
         let (source, void) = (&chosen.source, void.join(", "));
         notes.push(format!("not used of {source}: {void}, which concern strategies that draw tokens"));

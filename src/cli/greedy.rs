@@ -161,7 +161,8 @@ pub(super) fn notes_at_temperature_0(
     named.extend(others.iter().map(|option| (*option).to_owned()));
     let of_file: Vec<&str> = sampling.names_of_source(chosen).filter(|name| void.contains(name)).collect();
     if !of_file.is_empty() {
-        named.push(format!("{} of {}", of_file.join(", "), chosen.source));
+        let fields: Vec<&str> = of_file.iter().map(|name| chosen.field(name)).collect();
+        named.push(format!("{} of {}", fields.join(", "), chosen.source));
     }
     let mut notes = Vec::new();
     if let Some((last, others)) = named.split_last() {

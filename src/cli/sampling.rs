@@ -73,6 +73,11 @@ pub(super) struct Chosen {
 }
 
 impl Chosen {
+    /// A parameter as the file of parameters spells it, or its own name.
+    pub fn field(&self, parameter: &'static str) -> &'static str {
+        self.set.as_ref().and_then(|set| set.field(parameter)).unwrap_or(parameter)
+    }
+
     /// The origin of the temperature: its option, or the source of all parameters.
     pub fn origin_of_temperature(&self, args: &SamplingArgs) -> String {
         match args.names().any(|name| name == "temperature") {

@@ -92,7 +92,12 @@ const CONFIGS: &[(&str, &str, usize, Option<&str>)] = &[
         1,
         None,
     ),
-    (r#"{"max_new_tokens": 2, "watermarking_config": {"bias": 2.0}}"#, "", 2, Some("watermark of ")),
+    (
+        r#"{"max_new_tokens": 2, "watermarking_config": {"bias": 2.0}}"#,
+        "",
+        2,
+        Some("watermarking_config of "),
+    ),
     (r#"{"max_new_tokens": 2, "frobnicate": 1}"#, "", 2, Some("/frobnicate: unknown")),
     // What cannot be used is left out, and the rest is used.
     (
