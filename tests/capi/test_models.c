@@ -299,8 +299,7 @@ static void interrupts(const hr_model *model) {
         CHECK(hr_generate(model, "Tell a story.", 13, &options, &generation, NULL) == HR_OK);
         CHECK(hr_generation_count(generation) >= 1);
         CHECK(hr_generation_finish_reason(generation, 0) == HR_FINISH_REASON_CANCELLED);
-        (void)hr_generation_tokens(generation, 0, &token, 1, &len, NULL);
-        CHECK(len <= 1);
+        CHECK(hr_generation_tokens(generation, 0, &token, 1, &len, NULL) == HR_OK && len <= 1);
         hr_generation_free(generation);
         hr_cancel_flag_clear(flag);
         interrupt.timeout_ms = 1;
