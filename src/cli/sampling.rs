@@ -248,7 +248,10 @@ impl SamplingArgs {
             SamplingError::Conflict { first, second, reason } => {
                 let origin = |name| origin(name, self.names(), source, set);
                 let reason = option_names(reason);
-                CommandError::usage(format!("{} conflicts with {}: {reason}", origin(first), origin(second)))
+                CommandError::usage(match *second {
+                    "end_tokens" => format!("{} is not usable: {reason}", origin(first)),
+                    second => format!("{} conflicts with {}: {reason}", origin(first), origin(second)),
+                })
             }
             error => CommandError::usage("the sampling options are not usable").because(error),
         }

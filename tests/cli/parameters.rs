@@ -229,7 +229,7 @@ const SETS: &[(&str, &str, &str, i32, &str)] = &[
         r#"{"num_beams": 2, "max_new_tokens": 2, "watermarking_config": {"bias": 2.0}}"#,
         "",
         0,
-        ": watermark, which concern strategies that draw tokens",
+        ": watermarking_config, which concern strategies that draw tokens",
     ),
     ("openai", r#"{"max_tokens": 2, "stream": true}"#, "", 0, "(see --stream)"),
     (
