@@ -467,7 +467,7 @@ fn with_model(args: &Args, inputs: Inputs) -> Result<ExitCode, CommandError> {
         };
         if negative.len() > tokens.len() {
             let count = negative.len();
-            run.limit.name += &format!(", of which --negative-prompt needs {count} for itself,");
+            run.limit.name += &format!(" beside --negative-prompt with {count}");
             run.limit.remedy = "shorten --negative-prompt";
         }
         run.generate(Guided::new(&model, tokens.len(), negative, scale), tokens)
@@ -476,7 +476,7 @@ fn with_model(args: &Args, inputs: Inputs) -> Result<ExitCode, CommandError> {
         let checked = check_partner("amateur model", model.vocabulary(), amateur.vocabulary());
         checked.map_err(|error| unusable_file("--amateur", path).because(&error))?;
         if amateur.context_length() < context {
-            run.limit.name = format!("the context of --amateur, {} tokens,", amateur.context_length());
+            run.limit.name = format!("the context of --amateur with {} tokens", amateur.context_length());
         }
         run.generate(ContrastiveDecoding::new(&model, amateur, 0.1, 0.5), tokens)
     } else if let Some(layers) = &strategy.dola {

@@ -231,6 +231,9 @@ impl Judged {
                 _ => format!("{names} were cut off before they were complete"),
             });
             return Err(match (cut.finish, &self.cause) {
+                (FinishReason::Length, _) if bans.is_some() => {
+                    failure.help(format!("{}, or allow tokens that options forbid", self.longer()))
+                }
                 (FinishReason::Length, _) => failure.help(self.longer()),
                 (_, Some(cause)) => failure.help(cause.clone()),
                 (_, None) => failure,
@@ -301,6 +304,9 @@ pub(super) fn generation_failed(
             CommandError::new(what).help(context.remedy)
         }
         (DecodeError::Sampling(SamplingError::EmptySupport { .. }), Some(bans)) => failure.help(bans),
+        (DecodeError::ShortestOutput { .. }, Some(_)) => {
+            failure.help("options forbid tokens, which may leave longer outputs only, or none")
+        }
         _ => failure,
     }
 }

@@ -329,8 +329,7 @@ fn the_context_that_is_full_is_named() {
         &PLAIN,
         &["--prompt", "Hi", "--guidance", "1.5", "--negative-prompt", &long, "--suppressed-tokens", "5"],
     );
-    let expected =
-        "note: the model's context of 256 tokens, of which --negative-prompt needs 200 for itself, is full";
+    let expected = "note: the model's context of 256 tokens beside --negative-prompt with 200 is full";
     assert!(said.code == Some(0) && said.stderr.contains(expected), "{}", said.stderr);
     let longest = "a".repeat(300);
     let said = run(&PLAIN, &["--prompt", "Hi", "--guidance", "1.5", "--negative-prompt", &longest]);
