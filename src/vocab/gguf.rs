@@ -52,7 +52,7 @@ impl Vocabulary {
     /// vocabulary's end: the weights of a large model are not.
     ///
     /// # Errors
-    /// What reading raises; within, the errors of [`from_gguf`](Self::from_gguf).
+    /// The errors of reading; within, the errors of [`from_gguf`](Self::from_gguf).
     ///
     /// ```no_run
     /// # use hedgerow::Vocabulary;

@@ -158,7 +158,7 @@ fn masks_where_keys_run_out() {
 }
 
 /// Values that belong to several ranges, and keys that were counted before a condition was decided.
-/// What is counted twice, or from 0 again, seems never to run out.
+/// Values that are counted twice, or from 0 again, seem never to run out.
 #[test]
 fn masks_where_values_are_counted() {
     let ranges = |ranges: &[[u32; 2]]| {
