@@ -1122,6 +1122,12 @@ enum hr_finish_reason
      */
     HR_FINISH_REASON_OTHER = 5,
 #endif
+#if defined(HR_HAS_TORCH)
+    /**
+     * An error ended it; hr_generation_error() gives it. The text up to there is the output.
+     */
+    HR_FINISH_REASON_FAILED = 6,
+#endif
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -1980,7 +1986,8 @@ typedef struct hr_generation_options {
      */
     size_t struct_size;
     /**
-     * Largest number of tokens of an output. Default 512.
+     * Largest number of tokens of an output. Default 512. If the sampler's options have a
+     * max_tokens too, the smaller one holds.
      */
     size_t max_tokens;
     /**
@@ -2151,6 +2158,15 @@ typedef struct hr_generation_options {
      * HR_FINISH_REASON_CANCELLED. NULL, the default, for none.
      */
     const struct hr_interrupt *interrupt;
+    /**
+     * Largest number of tokens of prompt and output together; 0, the default, for none but the
+     * model's context. A prompt of as many tokens or more is an error.
+     */
+    size_t max_length;
+    /**
+     * Smallest number of tokens of prompt and output together. Default 0.
+     */
+    size_t min_length;
 } hr_generation_options;
 #endif
 
@@ -3667,8 +3683,9 @@ HR_API size_t hr_parameters_completions(const struct hr_parameters *parameters);
 /**
  * True if the parameters limit the tokens of prompt and output together, as max_length and
  * min_length of Hugging Face do. min and max, which may be NULL, then become these numbers; 0
- * stands for no limit. The prompt's tokens are to be subtracted to get the members min_tokens and
- * max_tokens of hr_sampler_options.
+ * stands for no limit. hr_parameters_get_generation_options() writes them into members of the same
+ * names. For a sampler, subtract the prompt's tokens to get min_tokens and max_tokens of
+ * hr_sampler_options.
  */
 HR_API bool hr_parameters_lengths(const struct hr_parameters *parameters, size_t *min, size_t *max);
 
@@ -3803,8 +3820,11 @@ static inline void hr_generation_options_init(struct hr_generation_options *plac
 #if defined(HR_HAS_TORCH)
 /**
  * Writes parameters into a struct that hr_generation_options_init() initialised: sampler, stop,
- * completions, max_tokens if they limit it, and the members of beam search if they ask for that.
- * Other members are unchanged. Pointers in it lead into the parameters.
+ * completions, max_tokens, max_length and min_length if they limit these, and the members of beam
+ * search if they ask for that. Other members are unchanged. Pointers in it lead into the
+ * parameters. Not used are log-probabilities, which a generation does not report, and the texts of
+ * bad_words and the response_format, which have functions of their own: hr_parameters_text() and
+ * hr_parameters_response_format().
  */
 HR_NODISCARD HR_API
 hr_status hr_parameters_get_generation_options(const struct hr_parameters *parameters,
@@ -3834,7 +3854,9 @@ static inline void hr_generation_stats_init(struct hr_generation_stats *place) {
  * is complete.
  *
  * A generation that the callback or the interrupt of the options ends is a result
- * (HR_FINISH_REASON_CANCELLED), not an error.
+ * (HR_FINISH_REASON_CANCELLED), not an error. So is one in which an output fails after the model
+ * has chosen a token (HR_FINISH_REASON_FAILED): the other outputs, and its text up to there, are
+ * in the result.
  */
 HR_NODISCARD HR_API
 hr_status hr_generate(const struct hr_model *model,
@@ -3883,6 +3905,18 @@ HR_API hr_finish_reason hr_generation_finish_reason(const struct hr_generation *
 
 #if defined(HR_HAS_TORCH)
 /**
+ * The error by which the output index failed, for HR_FINISH_REASON_FAILED: returns its status,
+ * and gives its message and position by error, which may be NULL. HR_OK, and no error, if the
+ * output did not fail or does not exist.
+ */
+HR_NODISCARD HR_API
+hr_status hr_generation_error(const struct hr_generation *generation,
+                              size_t index,
+                              struct hr_error **error);
+#endif
+
+#if defined(HR_HAS_TORCH)
+/**
  * True if the constraint's language contains the text of the output index. False if it was cut,
  * and if there is no constraint or no such output.
  */
@@ -3894,8 +3928,8 @@ HR_API bool hr_generation_is_complete(const struct hr_generation *generation, si
  * The end of the output index, if it was written without the model to complete the output within
  * max_tokens. It is valid under the constraint, but its content has no meaning. first_token
  * becomes the position of its first token, tokens the number of its tokens, and first_byte its
- * offset in the text, in bytes; each may be NULL. Returns false, and writes nothing, if the model
- * wrote the whole output.
+ * offset in the text of hr_generation_text(); each may be NULL. Returns false, and writes nothing,
+ * if the model wrote the whole output.
  */
 HR_API
 bool hr_generation_budget_ending(const struct hr_generation *generation,

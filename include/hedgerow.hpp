@@ -952,6 +952,8 @@ struct Generated {
     std::string text;
     std::vector<std::uint32_t> tokens;
     hr_finish_reason finish;
+    // The message of the error that ended it, for HR_FINISH_REASON_FAILED; empty otherwise.
+    std::string error;
     // What the strategy found it to be worth, if it compares outputs.
     std::optional<double> score;
     hr_generation_stats stats;
@@ -1015,6 +1017,11 @@ public:
                     detail::call(hr_generation_tokens, result, index, buffer, capacity, count);
                 });
             output.finish = hr_generation_finish_reason(result, index);
+            hr_error *error = nullptr;
+            if (hr_generation_error(result, index, &error) != HR_OK) {
+                const detail::Owned<hr_error, hr_error_free> owned(error);
+                output.error = hr_error_message(owned.get());
+            }
             double score = 0;
             if (hr_generation_score(result, index, &score)) {
                 output.score = score;

@@ -59,6 +59,11 @@ impl CommandError {
         &self.what
     }
 
+    /// The causes in one line.
+    pub fn why(&self) -> String {
+        self.causes.join(": ")
+    }
+
     /// Writes it to stderr and gives the exit code.
     pub fn report(&self) -> ExitCode {
         say!("error: {}", self.what);

@@ -2,7 +2,6 @@
 //!
 //! Loading a model takes long, so the command line is checked as a whole before it begins.
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -14,11 +13,11 @@ use super::constraint::{ConstraintArgs, Loaded, PolicyArgs};
 use super::effect::{self, Given, Need, option_of};
 use super::greedy;
 use super::interrupt::{INTERRUPTED, Interrupt};
-use super::model::{Drafters, bar_of_tokens, over_vocabulary, unusable_file};
+use super::model::{Drafters, bar_of_tokens};
 #[cfg(feature = "torch")]
 use super::model::{
-    detected_format, drafters, forbid_words, load, no_template, unreadable_template, unusable_prompt,
-    without_format,
+    check_drafts, detected_format, drafters, forbid_words, load, no_template, open, open_partner,
+    over_vocabulary, unreadable_template, unusable_prompt, without_format,
 };
 use super::number::{at_least_one, whole, within};
 use super::outcome::{Context, Ends, Judged, Report, Room, generation_failed, summarise};
@@ -30,7 +29,7 @@ use super::tools::ToolArgs;
 use super::trace::{CANDIDATES, Subject, Trace, TraceFile};
 use hedgerow::decode::{
     Batch, Budget, ForcedTokens, Generation, LanguageModel, MAX_COMPLETIONS, Prompt, ReasoningBudget,
-    Request, Strategy, TokenHealing, check_partner,
+    Request, Strategy, TokenHealing,
 };
 use hedgerow::tags::Tools;
 use hedgerow::vocab::{TokenId, Vocabulary};
@@ -183,11 +182,7 @@ pub(super) fn run(
         Need::Constraint => constraint.is_some() || tools.is_some(),
         need => need != Need::Schema || has_schema,
     })?;
-    #[cfg(feature = "torch")]
-    check_template(args, &prompt, tools.is_some())?;
-    let trace = args.trace.as_deref().map(TraceFile::open).transpose();
-    let trace = trace.map_err(|error| unwritten_trace(args, &error))?;
-    with_model(args, Inputs { prompt, negative, chosen, constraint, tools, trace, interrupt })
+    with_model(args, Inputs { prompt, negative, chosen, constraint, tools, interrupt })
 }
 
 /// The parts of a run that do not need the model.
@@ -199,7 +194,6 @@ struct Inputs {
     chosen: Chosen,
     constraint: Option<Loaded>,
     tools: Option<Tools>,
-    trace: Option<TraceFile>,
     interrupt: Interrupt,
 }
 
@@ -253,9 +247,6 @@ fn check(args: &Args, chosen: &mut Chosen, notes: &mut Vec<String>) -> Result<()
     let strategy = chosen.strategy(args);
     let asking = if args.completions.is_some() { "--completions" } else { &chosen.source };
     args.strategy.check(&strategy, &chosen.source, outputs(args, chosen), asking)?;
-    #[cfg(feature = "torch")]
-    check_layers(args)?;
-    check_partners(args)?;
     let drawn = match strategy {
         Strategy::Sample => outputs(args, chosen),
         Strategy::BestOf(made) => made,
@@ -319,33 +310,6 @@ fn check_ranking(args: &Args, chosen: &Chosen, notes: &mut Vec<String>) -> Resul
     if !void.is_empty() {
         let (source, void) = (&chosen.source, void.join(", "));
         notes.push(format!("not used of {source}: {void}, which concern strategies that draw tokens"));
-    }
-    Ok(())
-}
-
-/// Refuses files of other models that cannot be opened, and models of another vocabulary. A
-/// vocabulary that cannot be read is refused when its model is loaded.
-fn check_partners(args: &Args) -> Result<(), CommandError> {
-    use super::strategy::Drafter;
-
-    let opened = |what: &str, path: &Path| match File::open(path) {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            Err(CommandError::new(format!("cannot read the {what} `{}`", path.display())).because(&error))
-        }
-    };
-    let draft = match &args.strategy.draft {
-        Some(Drafter::Model(path)) => Some(("draft model", "--draft model", path)),
-        Some(Drafter::Medusa(path)) => return opened("file of draft heads", path),
-        _ => None,
-    };
-    let amateur = args.strategy.amateur.as_ref().map(|path| ("amateur model", "--amateur", path));
-    for (what, option, path) in draft.into_iter().chain(amateur) {
-        opened(what, path)?;
-        let own = super::input::vocabulary(&args.model);
-        if let (Ok(own), Ok(other)) = (own, super::input::vocabulary(path)) {
-            check_partner(what, &own, &other).map_err(|error| unusable_file(option, path).because(&error))?;
-        }
     }
     Ok(())
 }
@@ -437,7 +401,8 @@ fn with_model(_args: &Args, _inputs: Inputs) -> Result<ExitCode, CommandError> {
 
 #[cfg(feature = "torch")]
 fn with_model(args: &Args, inputs: Inputs) -> Result<ExitCode, CommandError> {
-    use hedgerow::decode::{ContrastiveDecoding, Dola, Guided, TextModel};
+    use super::strategy::Drafter;
+    use hedgerow::decode::{ContrastiveDecoding, Dola, Guided};
     use hedgerow::torch::LoadOptions;
 
     let usage = |error| CommandError::usage("the options are not usable").because(&error);
@@ -447,50 +412,153 @@ fn with_model(args: &Args, inputs: Inputs) -> Result<ExitCode, CommandError> {
     if let Some(threads) = args.threads {
         options = options.threads(threads as usize);
     }
-    let Inputs { prompt, negative, mut chosen, constraint, tools, trace, interrupt } = inputs;
-    let model = load("model", &args.model, options)?;
-    forbid_words(&model, &mut chosen)?;
-    let tokens = prompt_tokens(args, &model, &prompt)?;
-    let (constraint, reasoning) = replies(args, &model, &prompt, constraint, tools)?;
-    let drafters = drafters(&args.strategy, &model, options, tokens.len(), args.quiet)?;
-    let (name, vocabulary) = (model.name(), model.vocabulary());
-    let context = model.context_length();
-    let limit =
-        Context { name: format!("the model's context of {context} tokens"), remedy: "shorten the prompt" };
-    let mut run =
-        Run { args, name, vocabulary, drafters, chosen, constraint, reasoning, trace, interrupt, limit };
+    // Whatever does not need the weights comes before them.
+    let trace = args.trace.as_deref().map(TraceFile::open).transpose();
+    let trace = trace.map_err(|error| unwritten_trace(args, &error))?;
     let strategy = &args.strategy;
-    if let Some(scale) = strategy.guidance {
-        let negative = match &negative {
-            Some(prompt) => model.prompt_tokens(prompt).map_err(unusable_prompt)?,
-            None => tokens[tokens.len().saturating_sub(1)..].to_vec(),
-        };
-        if negative.len() > tokens.len() {
-            let count = negative.len();
-            run.limit.name += &format!(" beside --negative-prompt with {count}");
-            run.limit.remedy = "shorten --negative-prompt";
-        }
-        run.generate(Guided::new(&model, tokens.len(), negative, scale), tokens)
-    } else if let Some(path) = &strategy.amateur {
-        let amateur = load("amateur model", path, options)?;
-        let checked = check_partner("amateur model", model.vocabulary(), amateur.vocabulary());
-        checked.map_err(|error| unusable_file("--amateur", path).because(&error))?;
-        if amateur.context_length() < context {
-            run.limit.name = format!("the context of --amateur with {} tokens", amateur.context_length());
-        }
-        run.generate(ContrastiveDecoding::new(&model, amateur, 0.1, 0.5), tokens)
-    } else if let Some(layers) = &strategy.dola {
-        run.generate(Dola::new(&model, layers.0.clone()), tokens)
-    } else {
-        run.generate(&model, tokens)
+    let files = open("model", &args.model)?;
+    check_drafts(strategy, &files)?;
+    let drafter = match &strategy.draft {
+        Some(Drafter::Model(path)) => Some(open_partner("draft model", "--draft model", path, &files)?),
+        _ => None,
+    };
+    let amateur = strategy.amateur.as_deref();
+    let amateur = amateur.map(|path| open_partner("amateur model", "--amateur", path, &files)).transpose()?;
+    let interrupt = inputs.interrupt.clone();
+    let (prepared, negative) = prepare(args, inputs, &files, amateur.as_ref(), trace.is_some())?;
+    if !args.quiet {
+        drafter.iter().for_each(|drafter| tell_of_context(drafter, prepared.request.prompt.len()));
+    }
+
+    let model = load("model", files, options)?;
+    let drafters = drafters(strategy, &model, drafter, options)?;
+    let amateur = amateur.map(|files| load("amateur model", files, options)).transpose()?;
+    let (name, vocabulary, prompt) = (model.name(), model.vocabulary(), prepared.request.prompt.len());
+    let run = Run { args, name, vocabulary, drafters, prepared, trace, interrupt };
+    match (strategy.guidance, negative, amateur, &strategy.dola) {
+        (Some(scale), Some(negative), ..) => run.generate(Guided::new(&model, prompt, negative, scale)),
+        (_, _, Some(amateur), _) => run.generate(ContrastiveDecoding::new(&model, amateur, 0.1, 0.5)),
+        (.., Some(layers)) => run.generate(Dola::new(&model, layers.0.clone())),
+        _ => run.generate(&model),
     }
 }
 
-/// Refuses what needs a chat template, if the model has none. A model that cannot be read is
-/// refused when it is loaded.
+/// The request, and what its results are reported with.
+#[cfg_attr(not(feature = "torch"), allow(dead_code))]
+struct Prepared {
+    request: Request,
+    constraint: Option<Loaded>,
+    /// The source of what no option gives.
+    source: String,
+    /// The remedy if options forbid all tokens.
+    bans: Option<String>,
+    /// Number of tokens whose log-probabilities are listed beside each token.
+    beside: Option<usize>,
+    /// The context that limits outputs.
+    limit: Context,
+}
+
+/// Makes the request and checks it. Also gives the tokens of the negative prompt.
 #[cfg(feature = "torch")]
-fn check_template(args: &Args, prompt: &Prompt, has_tools: bool) -> Result<(), CommandError> {
-    let Ok(templates) = hedgerow::torch::Model::chat_templates_of(&args.model) else { return Ok(()) };
+fn prepare(
+    args: &Args,
+    inputs: Inputs,
+    files: &hedgerow::torch::ModelFiles,
+    amateur: Option<&hedgerow::torch::ModelFiles>,
+    is_traced: bool,
+) -> Result<(Prepared, Option<Vec<TokenId>>), CommandError> {
+    use hedgerow::decode::{PromptEncoder, check_request};
+
+    let Inputs { prompt, negative, mut chosen, constraint, tools, .. } = inputs;
+    check_template(args, files, &prompt, tools.is_some())?;
+    forbid_words(files, &mut chosen)?;
+    let tokens = prompt_tokens(args, files, &prompt)?;
+    let negative = match (&negative, args.strategy.guidance) {
+        (Some(prompt), _) => Some(files.prompt_tokens(prompt).map_err(unusable_prompt)?),
+        (None, guidance) => guidance.map(|_| tokens[tokens.len().saturating_sub(1)..].to_vec()),
+    };
+    let (constraint, reasoning) = replies(args, files, &prompt, constraint, tools)?;
+    let limit = limit(files, amateur, negative.as_deref(), tokens.len());
+    let source = chosen.source.clone();
+    let what = if constraint.is_some() { "the constraint" } else { "the model" };
+    let bans = args.sampling.remedy_of_bans(&chosen, what);
+    let outputs = outputs(args, &chosen);
+    let mut request = request(args, chosen, tokens)?.completions(outputs);
+    request.reasoning = reasoning;
+    let beside = args.logprobs.or(request.logprobs);
+    request.logprobs = match is_traced {
+        true => Some(beside.unwrap_or(0).max(CANDIDATES)),
+        false => beside,
+    };
+    let over = |loaded| over_vocabulary(loaded, files.vocabulary());
+    request.constraint = constraint.as_ref().map(over).transpose()?;
+    check_reasoning(&request)?;
+    check_request(&request, files.vocabulary(), files.context_length())
+        .map_err(|error| generation_failed(&error, &limit, bans.clone()))?;
+    Ok((Prepared { request, constraint, source, bans, beside, limit }, negative))
+}
+
+/// Tells that a draft model cannot read a prompt.
+#[cfg(feature = "torch")]
+fn tell_of_context(drafter: &hedgerow::torch::ModelFiles, prompt: usize) {
+    let context = drafter.context_length();
+    if context <= prompt {
+        say!(
+            "note: --draft model guesses nothing: the prompt has {prompt} tokens, and the draft model's \
+             context {context}"
+        );
+    }
+}
+
+/// Refuses a limit on reasoning that the limit on the whole output comes before.
+#[cfg(feature = "torch")]
+fn check_reasoning(request: &Request) -> Result<(), CommandError> {
+    match (&request.reasoning, request.sampling.max_tokens) {
+        (Some(reasoning), Some(longest)) if reasoning.tokens >= longest => {
+            let what = format!(
+                "--reasoning-budget {} has no effect: an output has at most {longest} tokens",
+                reasoning.tokens
+            );
+            Err(CommandError::usage(what).help("lower it, or raise --max-tokens"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The context that limits outputs, and the remedy if it is full.
+#[cfg(feature = "torch")]
+fn limit(
+    files: &hedgerow::torch::ModelFiles,
+    amateur: Option<&hedgerow::torch::ModelFiles>,
+    negative: Option<&[TokenId]>,
+    prompt: usize,
+) -> Context {
+    let context = files.context_length();
+    let of_model = format!("the model's context of {context} tokens");
+    let shortest = amateur.map(|amateur| amateur.context_length()).filter(|&length| length < context);
+    let longest = negative.map(<[TokenId]>::len).filter(|&length| length > prompt);
+    match (shortest, longest) {
+        (Some(length), _) => {
+            let name = format!("the context of --amateur with {length} tokens");
+            Context { name, remedy: "shorten the prompt" }
+        }
+        (_, Some(count)) => {
+            let name = format!("{of_model} beside --negative-prompt with {count}");
+            Context { name, remedy: "shorten --negative-prompt" }
+        }
+        (None, None) => Context { name: of_model, remedy: "shorten the prompt" },
+    }
+}
+
+/// Refuses what needs a chat template, if the model has none.
+#[cfg(feature = "torch")]
+fn check_template(
+    args: &Args,
+    files: &hedgerow::torch::ModelFiles,
+    prompt: &Prompt,
+    has_tools: bool,
+) -> Result<(), CommandError> {
+    let templates = files.chat_templates();
     if let Prompt::Chat(input) = prompt {
         match templates.for_input(input) {
             Some(_) => args.prompt.check_healing(prompt)?,
@@ -504,43 +572,17 @@ fn check_template(args: &Args, prompt: &Prompt, has_tools: bool) -> Result<(), C
     }
 }
 
-/// Refuses layers that the model does not have. A model that cannot be read is refused when it is
-/// loaded.
-#[cfg(feature = "torch")]
-fn check_layers(args: &Args) -> Result<(), CommandError> {
-    use super::strategy::Drafter;
-
-    let skipped = match &args.strategy.draft {
-        Some(Drafter::Skip(layers)) => Some(("--draft skip", layers)),
-        _ => None,
-    };
-    let named: Vec<_> =
-        skipped.into_iter().chain(args.strategy.dola.iter().map(|layers| ("--dola", layers))).collect();
-    if named.is_empty() {
-        return Ok(());
-    }
-    let Ok(count) = hedgerow::torch::Model::layers_of(&args.model) else { return Ok(()) };
-    for (option, layers) in named {
-        if let Some(layer) = layers.0.iter().find(|&&layer| layer >= count) {
-            return Err(CommandError::usage(format!(
-                "{option} names layer {layer}, but the model has {count} layers, numbered from 0"
-            )));
-        }
-    }
-    Ok(())
-}
-
 /// The constraint of replies that call tools, and the limit on reasoning. Both follow the format in
 /// which the model writes them.
 #[cfg(feature = "torch")]
 fn replies(
     args: &Args,
-    model: &hedgerow::torch::Model,
+    model: &hedgerow::torch::ModelFiles,
     prompt: &Prompt,
     constraint: Option<Loaded>,
     tools: Option<Tools>,
 ) -> Result<(Option<Loaded>, Option<ReasoningBudget>), CommandError> {
-    use hedgerow::decode::TextModel;
+    use hedgerow::decode::PromptEncoder;
 
     if tools.is_none() && args.reasoning_budget.is_none() {
         return Ok((constraint, None));
@@ -585,10 +627,10 @@ fn replies(
 #[cfg(feature = "torch")]
 fn prompt_tokens(
     args: &Args,
-    model: &hedgerow::torch::Model,
+    model: &hedgerow::torch::ModelFiles,
     prompt: &Prompt,
 ) -> Result<Vec<TokenId>, CommandError> {
-    use hedgerow::decode::{ChatTemplate, PromptError, TextModel};
+    use hedgerow::decode::{ChatTemplate, PromptEncoder, PromptError};
 
     let chat = match prompt {
         Prompt::Chat(input) if !args.quiet => Some((input, model.chat_templates().for_input(input))),
@@ -603,11 +645,7 @@ fn prompt_tokens(
     if matches!(chat, Some((_, None))) && super::prompt::is_plain(prompt) {
         say!("note: this model has no chat template; it continues the prompt as it is");
     }
-    let tokens = model.prompt_tokens(prompt).map_err(unusable_prompt)?;
-    if args.prompt.healing && tokens.len() == 1 && !args.quiet {
-        say!("note: --healing changes nothing: the prompt is a single token");
-    }
-    Ok(tokens)
+    model.prompt_tokens(prompt).map_err(unusable_prompt)
 }
 
 /// The parts of one run except the model.
@@ -617,34 +655,19 @@ struct Run<'a> {
     name: &'a str,
     vocabulary: &'a Vocabulary,
     drafters: Drafters,
-    chosen: Chosen,
-    constraint: Option<Loaded>,
-    reasoning: Option<ReasoningBudget>,
+    prepared: Prepared,
     trace: Option<TraceFile>,
     interrupt: Interrupt,
-    /// The context that limits outputs.
-    limit: Context,
 }
 
 #[cfg_attr(not(feature = "torch"), allow(dead_code))]
 impl Run<'_> {
-    fn generate(self, model: impl LanguageModel, prompt: Vec<TokenId>) -> Result<ExitCode, CommandError> {
-        let Run { args, name, vocabulary, drafters, chosen, constraint, reasoning, trace, interrupt, limit } =
-            self;
-        let outputs = outputs(args, &chosen);
-        let spelled = trace.as_ref().map_or_else(String::new, |_| vocabulary.decode_with_names(&prompt));
-        let source = chosen.source.clone();
-        let what = if constraint.is_some() { "the constraint" } else { "the model" };
-        let bans = args.sampling.remedy_of_bans(&chosen, what);
-        let mut request = request(args, chosen, prompt)?.completions(outputs);
-        request.reasoning = reasoning;
-        let beside = args.logprobs.or(request.logprobs);
-        request.logprobs = match (beside, &trace) {
-            (wanted, Some(_)) => Some(wanted.unwrap_or(0).max(CANDIDATES)),
-            (wanted, None) => wanted,
-        };
-        request.constraint =
-            constraint.as_ref().map(|loaded| over_vocabulary(loaded, vocabulary)).transpose()?;
+    fn generate(self, model: impl LanguageModel) -> Result<ExitCode, CommandError> {
+        let Run { args, name, vocabulary, drafters, prepared, trace, interrupt } = self;
+        let Prepared { request, constraint, source, bans, beside, limit } = prepared;
+        let outputs = request.completions;
+        let spelled =
+            trace.as_ref().map_or_else(String::new, |_| vocabulary.decode_with_names(&request.prompt));
         let constrained = request.constraint.clone();
         let mut steps = Trace::new(&request.strategy, outputs);
         let strategy = request.strategy.clone();
@@ -692,14 +715,23 @@ impl Run<'_> {
         if outcome? == Written::ReaderGone {
             return traced.map(|()| ExitCode::SUCCESS);
         }
-        let ends =
-            Ends { has_stop: !args.stop.is_empty(), tokens: &args.stop_tokens, vocabulary, source: &source };
+        let ends = Ends {
+            has_stop: !args.stop.is_empty(),
+            tokens: &args.stop_tokens,
+            vocabulary,
+            source: &source,
+            limits_reasoning: args.reasoning_budget.is_some(),
+        };
         let judged = Judged::of(&generation, constraint.as_ref(), room, ends);
         let report = || Report::new(beside, name, vocabulary, &generation, &judged);
         written(write_outputs(args, &mut out, &generation, streamed, report))?;
         drop(out);
+        if !args.quiet && args.prompt.healing && generation.completions.iter().all(|c| c.healed_bytes == 0) {
+            say!("note: --healing changed nothing: no other token begins with the end of the prompt");
+        }
         if !args.quiet {
             summarise(&generation, &strategy, args.strategy.draft.is_some());
+            args.reasoning_budget.iter().for_each(|(most, _)| tell_of_reasoning(&generation, *most));
         }
         traced?;
         if interrupt.came() {
@@ -707,6 +739,19 @@ impl Run<'_> {
             return Ok(ExitCode::from(INTERRUPTED));
         }
         judged.conclude(outputs, bans, args.quiet)
+    }
+}
+
+/// Tells of reasoning that the limit of `most` tokens did not end. Up to three tokens may follow
+/// that end a character.
+#[cfg_attr(not(feature = "torch"), allow(dead_code))]
+fn tell_of_reasoning(generation: &Generation, most: usize) {
+    let longest = generation.completions.iter().filter_map(|output| output.reasoning_tokens).max();
+    if let Some(longest) = longest.filter(|&longest| longest > most + 3) {
+        say!(
+            "note: reasoning went on for {longest} tokens, as the constraint did not allow the end that \
+             --reasoning-budget appends"
+        );
     }
 }
 
@@ -769,6 +814,7 @@ fn request(args: &Args, chosen: Chosen, prompt: Vec<TokenId>) -> Result<Request,
         Some(mut set) => {
             set.max_length = set.max_length.filter(|_| args.max_tokens.is_none());
             set.min_length = set.min_length.filter(|_| args.min_tokens.is_none());
+            (set.sampling.max_tokens, set.sampling.min_tokens) = (params.max_tokens, params.min_tokens);
             if has_file_of_model {
                 leave_out_length(&mut set, prompt.len(), &params, &source);
             }

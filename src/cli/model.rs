@@ -1,6 +1,8 @@
 //! Functions of `generate` about models: loading them with a progress bar, the parts beside them
 //! that guess tokens, and their errors.
 
+#[cfg(feature = "torch")]
+use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::path::Path;
 
@@ -14,24 +16,72 @@ use super::sampling::Chosen;
 use super::strategy::{Drafter, StrategyArgs};
 use hedgerow::decode::{Batch, DraftHeads, DynModel, LanguageModel};
 #[cfg(feature = "torch")]
-use hedgerow::decode::{PromptError, TextModel, check_partner};
+use hedgerow::decode::{PromptEncoder, PromptError, check_partner};
 use hedgerow::engine::Constraint;
 #[cfg(feature = "torch")]
-use hedgerow::torch::{LoadOptions, MedusaHeads, Model};
+use hedgerow::torch::{LoadOptions, MedusaHeads, Model, ModelFiles, TorchError};
 use hedgerow::vocab::Vocabulary;
 
-/// Loads a model with a progress bar. `what` names the model in errors.
+/// Reads the files of a model except for its weights. `what` names the model in errors.
 #[cfg(feature = "torch")]
-pub(super) fn load(what: &str, path: &Path, options: LoadOptions) -> Result<Model, CommandError> {
+pub(super) fn open(what: &str, path: &Path) -> Result<ModelFiles, CommandError> {
+    ModelFiles::open(path).map_err(|error| unloaded(what, path, &error))
+}
+
+/// Reads the files of a model that works beside another one, as the value of `option`. It must have
+/// the same vocabulary.
+#[cfg(feature = "torch")]
+pub(super) fn open_partner(
+    what: &'static str,
+    option: &str,
+    path: &Path,
+    model: &ModelFiles,
+) -> Result<ModelFiles, CommandError> {
+    let partner = open(what, path)?;
+    check_partner(what, model.vocabulary(), partner.vocabulary())
+        .map_err(|error| unusable_file(option, path).because(&error))?;
+    Ok(partner)
+}
+
+/// Loads the weights of a model with a progress bar.
+#[cfg(feature = "torch")]
+pub(super) fn load(what: &str, files: ModelFiles, options: LoadOptions) -> Result<Model, CommandError> {
+    let path = files.path().to_owned();
     let bar = bar(0, "loading {bar:30} {bytes} of {total_bytes}");
-    let model = Model::load_with_progress(path, options, |progress| {
+    let model = Model::from_files(files, options, |progress| {
         bar.set_length(progress.total);
         bar.set_position(progress.done);
     });
     bar.finish_and_clear();
-    model.map_err(|error| {
-        CommandError::new(format!("cannot load the {what} `{}`", path.display())).because(&error)
-    })
+    model.map_err(|error| unloaded(what, &path, &error))
+}
+
+#[cfg(feature = "torch")]
+fn unloaded(what: &str, path: &Path, error: &TorchError) -> CommandError {
+    CommandError::new(format!("cannot load the {what} `{}`", path.display())).because(error)
+}
+
+/// Refuses layers that the model does not have, and a file of draft heads that cannot be opened.
+#[cfg(feature = "torch")]
+pub(super) fn check_drafts(strategy: &StrategyArgs, model: &ModelFiles) -> Result<(), CommandError> {
+    let skipped = match &strategy.draft {
+        Some(Drafter::Skip(layers)) => Some(("--draft skip", layers)),
+        Some(Drafter::Medusa(path)) => {
+            let what = || format!("cannot read the file of draft heads `{}`", path.display());
+            File::open(path).map_err(|error| CommandError::new(what()).because(&error))?;
+            None
+        }
+        _ => None,
+    };
+    let count = model.layer_count();
+    for (option, layers) in skipped.into_iter().chain(strategy.dola.iter().map(|layers| ("--dola", layers))) {
+        if let Some(layer) = layers.0.iter().find(|&&layer| layer >= count) {
+            return Err(CommandError::usage(format!(
+                "{option} names layer {layer}, but the model has {count} layers, numbered from 0"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// A progress bar for the tokens of outputs, hidden where the outputs are streamed.
@@ -72,31 +122,21 @@ impl Drafters {
     }
 }
 
-/// The parts that guess tokens, as the options name them. `prompt` is the number of tokens of the
-/// prompt.
+/// The parts that guess tokens, as the options name them. `drafter` holds the files of a draft
+/// model.
 #[cfg(feature = "torch")]
 pub(super) fn drafters(
     strategy: &StrategyArgs,
     model: &Model,
+    drafter: Option<ModelFiles>,
     options: LoadOptions,
-    prompt: usize,
-    quiet: bool,
 ) -> Result<Drafters, CommandError> {
     let mut drafters = Drafters::default();
     match &strategy.draft {
         None | Some(Drafter::Ngram { .. }) => {}
-        Some(Drafter::Model(path)) => {
-            let drafter = load("draft model", path, options)?;
-            if !quiet && drafter.context_length() <= prompt {
-                say!(
-                    "note: --draft model guesses nothing: the prompt has {} tokens, and the draft model's context {}",
-                    prompt,
-                    drafter.context_length()
-                );
-            }
-            let checked = check_partner("draft model", model.vocabulary(), drafter.vocabulary());
-            checked.map_err(|error| unusable_file("--draft model", path).because(&error))?;
-            drafters.model = Some(DynModel::new(drafter));
+        Some(Drafter::Model(_)) => {
+            let loaded = drafter.map(|files| load("draft model", files, options)).transpose()?;
+            drafters.model = loaded.map(DynModel::new);
         }
         Some(Drafter::Skip(layers)) => {
             let skipping = model.skipping_layers(&layers.0);
@@ -118,7 +158,7 @@ pub(super) fn drafters(
 /// Makes tokens of the texts that a file of parameters forbids. As in vLLM, a text is forbidden
 /// behind a space too, if it begins with another token there and has as many.
 #[cfg(feature = "torch")]
-pub(super) fn forbid_words(model: &Model, chosen: &mut Chosen) -> Result<(), CommandError> {
+pub(super) fn forbid_words(model: &ModelFiles, chosen: &mut Chosen) -> Result<(), CommandError> {
     let words = chosen.set.as_mut().map_or_else(Vec::new, |set| std::mem::take(&mut set.bad_words));
     for word in words {
         let source = &chosen.source;
@@ -165,7 +205,7 @@ pub(super) fn no_template() -> CommandError {
 
 /// The format of calls that the model's chat template proves.
 #[cfg(feature = "torch")]
-pub(super) fn detected_format(model: &Model) -> Result<hedgerow::tags::Preset, CommandError> {
+pub(super) fn detected_format(model: &ModelFiles) -> Result<hedgerow::tags::Preset, CommandError> {
     match model.tool_format() {
         Ok(found) => super::tools::proven(found),
         Err(PromptError::NoTemplate) => Err(no_template()),

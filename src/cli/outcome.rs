@@ -20,6 +20,9 @@ pub(super) struct Judged {
     /// The verdict on each completion, if there is a schema.
     verdicts: Vec<Verdict>,
     schema: String,
+    /// Outputs that failed, and the error of the first of them.
+    failed: Vec<Unfinished>,
+    error: Option<DecodeError>,
     /// Constrained outputs that are not complete.
     cut: Vec<Unfinished>,
     /// The cause of the first early end of them, and a remedy, if no limit on tokens is the cause.
@@ -33,12 +36,16 @@ pub(super) struct Judged {
     has_schemas: bool,
     /// The largest number of tokens of an output.
     room: usize,
-    /// The context, if it ended an output before the largest number of tokens did.
-    full_context: Option<Context>,
+    /// The context that limits outputs.
+    limit: Context,
+    /// True if the context ended an output before the largest number of tokens did.
+    is_full: bool,
     /// True if the constraint is a list of texts, in which nothing repeats.
     is_list: bool,
     /// True if a limit ended an output before the end of its reasoning.
     still_reasons: bool,
+    /// True if the reasoning has a limit of its own.
+    limits_reasoning: bool,
 }
 
 /// The context that limits the length of an output.
@@ -90,6 +97,8 @@ pub(super) struct Ends<'a> {
     pub vocabulary: &'a Vocabulary,
     /// The source of what no option gives.
     pub source: &'a str,
+    /// True if the reasoning has a limit of its own.
+    pub limits_reasoning: bool,
 }
 
 impl Ends<'_> {
@@ -126,6 +135,11 @@ struct Unfinished {
     ending: Option<BudgetEnding>,
 }
 
+/// True for a constrained output that a limit or a stop ended before it was complete.
+fn is_cut(completion: &Completion) -> bool {
+    completion.complete == Some(false) && completion.finish != FinishReason::Failed
+}
+
 /// The remedy for outputs that need fewer tokens.
 const SHORTER: &str = "bound what the constraint lets repeat";
 
@@ -159,8 +173,10 @@ impl Judged {
             verdicts: schema
                 .map_or_else(Vec::new, |schema| completions.iter().map(|c| judge(schema, &c.text)).collect()),
             schema: schema.map_or_else(String::new, |schema| schema.path.display().to_string()),
-            cut: those(|completion| completion.complete == Some(false)),
-            cause: completions.iter().find(|c| c.complete == Some(false)).and_then(|c| ends.cause(c)),
+            failed: those(|completion| completion.finish == FinishReason::Failed),
+            error: completions.iter().find_map(|completion| completion.error.clone()),
+            cut: those(is_cut),
+            cause: completions.iter().find(|c| is_cut(c)).and_then(|c| ends.cause(c)),
             budget: those(|completion| completion.budget_ending.is_some()),
             limited: match constraint.is_some_and(|constraint| constraint.is_open) {
                 true => Vec::new(),
@@ -173,12 +189,11 @@ impl Judged {
             outputs: completions.len(),
             has_schemas: constraint.is_some_and(|constraint| constraint.has_schemas),
             room: room.length(),
-            full_context: completions
-                .iter()
-                .any(|completion| completion.finish == FinishReason::Length)
-                .then_some(room.limit.clone())
-                .filter(|_| room.is_set_by_context()),
+            is_full: room.is_set_by_context()
+                && completions.iter().any(|completion| completion.finish == FinishReason::Length),
+            limit: room.limit,
             is_list: constraint.is_some_and(|constraint| constraint.is_list),
+            limits_reasoning: ends.limits_reasoning,
             still_reasons: completions.iter().any(|c| {
                 let own = c.budget_ending.map_or(c.tokens.len(), |ending| ending.first_token);
                 let text = ends.vocabulary.decode_with_names(&c.tokens[..own]);
@@ -190,11 +205,14 @@ impl Judged {
 
     /// The remedy for outputs that a limit on tokens ended.
     fn longer(&self) -> String {
-        let longer = match &self.full_context {
-            Some(Context { name, remedy }) => format!("{name} is full: {remedy}"),
-            None => "raise --max-tokens".to_owned(),
+        let longer = match (self.is_full, &self.limit) {
+            (true, Context { name, remedy }) => format!("{name} is full: {remedy}"),
+            (false, _) => "raise --max-tokens".to_owned(),
         };
         match (self.has_schemas, self.is_list) {
+            _ if self.still_reasons && self.limits_reasoning => {
+                format!("{longer}, or lower --reasoning-budget")
+            }
             _ if self.still_reasons => format!("{longer}, or limit the reasoning with --reasoning-budget"),
             (true, _) => format!("{longer}, or {SHORTER_JSON}"),
             (false, false) => format!("{longer}, or {SHORTER}"),
@@ -219,6 +237,13 @@ impl Judged {
         }
         if self.outputs < wanted && !quiet {
             say!("note: {} of {wanted} outputs were found; there are no others", self.outputs);
+        }
+        if let Some(error) = &self.error {
+            let failure = generation_failed(error, &self.limit, bans);
+            return Err(match self.outputs {
+                1 => failure,
+                _ => failure.of(format!("generation of {} failed", self.names(&self.failed))),
+            });
         }
         let invalid = self.verdicts.iter().enumerate().find_map(|(index, verdict)| match verdict {
             Verdict::Invalid(reason) => Some((index, reason)),
@@ -284,8 +309,8 @@ impl Judged {
             Some(_) => say!("valid: all {} outputs satisfy `{}`", self.outputs, self.schema),
             None => {}
         }
-        if let Some(context) = &self.full_context {
-            say!("note: {} is full", context.name);
+        if self.is_full {
+            say!("note: {} is full", self.limit.name);
         }
     }
 }
@@ -302,6 +327,14 @@ pub(super) fn generation_failed(
         (DecodeError::PromptTooLong { given, .. }, _) => {
             let what = format!("the prompt has {given} tokens, too many for {}", context.name);
             CommandError::new(what).help(context.remedy)
+        }
+        (DecodeError::ShortestOutput { by_context: true, needs, room }, _) => {
+            let what = format!(
+                "the shortest known output of the constraint takes {needs} tokens, but {} has room for {room}",
+                context.name
+            );
+            let help = format!("{}, or let outputs be cut with --budget cut", context.remedy);
+            CommandError::new(what).help(help)
         }
         (DecodeError::Sampling(SamplingError::EmptySupport { .. }), Some(bans)) => failure.help(bans),
         (DecodeError::ShortestOutput { .. }, Some(_)) => {
@@ -407,16 +440,27 @@ fn completion_object(completion: &Completion, verdict: Option<&Verdict>) -> Valu
             })
         });
     }
+    if let Some(error) = &completion.error {
+        object["error"] = CommandError::new("").because(error).why().into();
+    }
+    if let Some(tokens) = completion.reasoning_tokens {
+        object["reasoning_tokens"] = tokens.into();
+    }
     if let Some(score) = completion.score {
         object["score"] = score.into();
     }
     if let Some(verdict) = verdict {
-        object["value"] = serde_json::from_str(&completion.text).unwrap_or_default();
-        object["valid"] = match verdict {
-            Verdict::Valid => true.into(),
-            Verdict::Invalid(_) => false.into(),
-            Verdict::NoJudge(_) => Value::Null,
+        // A value that the budget has made up is none of the model's.
+        let value = match completion.budget_ending {
+            None => serde_json::from_str(&completion.text).ok(),
+            Some(_) => None,
         };
+        object["valid"] = match verdict {
+            Verdict::Invalid(_) => false.into(),
+            Verdict::Valid if completion.budget_ending.is_none() => true.into(),
+            Verdict::Valid | Verdict::NoJudge(_) => Value::Null,
+        };
+        object["value"] = value.unwrap_or_default();
     }
     object
 }
@@ -513,7 +557,10 @@ pub(super) fn summarise(generation: &Generation, strategy: &Strategy, drafts: bo
             "{} of {drafted} guesses came true ({:.0} %){}",
             usage.confirmed_tokens,
             100.0 * usage.confirmed_tokens as f64 / drafted as f64,
-            if drops_outputs { String::new() } else { format!(", {passes:.2} passes a token") },
+            match drops_outputs || generation.completions.len() > 1 {
+                true => String::new(),
+                false => format!(", {passes:.2} passes a token"),
+            },
         ),
     }
     say!(

@@ -36,9 +36,6 @@ pub(super) struct PromptArgs {
     pub healing: bool,
 }
 
-/// The roles that chat templates know. Those that they do not know are often left out in silence.
-const USUAL_ROLES: [&str; 4] = ["system", "user", "assistant", "tool"];
-
 fn variable(text: &str) -> Result<(String, Value), String> {
     let (name, json) = text.split_once('=').ok_or("expected NAME=JSON, such as enable_thinking=false")?;
     if ChatInput::OWN_VARIABLES.contains(&name) {
@@ -76,8 +73,8 @@ impl PromptArgs {
         Err(CommandError::usage(what).help("leave them out"))
     }
 
-    /// Notes on the parts of a conversation that a chat template leaves out: variables that it does
-    /// not read, and messages of roles that it does not know. `prompt` is what it has made of it.
+    /// Notes on the parts of a conversation that a chat template leaves out: tools and variables
+    /// that it does not read, and messages. `prompt` is what it has made of the conversation.
     #[cfg_attr(not(feature = "torch"), allow(dead_code))]
     pub fn notes_on_template(&self, input: &ChatInput, template: &ChatTemplate, prompt: &str) -> Vec<String> {
         let unread = input.variables.keys().filter(|name| !template.reads(name));
@@ -86,16 +83,25 @@ impl PromptArgs {
             let of = if option { "--template-variables" } else { "chat_template_kwargs" };
             format!("`{name}` of {of} changes nothing: the model's chat template does not read it")
         });
-        let is_left_out = |message: &Message| {
+        // Templates may change a text, so a message counts as left out if the prompt is the same
+        // without it.
+        let is_left_out = |(at, message): &(usize, &Message)| {
             let text = message.text().unwrap_or_default().trim();
-            !USUAL_ROLES.contains(&message.role()) && !text.is_empty() && !prompt.contains(text)
+            if text.is_empty() || prompt.contains(text) {
+                return false;
+            }
+            let mut others = input.clone();
+            others.messages.remove(*at);
+            template.render(&others).is_ok_and(|without| without == prompt)
         };
-        let messages = (1..).zip(&input.messages).filter(|(_, message)| is_left_out(message));
-        let left_out = messages.map(|(number, message)| {
-            let role = message.role();
+        let messages = input.messages.iter().enumerate().filter(is_left_out);
+        let left_out = messages.map(|(at, message)| {
+            let (number, role) = (at + 1, message.role());
             format!("the model's chat template leaves out message {number}, of the role `{role}`")
         });
-        unread.chain(left_out).collect()
+        let tools = (!input.tools.is_empty() && !template.reads("tools"))
+            .then(|| "the model's chat template does not show the tools to the model".to_owned());
+        unread.chain(left_out).chain(tools).collect()
     }
 
     /// Refuses token healing of a prompt that ends with the chat template's own text.

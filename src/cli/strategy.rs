@@ -281,10 +281,11 @@ fn layers(text: &str) -> Result<Layers, String> {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         let number =
             |text: &str| text.parse::<usize>().ok().filter(|layer| *layer < 1000).ok_or_else(expected);
-        all.extend(number(first)?..=number(last)?);
-    }
-    if all.is_empty() {
-        return Err(expected());
+        let (first, last) = (number(first)?, number(last)?);
+        if first > last {
+            return Err(format!("{part} counts down; write {last}-{first}"));
+        }
+        all.extend(first..=last);
     }
     Ok(Layers(all))
 }

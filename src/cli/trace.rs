@@ -99,6 +99,9 @@ impl Trace {
         for (number, completion) in generation.completions.iter().enumerate() {
             let _ = writeln!(page, "<h2>Output {}: {}</h2>", number + 1, completion.finish);
             let _ = writeln!(page, "<pre>{}</pre>", escaped(&completion.text));
+            if let Some(error) = &completion.error {
+                let _ = writeln!(page, "<p>{}</p>", escaped(&CommandError::new("").because(error).why()));
+            }
             let passes = self.passes.get(number).map_or(&[][..], Vec::as_slice);
             let rows = Rows { subject, completion, kinds: kinds(completion, passes) };
             let unread = || CommandError::new("cannot read the output again for --trace");
@@ -387,6 +390,8 @@ mod tests {
         let constraint = Constraint::new(&grammar, &vocabulary).unwrap();
         let completion = Completion {
             reply: None,
+            error: None,
+            reasoning_tokens: None,
             tokens: [0, 1, 2, 3].map(TokenId).to_vec(),
             text: "a<b c\n".to_owned(),
             bytes: b"a<b c\n".to_vec(),

@@ -40,7 +40,6 @@ pub(crate) struct ActiveRequest<C> {
     usage: Usage,
     timings: Timings,
     joined: Duration,
-    pub error: Option<DecodeError>,
 }
 
 /// The state that a strategy keeps from step to step.
@@ -117,7 +116,6 @@ impl<C: Send + 'static> ActiveRequest<C> {
             usage: Usage { prompt_tokens: request.prompt.len(), ..Usage::default() },
             timings,
             joined,
-            error: None,
         })
     }
 
@@ -147,36 +145,50 @@ impl<C: Send + 'static> ActiveRequest<C> {
 
     /// The tokens that have been read, with their caches.
     pub fn prefixes(&self) -> impl Iterator<Item = Prefix<'_, C>> {
-        let caches = self.sequences.iter().filter(|_| self.error.is_none());
+        let caches = self.sequences.iter().filter(|sequence| sequence.error.is_none());
         caches.filter_map(|sequence| Some((sequence.read_tokens(), sequence.input.cache.as_ref()?)))
     }
 
     /// The tokens and the cache of the first output that has one, for later requests.
     pub fn take_prefix(&mut self) -> Option<(Vec<TokenId>, C)> {
-        let sequences = self.sequences.iter_mut().filter(|_| self.error.is_none());
-        let first = sequences.into_iter().find(|sequence| sequence.input.cache.is_some())?;
+        let is_usable =
+            |sequence: &&mut Sequence<C>| sequence.error.is_none() && sequence.input.cache.is_some();
+        let first = self.sequences.iter_mut().find(is_usable)?;
         Some((first.read_tokens().to_vec(), first.input.cache.take()?))
     }
 
     pub fn is_over(&self) -> bool {
-        self.error.is_some() || self.sequences.iter().all(|sequence| sequence.end.is_some())
+        self.sequences.iter().all(|sequence| sequence.end.is_some())
     }
 
     pub fn cancel(&mut self) {
         if self.is_over() {
             return;
         }
+        self.end_search();
+        for sequence in &mut self.sequences {
+            sequence.end.get_or_insert(FinishReason::Cancelled);
+        }
+    }
+
+    /// Ends all outputs in progress by an error.
+    pub fn fail(&mut self, error: &DecodeError) {
+        self.end_search();
+        for sequence in self.sequences.iter_mut().filter(|sequence| sequence.end.is_none()) {
+            sequence.fail(error.clone(), &self.settings);
+        }
+    }
+
+    /// Makes the sequences the outputs of the strategy's search, as far as it has come.
+    fn end_search(&mut self) {
         match &mut self.search {
-            SearchState::Beam(beams) => beams.cancel(&mut self.sequences),
+            SearchState::Beam(beams) => beams.end_early(&mut self.sequences),
             SearchState::Contrastive(search) => {
                 if let Some(output) = search.output.take() {
                     self.sequences = vec![*output];
                 }
             }
             SearchState::Sample | SearchState::BestOf => {}
-        }
-        for sequence in &mut self.sequences {
-            sequence.end.get_or_insert(FinishReason::Cancelled);
         }
     }
 
@@ -195,21 +207,25 @@ impl<C: Send + 'static> ActiveRequest<C> {
     pub fn draft(&mut self, drafters: &Drafters, pass_tokens: usize, clock: &Clock) {
         let drafts = self.settings.draft != Draft::None
             && matches!(self.search, SearchState::Sample | SearchState::BestOf);
-        if !drafts || self.phase == Phase::Prefill || self.error.is_some() {
+        if !drafts || self.phase == Phase::Prefill {
             return;
         }
         let start = clock.now();
         let Self { sequences, settings, usage, .. } = self;
         if let Err(error) = drafters.draft(sequences, settings, pass_tokens, usage) {
-            self.error.get_or_insert(error);
+            self.fail(&error);
         }
         self.timings.draft += clock.since(start);
     }
 
     /// True if the request needs the hidden states of the next pass.
     pub fn wants_hidden(&self) -> bool {
-        matches!(self.settings.draft, Draft::Heads { .. })
-            || matches!(self.search, SearchState::Contrastive(_))
+        let has_heads = matches!(self.settings.draft, Draft::Heads { .. });
+        match self.search {
+            SearchState::Sample | SearchState::BestOf => has_heads,
+            SearchState::Beam(_) => false,
+            SearchState::Contrastive(_) => true,
+        }
     }
 
     /// Adds the request's inputs to a forward pass.
@@ -257,8 +273,7 @@ impl<C: Send + 'static> ActiveRequest<C> {
             self.fork_caches(model)?;
             if let SearchState::Sample | SearchState::BestOf = self.search {
                 for sequence in &mut self.sequences {
-                    sequence.sample(row, &[], &self.settings, clock, &mut self.timings)?;
-                    sequence.apply_forced(&self.settings, clock, &mut self.timings)?;
+                    sequence.advance(row, &[], &self.settings, clock, &mut self.timings);
                     sequence.input.hidden =
                         output.hidden.and_then(|hidden| hidden.last(output.first)).map(Vec::from);
                 }
@@ -278,7 +293,7 @@ impl<C: Send + 'static> ActiveRequest<C> {
         match &mut self.search {
             SearchState::Sample | SearchState::BestOf => {}
             SearchState::Beam(beams) => beams.step(model, step)?,
-            SearchState::Contrastive(search) => search.step(model, step)?,
+            SearchState::Contrastive(search) => search.step(model, step),
         }
         self.timings.sample += clock.since(start).saturating_sub(self.timings.mask - masked);
         Ok(())
@@ -347,11 +362,8 @@ impl<C: Send + 'static> ActiveRequest<C> {
         }
         let Self { sequences, settings, timings, .. } = self;
         for ((sequence, input), top_logits) in sampling.into_iter().zip(top_logits) {
-            let sequence = &mut sequences[sequence];
-            if !sequence.sample_among(top_logits, settings, clock, timings)? {
-                sequence.sample(row(first + input)?, &[], settings, clock, timings)?;
-            }
-            sequence.apply_forced(settings, clock, timings)?;
+            let row = || row(first + input);
+            sequences[sequence].advance_among(top_logits, row, settings, clock, timings)?;
         }
         Ok(())
     }
@@ -381,8 +393,7 @@ impl<C: Send + 'static> ActiveRequest<C> {
             let row = output.logits.model_row(input, behind + last.map_or(0, |draft: usize| draft + 1));
             let Some(row) = row else { break };
             let proposed: Vec<&DraftToken> = drafts.iter().filter(|draft| draft.parent == last).collect();
-            sequence.sample(row, &proposed, settings, clock, timings)?;
-            sequence.apply_forced(settings, clock, timings)?;
+            sequence.advance(row, &proposed, settings, clock, timings);
             while let Some(&token) = sequence.input.tokens.get(path.len()) {
                 let last = path.last().copied();
                 let came_true = |draft: &DraftToken| draft.parent == last && draft.token == token;
@@ -406,16 +417,13 @@ impl<C: Send + 'static> ActiveRequest<C> {
 
     /// Reports the new tokens and text to `on_chunk`.
     pub fn report(&mut self, on_chunk: &mut impl FnMut(RequestId, Chunk<'_>) -> ControlFlow<()>) {
-        if self.error.is_some() {
-            return;
-        }
         match &mut self.search {
             SearchState::Sample => {}
             SearchState::Contrastive(ContrastiveState { output: Some(output), .. }) => {
-                match emit(self.id, 0, output, on_chunk) {
-                    Ok(ControlFlow::Continue(())) => {}
-                    Ok(ControlFlow::Break(())) => self.cancel(),
-                    Err(error) => self.error = Some(error),
+                if emit(self.id, 0, output, &self.settings, on_chunk).is_break() {
+                    self.cancel();
+                } else if output.end.is_some() {
+                    self.end_search();
                 }
                 return;
             }
@@ -435,13 +443,8 @@ impl<C: Send + 'static> ActiveRequest<C> {
             if sequence.is_reported() {
                 continue;
             }
-            match emit(self.id, completion, sequence, on_chunk) {
-                Ok(ControlFlow::Continue(())) => {}
-                Ok(ControlFlow::Break(())) => return self.cancel(),
-                Err(error) => {
-                    self.error = Some(error);
-                    return;
-                }
+            if emit(self.id, completion, sequence, &self.settings, on_chunk).is_break() {
+                return self.cancel();
             }
         }
     }
@@ -457,13 +460,17 @@ impl<C: Send + 'static> ActiveRequest<C> {
         self.sequences.truncate(self.completions);
     }
 
+    /// The outputs. A request that has failed before the model chose any token is an error.
     pub fn into_result(mut self, now: Duration) -> Result<Generation, DecodeError> {
-        if let Some(error) = self.error {
+        self.choose();
+        if self.sequences.iter().all(|sequence| sequence.error.is_some() && !sequence.has_choices())
+            && let Some(error) = self.sequences.first_mut().and_then(|sequence| sequence.error.take())
+        {
             return Err(error);
         }
-        self.choose();
-        let completions = self.sequences.into_iter().map(Sequence::into_completion);
-        let completions = completions.collect::<Result<Vec<_>, _>>()?;
+        let settings = &self.settings;
+        let completions = self.sequences.into_iter().map(|sequence| sequence.into_completion(settings));
+        let completions: Vec<_> = completions.collect();
         self.usage.completion_tokens = completions.iter().map(|c| c.tokens.len()).sum();
         self.usage.forced_tokens = completions.iter().map(|c| c.forced_tokens).sum();
         self.usage.budget_tokens = completions.iter().filter_map(|c| c.budget_ending).map(|e| e.tokens).sum();
@@ -477,10 +484,11 @@ fn emit<C>(
     id: RequestId,
     completion: usize,
     sequence: &mut Sequence<C>,
+    settings: &DecodeSettings,
     on_chunk: &mut impl FnMut(RequestId, Chunk<'_>) -> ControlFlow<()>,
-) -> Result<ControlFlow<()>, DecodeError> {
-    let delta = sequence.take_delta()?;
+) -> ControlFlow<()> {
+    let delta = sequence.take_delta(settings);
     let (tokens, text, events) =
         (sequence.new_tokens(&delta), sequence.new_text(&delta), sequence.new_events());
-    Ok(on_chunk(id, Chunk { completion, tokens, text, events, finish: sequence.end }))
+    on_chunk(id, Chunk { completion, tokens, text, events, finish: sequence.end })
 }

@@ -18,17 +18,15 @@ use std::time::Duration;
 use super::active_request::{ActiveRequest, PassInput, PassOutput};
 use super::clock::Clock;
 use super::device_rows::{DeviceRows, Rows};
-use super::draft::Acceptance;
 use super::drafter::{DraftHeads, Drafters};
 use super::dyn_model::DynModel;
 use super::error::DecodeError;
-use super::healing;
 use super::logits::{Logits, ModelError, ModelRow};
 use super::model::{ForwardInput, LanguageModel, TreeInput, TreeOutput};
 use super::prefix_cache::PrefixCache;
-use super::request::{Budget, Chunk, ForcedTokens, Generation, Request, RequestId, TokenHealing};
-use super::settings::{DecodeSettings, EndToken, Scoring};
-use super::strategy::{MAX_COMPLETIONS, Strategy};
+use super::request::{Chunk, Generation, Request, RequestId};
+use super::settings::DecodeSettings;
+use super::strategy::MAX_COMPLETIONS;
 use crate::sampling::TopLogits;
 use crate::vocab::Vocabulary;
 
@@ -112,7 +110,8 @@ impl<M: LanguageModel> Batch<M> {
         self
     }
 
-    /// Keeps the caches of the last `count` requests that have ended.
+    /// Keeps the caches of the last `count` requests that have ended, except for those of beam
+    /// search.
     ///
     /// A later request whose prompt begins with the same tokens need not read them again. The
     /// caches of requests in progress are shared in the same way. Default 0: every request reads
@@ -165,11 +164,8 @@ impl<M: LanguageModel> Batch<M> {
     /// A [`DecodeError`] that names the fault of the request; the batch is then unchanged.
     pub fn join(&mut self, mut request: Request) -> Result<RequestId, DecodeError> {
         let joined = self.clock.now();
-        let mut settings = self.check(&request)?;
-        if request.healing == TokenHealing::On {
-            settings.healed_bytes =
-                healing::split_last_token(&mut request.prompt, &self.vocabulary).unwrap_or_default();
-        }
+        self.drafters.check(request.draft)?;
+        let settings = DecodeSettings::new(&mut request, &self.vocabulary, self.model.context_length())?;
         let mut active = ActiveRequest::new(RequestId(self.next), &request, settings, joined, &self.clock)?;
         let in_progress = self.active.iter().flat_map(ActiveRequest::prefixes);
         active.begin(&self.model, self.prefixes.longest(&request.prompt, in_progress))?;
@@ -177,72 +173,6 @@ impl<M: LanguageModel> Batch<M> {
         let id = active.id;
         self.active.push(active);
         Ok(id)
-    }
-
-    fn check(&self, request: &Request) -> Result<DecodeSettings, DecodeError> {
-        request.strategy.check(request.completions)?;
-        let (given, context) = (request.prompt.len(), self.model.context_length());
-        if given == 0 {
-            return Err(DecodeError::EmptyPrompt);
-        }
-        if given > context {
-            return Err(DecodeError::PromptTooLong { given, limit: context });
-        }
-        let size = self.vocabulary.size();
-        if let Some(position) = request.prompt.iter().position(|token| token.index() >= size) {
-            return Err(DecodeError::PromptToken { position, token: request.prompt[position], size });
-        }
-        if let Some(constraint) = &request.constraint
-            && constraint.vocabulary().fingerprint() != self.vocabulary.fingerprint()
-        {
-            return Err(DecodeError::ConstraintVocabulary);
-        }
-        self.drafters.check(request.draft)?;
-        if let Acceptance::Typical { epsilon, delta } = request.acceptance
-            && !(epsilon > 0.0 && epsilon < 1.0 && delta > 0.0 && delta.is_finite())
-        {
-            let reason = "typical acceptance needs an ε between 0 and 1 and a δ above 0";
-            return Err(DecodeError::Strategy { reason });
-        }
-        let mut end_tokens = request.stop_tokens.clone();
-        end_tokens.extend_from_slice(self.vocabulary.eos());
-        end_tokens.sort_unstable();
-        end_tokens.dedup();
-        // The last token is drawn after a full context and need not be read.
-        let room = context - given + 1;
-        let asked = request.sampling.max_tokens.unwrap_or(usize::MAX);
-        Ok(DecodeSettings {
-            vocabulary: self.vocabulary.clone(),
-            end_tokens,
-            min_tokens: request.sampling.min_tokens,
-            max_tokens: asked.min(room),
-            by_context: asked > room,
-            context,
-            // Strategies that compare tokens need the model's logits for every token. A ban may
-            // forbid what the constraint forces.
-            forced: match request.strategy {
-                Strategy::Beam(_) | Strategy::Contrastive(_) => ForcedTokens::Sample,
-                _ if request.sampling.names_bans() => ForcedTokens::Sample,
-                _ => request.forced,
-            },
-            end_token: match request.strategy {
-                Strategy::Beam(_) => EndToken::Sampled,
-                _ => EndToken::Implied,
-            },
-            scoring: match request.strategy {
-                Strategy::BestOf(_) => Scoring::Mean,
-                _ => Scoring::None,
-            },
-            budget: match request.strategy {
-                Strategy::Sample | Strategy::BestOf(_) => request.budget,
-                _ => Budget::Cut,
-            },
-            draft: request.draft,
-            acceptance: request.acceptance,
-            logprobs: request.logprobs,
-            reasoning: request.reasoning.clone(),
-            healed_bytes: Vec::new(),
-        })
     }
 
     /// Ends a request. Its result comes with the next [`step`](Self::step) and holds the outputs so
@@ -261,10 +191,15 @@ impl<M: LanguageModel> Batch<M> {
     /// with their results.
     ///
     /// `on_chunk` is called once a step for every output in progress, even while its prompt is
-    /// being read. If it returns `Break`, the whole request ends as cancelled.
+    /// being read. Best of n and beam search, which choose their outputs at the end, have one chunk
+    /// a step before, without text. If `on_chunk` returns `Break`, the whole request ends as
+    /// cancelled; text that was held back, as it might have begun a stop string, is then only in
+    /// the result.
     ///
-    /// A request that fails ends with its error and does not affect the others. If the model fails,
-    /// all requests that took part in the pass end with its error.
+    /// An error ends the output in which it occurs, see
+    /// [`FinishReason::Failed`](super::FinishReason::Failed), and affects no other. If the model
+    /// fails, all outputs that took part in the pass end in this way. A request that fails before
+    /// the model has chosen any token has the error as its result.
     pub fn step(
         &mut self,
         mut on_chunk: impl FnMut(RequestId, Chunk<'_>) -> ControlFlow<()>,
@@ -300,9 +235,7 @@ impl<M: LanguageModel> Batch<M> {
         let mut ranges = Vec::new();
         for active in active.iter_mut() {
             let first = pass_inputs.len();
-            if active.error.is_none() {
-                active.inputs(*pass_tokens, &mut inputs, &mut pass_inputs);
-            }
+            active.inputs(*pass_tokens, &mut inputs, &mut pass_inputs);
             ranges.push(first..pass_inputs.len());
         }
         if inputs.is_empty() {
@@ -316,8 +249,13 @@ impl<M: LanguageModel> Batch<M> {
         });
         let output = output.map_err(DecodeError::from);
         let took = clock.since(start);
+        let lacks_trees = matches!(
+            &output,
+            Err(DecodeError::Model(error)) if matches!(**error, ModelError::Unsupported { .. })
+        );
         for (number, (active, range)) in active.iter_mut().zip(ranges).enumerate() {
-            if range.is_empty() {
+            // A model that reads no trees can still read the other requests, in the next step.
+            if range.is_empty() || lacks_trees && wants_hidden && !active.wants_hidden() {
                 continue;
             }
             active.count_pass(took);
@@ -334,7 +272,7 @@ impl<M: LanguageModel> Batch<M> {
                 Err(error) => Err(error.clone()),
             };
             if let Err(error) = result {
-                active.error.get_or_insert(error);
+                active.fail(&error);
             }
         }
     }
@@ -359,6 +297,23 @@ impl<M: LanguageModel> Batch<M> {
             }
         }
     }
+}
+
+/// Checks a request as [`Batch::join`] does, except for its [drafter](super::Draft). Only the
+/// model's vocabulary and the length of its context are needed, so this can come before the model
+/// is loaded.
+///
+/// # Errors
+/// Those of [`Batch::join`].
+pub fn check_request(
+    request: &Request,
+    vocabulary: &Vocabulary,
+    context_length: usize,
+) -> Result<(), DecodeError> {
+    let mut request = request.clone();
+    let settings = DecodeSettings::new(&mut request, vocabulary, context_length)?;
+    ActiveRequest::<()>::new(RequestId(0), &request, settings, Duration::ZERO, &Clock::default())?;
+    Ok(())
 }
 
 /// Generates from one request, without a clock: [`Batch::run`] on a batch of its own.

@@ -204,13 +204,10 @@ impl<C: Send + 'static> BeamState<C> {
     }
 
     /// Ends the search early: ended outputs come first, then the beams as they are.
-    pub fn cancel(&mut self, sequences: &mut Vec<Sequence<C>>) {
+    pub fn end_early(&mut self, sequences: &mut Vec<Sequence<C>>) {
         let beams = std::mem::take(sequences);
         self.finish(sequences);
-        for mut beam in beams {
-            beam.end.get_or_insert(FinishReason::Cancelled);
-            sequences.push(beam);
-        }
+        sequences.extend(beams);
     }
 }
 

@@ -70,6 +70,13 @@ impl Message {
         self.0.get("content").and_then(Json::as_str)
     }
 
+    /// The same message with another content.
+    pub(super) fn with_text(&self, text: String) -> Self {
+        let mut fields = self.0.clone();
+        fields.insert("content".to_owned(), Json::String(text));
+        Self(fields)
+    }
+
     /// Turns arguments of tool calls that are JSON in a string, as APIs write them, into the
     /// objects that templates expect.
     fn parse_arguments(&mut self) {

@@ -110,7 +110,10 @@ impl ChatTemplate {
         match last.text() {
             // An answer without text is one that has not begun.
             Some(text) if text.trim().is_empty() => self.render_messages(input, earlier, true),
-            Some(text) => cut_behind(self.render_messages(input, &input.messages, false)?, text),
+            Some(text) => {
+                let messages = [earlier, &[last.with_text(format!("{text}{MARK} "))]].concat();
+                cut_before_mark(self.render_messages(input, &messages, false)?)
+            }
             None => Err(ChatTemplateError::Continuation),
         }
     }
@@ -142,12 +145,19 @@ impl ChatTemplate {
     }
 }
 
-/// A prompt up to the last occurrence of `text`. Templates may remove whitespace around a message.
-fn cut_behind(mut prompt: String, text: &str) -> Result<String, ChatTemplateError> {
-    let (trimmed, kept) = (text.trim(), text.trim_start());
-    let start = prompt.rfind(trimmed).ok_or(ChatTemplateError::Continuation)?;
-    let length = if prompt[start..].starts_with(kept) { kept.len() } else { trimmed.len() };
-    prompt.truncate(start + length);
+/// A text that is put behind a message that the output continues, to find its end in the prompt.
+/// The message alone may occur there again: `|` is also part of `<|im_end|>`.
+const MARK: &str = "HedgerowContinuesHere";
+
+/// A prompt up to the mark, which a space follows. A template that removes the space would have
+/// removed whitespace at the end of the message as well.
+fn cut_before_mark(mut prompt: String) -> Result<String, ChatTemplateError> {
+    let at = prompt.rfind(MARK).ok_or(ChatTemplateError::Continuation)?;
+    let keeps_space = prompt[at + MARK.len()..].starts_with(' ');
+    prompt.truncate(at);
+    if !keeps_space {
+        prompt.truncate(prompt.trim_end().len());
+    }
     Ok(prompt)
 }
 

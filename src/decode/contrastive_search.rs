@@ -34,7 +34,8 @@ pub(crate) struct ContrastiveState<C> {
     pub output: Option<Box<Sequence<C>>>,
     /// Hidden states of prompt and output, scaled to length 1.
     context: Vec<Vec<f32>>,
-    /// The candidates that are being read, with their log-probabilities.
+    /// The most probable tokens, with their log-probabilities: the candidates, which are being
+    /// read, and others to report.
     candidates: Vec<(TokenId, f32)>,
     /// The logits from which the candidates come, if the request asks for log-probabilities.
     row: Vec<f32>,
@@ -53,48 +54,59 @@ impl<C: Send + 'static> ContrastiveState<C> {
 
     /// Takes one step: chooses among the candidates that have been read, if any, and proposes the
     /// next ones. When the output has ended, the sequences hold it alone.
-    pub fn step<M: LanguageModel<Cache = C>>(
+    pub fn step<M: LanguageModel<Cache = C>>(&mut self, model: &M, mut step: SearchStep<'_, C>) {
+        let chosen = self.choose(step.hidden, step.first_input);
+        let cache = step.sequences.get_mut(chosen).and_then(|sequence| sequence.input.cache.take());
+        let (mut output, chosen) = match (self.output.take(), step.sequences.pop()) {
+            (Some(output), _) => (output, Some(chosen)),
+            // The prompt has been read, or the end of reasoning.
+            (None, Some(sequence)) => (Box::new(sequence), None),
+            (None, None) => return,
+        };
+        step.sequences.clear();
+        match self.readers(model, &mut output, chosen, cache, &mut step) {
+            Ok(readers) if !readers.is_empty() => {
+                step.sequences.extend(readers);
+                self.output = Some(output);
+                return;
+            }
+            Ok(_) => {}
+            Err(error) => output.fail(error, step.settings),
+        }
+        step.sequences.push(*output);
+    }
+
+    /// Appends the chosen candidate, if there is one, and makes a sequence for each of the next
+    /// candidates. None if the output has ended, or if the model must read it first.
+    fn readers<M: LanguageModel<Cache = C>>(
         &mut self,
         model: &M,
-        step: SearchStep<'_, C>,
-    ) -> Result<(), DecodeError> {
-        let SearchStep { sequences, logits, hidden, first_input, settings, clock, times } = step;
-        let chosen = self.choose(hidden, first_input);
-        let cache = sequences.get_mut(chosen).and_then(|sequence| sequence.input.cache.take());
-        let mut output = match self.output.take() {
-            Some(mut output) => {
-                let (token, logprob) = self.candidates[chosen];
-                output.record_logprobs(
-                    token,
-                    logprob,
-                    self.candidates.iter().copied(),
-                    self.row.as_slice().into(),
-                    settings,
-                )?;
-                output.append_allowed(token, settings)?;
-                output.input.tokens.clear();
-                output.apply_forced(settings, clock, times)?;
-                self.add_hidden(hidden.filter(|_| output.end.is_none()), first_input + chosen);
-                if output.end.is_none() && !output.input.tokens.is_empty() {
-                    // The model reads the end of reasoning before it is asked for candidates.
-                    output.input.cache = cache;
-                    self.candidates.clear();
-                    *sequences = vec![*output];
-                    return Ok(());
-                }
-                output
+        output: &mut Sequence<C>,
+        chosen: Option<usize>,
+        cache: Option<C>,
+        step: &mut SearchStep<'_, C>,
+    ) -> Result<Vec<Sequence<C>>, DecodeError> {
+        let SearchStep { logits, hidden, first_input, settings, clock, times, .. } = step;
+        let input = *first_input + chosen.unwrap_or_default();
+        if let Some(chosen) = chosen {
+            let (token, logprob) = self.candidates[chosen];
+            let candidates = self.candidates.iter().copied();
+            output.record_logprobs(token, logprob, candidates, self.row.as_slice().into(), settings)?;
+            output.append_allowed(token, settings)?;
+            output.input.tokens.clear();
+            output.apply_forced(settings, clock, times)?;
+            self.add_hidden(hidden.filter(|_| output.end.is_none()), input);
+            if output.end.is_none() && !output.input.tokens.is_empty() {
+                // The model reads the end of reasoning before it is asked for candidates.
+                output.input.cache = cache;
+                self.candidates.clear();
+                return Ok(Vec::new());
             }
-            // The prompt has been read, or the end of reasoning.
-            None => match sequences.pop() {
-                Some(sequence) => Box::new(sequence),
-                None => return Ok(()),
-            },
-        };
-        sequences.clear();
-        let row = logits.last_model_row(first_input + chosen).unwrap_or_default();
+        }
+        let row = logits.last_model_row(input).unwrap_or_default();
         if output.end.is_none() && output.tokens().len() >= settings.context {
             // The context has no room to read candidates, so the most probable token is the last.
-            self.candidates = output.most_probable(row, self.search.candidates, settings)?;
+            self.candidates = output.most_probable(row, self.most_listed(settings), settings)?;
             if let Some(&(token, logprob)) = self.candidates.first() {
                 output.record_logprobs(token, logprob, self.candidates.iter().copied(), row, settings)?;
                 output.append_allowed(token, settings)?;
@@ -102,13 +114,10 @@ impl<C: Send + 'static> ContrastiveState<C> {
             }
             output.end.get_or_insert(FinishReason::Length);
         }
-        if output.end.is_some() {
-            sequences.push(*output);
-        } else {
-            self.read_candidates(model, sequences, &mut output, row, cache, settings)?;
-            self.output = Some(output);
+        match output.end {
+            Some(_) => Ok(Vec::new()),
+            None => self.read_candidates(model, output, row, cache, settings),
         }
-        Ok(())
     }
 
     /// Index of the candidate with the highest score; the more probable one among equals.
@@ -122,7 +131,8 @@ impl<C: Send + 'static> ContrastiveState<C> {
             (1.0 - alpha) * f64::from(logprob).exp() - alpha * most_alike
         };
         let mut best = (f64::NEG_INFINITY, 0);
-        for (number, worth) in self.candidates.iter().enumerate().map(|entry| (entry.0, worth(entry))) {
+        let candidates = self.candidates.iter().take(self.search.candidates).enumerate();
+        for (number, worth) in candidates.map(|entry| (entry.0, worth(entry))) {
             if worth > best.0 {
                 best = (worth, number);
             }
@@ -130,32 +140,37 @@ impl<C: Send + 'static> ContrastiveState<C> {
         best.1
     }
 
-    /// Makes a sequence for each of the next candidates.
+    /// Number of the most probable tokens that are looked at.
+    fn most_listed(&self, settings: &DecodeSettings) -> usize {
+        self.search.candidates.max(settings.logprobs.unwrap_or(0))
+    }
+
+    /// A sequence for each of the next candidates.
     fn read_candidates<M: LanguageModel<Cache = C>>(
         &mut self,
         model: &M,
-        sequences: &mut Vec<Sequence<C>>,
         output: &mut Sequence<C>,
         row: ModelRow<'_>,
         mut cache: Option<C>,
         settings: &DecodeSettings,
-    ) -> Result<(), DecodeError> {
-        self.candidates = output.most_probable(row, self.search.candidates, settings)?;
+    ) -> Result<Vec<Sequence<C>>, DecodeError> {
+        self.candidates = output.most_probable(row, self.most_listed(settings), settings)?;
         self.row.clear();
         if settings.logprobs.is_some() {
             self.row.extend_from_slice(&row.plausible(usize::MAX, None));
         }
-        let count = self.candidates.len();
-        for (number, &(token, _)) in self.candidates.iter().enumerate() {
+        let count = self.candidates.len().min(self.search.candidates);
+        let mut readers = Vec::with_capacity(count);
+        for (number, &(token, _)) in self.candidates[..count].iter().enumerate() {
             let mut reader = output.fork();
             reader.input.tokens = vec![token];
             reader.input.cache = match &cache {
                 Some(cache) if number + 1 < count => Some(model.fork(cache)?),
                 _ => cache.take(),
             };
-            sequences.push(reader);
+            readers.push(reader);
         }
-        Ok(())
+        Ok(readers)
     }
 }
 

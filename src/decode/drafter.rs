@@ -137,7 +137,11 @@ impl DraftModelRun<'_> {
             if most == 0 || sequences[number].tokens().len() + most > self.model.context_length() {
                 continue;
             }
-            if let Some(unread) = self.catch_up(sequences, number)? {
+            if let Some(mut unread) = self.catch_up(sequences, number)? {
+                // A long prompt is read in parts, and guesses begin behind it.
+                let is_part = unread.len() > most_pending;
+                unread.truncate(most_pending);
+                let most = if is_part { 0 } else { most };
                 in_progress.push(Guesses { sequence: number, unread, guesses: Vec::new(), most });
             }
         }
@@ -147,6 +151,9 @@ impl DraftModelRun<'_> {
             usage.draft_passes += 1;
             let mut next = Vec::new();
             for (input, mut guesses) in in_progress.into_iter().enumerate() {
+                if guesses.most == 0 {
+                    continue;
+                }
                 let row = logits.last_model_row(input).unwrap_or_default();
                 let guess = sequences[guesses.sequence].propose(row, self.choice, self.settings)?;
                 // Nothing is guessed after an end token.
@@ -242,7 +249,8 @@ fn draft_by_heads<C>(
     let first = sequence.input.tokens.len().saturating_sub(1);
     let mut levels = Vec::new();
     for row in (first..logits.rows(0)).take(depth).filter_map(|row| logits.row(0, row)) {
-        let row = logprobs::log_softmax(&row[..settings.vocabulary.token_count().min(row.len())])?;
+        let row = &row[..settings.vocabulary.token_count().min(row.len())];
+        let row = logprobs::log_softmax(row).map_err(DecodeError::DraftLogits)?;
         let scored = row.into_iter().enumerate().map(|(id, logprob)| (TokenId(id as u32), logprob));
         levels.push(top(scored.filter(|(token, _)| !settings.end_tokens.contains(token)), HEAD_CHOICES));
     }

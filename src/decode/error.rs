@@ -7,8 +7,8 @@ use crate::engine::EngineError;
 use crate::sampling::SamplingError;
 use crate::vocab::TokenId;
 
-/// The reason for which no tokens could be generated.
-#[derive(Clone, Debug, thiserror::Error)]
+/// The reason for which a request or one of its outputs failed.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
     /// A vocabulary that does not fit the model.
@@ -113,6 +113,9 @@ pub enum DecodeError {
     /// Logits that cannot be sampled, or sampling parameters that are not valid.
     #[error(transparent)]
     Sampling(#[from] SamplingError),
+    /// Logits of a draft model or of draft heads that cannot be sampled.
+    #[error("the drafter's logits cannot be used: {0}")]
+    DraftLogits(#[source] SamplingError),
     /// A failure of the model.
     #[error("the model failed")]
     Model(#[source] Arc<ModelError>),

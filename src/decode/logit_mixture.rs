@@ -136,7 +136,9 @@ impl<M: LanguageModel> LanguageModel for Guided<M> {
                     if *with == f32::NEG_INFINITY {
                         return f32::NEG_INFINITY;
                     }
-                    (without + self.scale * (with - without)).max(f32::MIN)
+                    let mixed = without + self.scale * (with - without);
+                    // A sampler refuses logits that are no numbers.
+                    if mixed.is_nan() { mixed } else { mixed.max(f32::MIN) }
                 }));
             }
         }

@@ -226,6 +226,13 @@ pub enum ModelError {
     Backend(#[source] Box<dyn Error + Send + Sync>),
 }
 
+/// Errors are equal if their messages are.
+impl PartialEq for ModelError {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_string() == other.to_string()
+    }
+}
+
 impl ModelError {
     /// The error for a failure of the library that runs the model.
     pub fn backend(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {

@@ -33,6 +33,7 @@ mod model;
 mod partner;
 mod pending_input;
 mod prefix_cache;
+mod prompt;
 mod reasoning_budget;
 mod reply;
 mod request;
@@ -47,7 +48,7 @@ mod token_scores;
 mod tokenized;
 mod tool_format;
 
-pub use batch::{Batch, generate};
+pub use batch::{Batch, check_request, generate};
 pub use chat_error::ChatTemplateError;
 pub use chat_input::{Answer, ChatInput, Message};
 pub use chat_template::ChatTemplate;
@@ -61,13 +62,14 @@ pub use logit_mixture::{ContrastiveDecoding, Dola, EarlyExit, Guided, GuidedCach
 pub use logits::{Logits, ModelError};
 pub use model::{ForwardInput, LanguageModel, LogitRows, TreeInput, TreeOutput};
 pub use partner::check_partner;
+pub use prompt::{Prompt, PromptEncoder, PromptError};
 pub use reasoning_budget::ReasoningBudget;
 pub use request::{
     Budget, BudgetEnding, Chunk, Completion, FinishReason, ForcedTokens, Generation, Request, RequestId,
     Timings, TokenHealing, TokenLogprobs, Usage,
 };
 pub use strategy::{BeamSearch, ContrastiveSearch, EarlyStopping, MAX_COMPLETIONS, Strategy};
-pub use text_model::{Generate, GenerateError, Prompt, PromptError, TextModel};
+pub use text_model::{Generate, GenerateError, TextModel};
 #[cfg(feature = "tokenizers")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tokenizers")))]
 pub use tokenized::Tokenized;

@@ -51,14 +51,14 @@ pub(crate) enum ReasoningState {
     Before(Vec<u8>),
     /// It goes on: the number of its tokens, and the last bytes of its text.
     Inside { tokens: usize, text: Vec<u8> },
-    /// It is over, or is not counted.
-    Over,
+    /// It is over, after this number of tokens, or there is none.
+    Over { tokens: usize },
 }
 
 impl ReasoningState {
     pub fn new(budget: Option<&ReasoningBudget>) -> Self {
         match budget {
-            None => Self::Over,
+            None => Self::Over { tokens: 0 },
             Some(budget) if budget.begin.is_empty() => Self::Inside { tokens: 0, text: Vec::new() },
             Some(_) => Self::Before(Vec::new()),
         }
@@ -70,7 +70,7 @@ impl ReasoningState {
         let name = vocabulary.name(token).filter(|_| vocabulary.bytes(token).is_empty());
         let bytes = name.map_or(vocabulary.bytes(token), str::as_bytes);
         match self {
-            Self::Over => {}
+            Self::Over { .. } => {}
             Self::Before(text) => {
                 text.extend_from_slice(bytes);
                 let found = text.windows(budget.begin.len()).any(|window| window == budget.begin);
@@ -78,19 +78,27 @@ impl ReasoningState {
                 if found {
                     *self = Self::Inside { tokens: 0, text: Vec::new() };
                 } else if text.len() > budget.begin.len() && !blank(text) && !begins(text, &budget.begin) {
-                    *self = Self::Over;
+                    *self = Self::Over { tokens: 0 };
                 }
             }
             Self::Inside { tokens, text } => {
                 *tokens += 1;
                 text.extend_from_slice(bytes);
                 if text.windows(budget.end.len().max(1)).any(|window| window == budget.end) {
-                    *self = Self::Over;
+                    *self = Self::Over { tokens: *tokens };
                     return;
                 }
                 let kept = budget.end.len().max(4);
                 text.drain(..text.len().saturating_sub(kept));
             }
+        }
+    }
+
+    /// Number of tokens that have been read within reasoning.
+    pub fn tokens(&self) -> usize {
+        match self {
+            Self::Before(_) => 0,
+            Self::Inside { tokens, .. } | Self::Over { tokens } => *tokens,
         }
     }
 

@@ -68,12 +68,20 @@ impl ReplyStream {
         self.waiting.push_back(Piece { token, len: own, is_whole: bytes == own });
     }
 
-    /// Makes the events of the text that is certain. Those made before are forgotten.
+    /// Makes the events of the text that is certain. Those made before are forgotten. No events
+    /// follow an error.
     pub fn update(&mut self, text: &TextStream, is_over: bool) -> Result<(), DecodeError> {
         self.events.clear();
         if self.is_finished {
             return Ok(());
         }
+        let result = self.read_on(text, is_over);
+        self.is_finished = is_over || result.is_err();
+        self.events.iter().for_each(|event| self.reply.add(event));
+        result
+    }
+
+    fn read_on(&mut self, text: &TextStream, is_over: bool) -> Result<(), DecodeError> {
         let bytes = text.bytes();
         while let Some(&piece) = self.waiting.front() {
             let end = self.read + piece.len;
@@ -98,9 +106,7 @@ impl ReplyStream {
                 Source::Reader(reader) => reader.finish(&mut self.events),
                 Source::Text(fold) => fold.finish(&mut self.events),
             }
-            self.is_finished = true;
         }
-        self.events.iter().for_each(|event| self.reply.add(event));
         Ok(())
     }
 

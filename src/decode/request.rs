@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::draft::{Acceptance, Draft};
+use super::error::DecodeError;
 use super::reasoning_budget::ReasoningBudget;
 use super::strategy::Strategy;
 use crate::engine::Constraint;
@@ -64,9 +65,10 @@ pub struct Request {
     /// The treatment of a prompt that ends within a word. Default [`TokenHealing::Off`].
     pub healing: TokenHealing,
     /// The drafter, which saves forward passes by guessing tokens ahead. Only
-    /// [`Strategy::Sample`] and [`Strategy::BestOf`] use it. Default [`Draft::None`].
+    /// [`Strategy::Sample`] and [`Strategy::BestOf`] can have one. Default [`Draft::None`].
     pub draft: Draft,
-    /// The rule by which drafts are accepted. Default [`Acceptance::Exact`].
+    /// The rule by which drafts are accepted; without drafts it changes nothing. Default
+    /// [`Acceptance::Exact`].
     pub acceptance: Acceptance,
     /// True if [`Chunk::events`] and [`Completion::reply`] are wanted: the parts of the output,
     /// which the constraint defines. Default false.
@@ -247,11 +249,13 @@ pub enum FinishReason {
     ///
     /// Beam search, which counts the probability of the end token, appends it.
     ConstraintComplete,
+    /// An error ended it, see [`Completion::error`]. The text up to there is the output.
+    Failed,
 }
 
 impl FinishReason {
     /// The name in machine-readable output: `stop`, `length`, `stop_sequence`, `cancelled`,
-    /// `constraint_complete`.
+    /// `constraint_complete`, `failed`.
     pub fn as_str(self) -> &'static str {
         match self {
             FinishReason::Stop => "stop",
@@ -259,6 +263,7 @@ impl FinishReason {
             FinishReason::StopSequence => "stop_sequence",
             FinishReason::Cancelled => "cancelled",
             FinishReason::ConstraintComplete => "constraint_complete",
+            FinishReason::Failed => "failed",
         }
     }
 }
@@ -299,6 +304,8 @@ pub struct Completion {
     pub reply: Option<Reply>,
     /// The reason for which it ended.
     pub finish: FinishReason,
+    /// The error that ended it, if it ends with [`FinishReason::Failed`].
+    pub error: Option<DecodeError>,
     /// The stop string that ended it.
     pub stop_sequence: Option<String>,
     /// True if the constraint's language contains the text; `None` without a constraint.
@@ -309,6 +316,10 @@ pub struct Completion {
     /// limit on reasoning forced them. Those of the [budget](Self::budget_ending) are not among
     /// them.
     pub forced_tokens: usize,
+    /// Number of tokens of reasoning that the model has written, with the marker that ends it, if
+    /// the request [limits](Request::reasoning) it. It is above the limit if the constraint did not
+    /// allow the end of reasoning there.
+    pub reasoning_tokens: Option<usize>,
     /// The positions of the tokens that a drafter had guessed, in ascending order.
     pub confirmed: Vec<usize>,
     /// Number of bytes that the first tokens spell of the prompt's end, for

@@ -19,7 +19,7 @@ use super::settings::{DecodeSettings, Scoring};
 use super::short_output::History;
 use super::token_scores::{TokenScores, top};
 use crate::engine::DraftTree;
-use crate::sampling::{Purpose, Sampled, Sampler, TopLogits, TopLogitsQuery, logprobs};
+use crate::sampling::{Purpose, Sampled, Sampler, SamplingError, TopLogits, TopLogitsQuery, logprobs};
 use crate::tags::Event;
 use crate::vocab::TokenId;
 use crate::vocab::{Stops, TextStream};
@@ -29,6 +29,8 @@ pub(crate) struct Sequence<C> {
     /// The tokens that the model reads next, and its cache.
     pub input: PendingInput<C>,
     pub end: Option<FinishReason>,
+    /// The error that ended the output.
+    pub error: Option<DecodeError>,
     /// The score that a search has given the output.
     pub search_score: Option<f64>,
     constraint: ConstraintState,
@@ -78,6 +80,7 @@ impl<C> Sequence<C> {
         Ok(Self {
             input: PendingInput::new(request.prompt.clone()),
             end: None,
+            error: None,
             search_score: None,
             constraint: ConstraintState::new(request, settings),
             sampler,
@@ -101,6 +104,7 @@ impl<C> Sequence<C> {
         Self {
             input: PendingInput::new(self.input.tokens.clone()),
             end: self.end,
+            error: self.error.clone(),
             search_score: self.search_score,
             constraint: self.constraint.clone(),
             sampler: self.sampler.clone(),
@@ -147,6 +151,11 @@ impl<C> Sequence<C> {
         self.tokens.len() - self.prompt
     }
 
+    /// True if the model has chosen a token.
+    pub fn has_choices(&self) -> bool {
+        self.length() > self.forced
+    }
+
     /// The tokens of prompt and output.
     pub fn tokens(&self) -> &[TokenId] {
         &self.tokens
@@ -158,10 +167,12 @@ impl<C> Sequence<C> {
     }
 
     /// The order in which a choice among outputs considers them: those that the model has ended
-    /// come first, then those that a limit on tokens ended under a constraint, then cancelled ones.
+    /// come first, then those that a limit on tokens ended under a constraint, then cancelled ones,
+    /// then those that failed.
     pub fn unfinished(&self) -> u8 {
         let is_constrained = self.constraint.is_complete().is_some();
         match self.end {
+            Some(FinishReason::Failed) => 3,
             None | Some(FinishReason::Cancelled) => 2,
             Some(FinishReason::Length) if is_constrained => 1,
             Some(_) => u8::from(self.complete_before_end == Some(false)),
@@ -204,7 +215,11 @@ impl<C> Sequence<C> {
         let row = row.plausible(tokens, mask.as_deref());
         // A draft model proposes nothing if it has no allowed token, for example because its
         // vocabulary is smaller.
-        let Ok(distribution) = self.sampler.distribution(&*row, mask.as_deref()) else { return Ok(None) };
+        let distribution = match self.sampler.distribution(&*row, mask.as_deref()) {
+            Ok(distribution) => distribution,
+            Err(SamplingError::EmptySupport { .. }) => return Ok(None),
+            Err(error) => return Err(DecodeError::DraftLogits(error)),
+        };
         let (token, distribution) = match choice {
             DraftChoice::Likeliest => (most_probable(&distribution), None),
             DraftChoice::Drawn => {
@@ -247,7 +262,7 @@ impl<C> Sequence<C> {
                     self.end = Some(FinishReason::ConstraintComplete);
                     return Ok(());
                 }
-                NextTokens::Forced(tokens) => tokens,
+                NextTokens::Forced(tokens) => self.within_room(tokens, settings)?,
             };
             if self.length() >= settings.max_tokens {
                 self.end = Some(FinishReason::Length);
@@ -271,14 +286,40 @@ impl<C> Sequence<C> {
         Ok(())
     }
 
+    /// Forced tokens, or others of the same text if these would leave too little room for the rest.
+    /// The engine spells forced text by the longest tokens, and the shortest ending by the fewest:
+    /// `unclassified` is `unc`, `lass`, `ified`, or `un`, `classified`.
+    fn within_room(
+        &mut self,
+        forced: Vec<TokenId>,
+        settings: &DecodeSettings,
+    ) -> Result<Vec<TokenId>, DecodeError> {
+        if forced.is_empty() {
+            return Ok(forced);
+        }
+        let Some(ending) = self.required_ending(&forced, settings)? else { return Ok(forced) };
+        let vocabulary = &settings.vocabulary;
+        let mut left = vocabulary.decode(&forced).len();
+        let is_forced = |token: &TokenId| {
+            let length = vocabulary.bytes(*token).len();
+            let fits = length > 0 && length <= left;
+            left = left.saturating_sub(length);
+            fits
+        };
+        Ok(ending.into_iter().take_while(is_forced).collect())
+    }
+
     /// Ends reasoning if its budget is spent, once the constraint allows the whole ending. If the
     /// output could not be completed behind it, the output ends in its place.
     fn end_reasoning(&mut self, settings: &DecodeSettings) -> Result<(), DecodeError> {
         let Some(ending) = self.reasoning.ending(settings.reasoning.as_ref()) else { return Ok(()) };
+        if self.end.is_some() || self.constraint.is_healing() {
+            return Ok(());
+        }
         if self.constraint.count_allowed(ending)? < ending.len() {
             return Ok(());
         }
-        self.reasoning = ReasoningState::Over;
+        self.reasoning = ReasoningState::Over { tokens: self.reasoning.tokens() };
         if let Some(shortest) = self.required_ending(ending, settings)? {
             return self.append_ending(&shortest, settings);
         }
@@ -292,9 +333,35 @@ impl<C> Sequence<C> {
         Ok(())
     }
 
+    /// Ends the output by an error, with the text that it has.
+    pub fn fail(&mut self, error: DecodeError, settings: &DecodeSettings) {
+        self.end = Some(FinishReason::Failed);
+        self.error.get_or_insert(error);
+        // The matcher may stand behind drafts.
+        let output = &self.tokens[self.prompt..];
+        let complete = self.constraint.accepts(output, self.text.bytes().len(), settings);
+        self.complete_before_end = complete.unwrap_or(Some(false));
+    }
+
+    /// [Samples](Self::sample) a token and appends those that it forces. An error ends this output
+    /// alone.
+    pub fn advance(
+        &mut self,
+        row: ModelRow<'_>,
+        drafts: &[&DraftToken],
+        settings: &DecodeSettings,
+        clock: &Clock,
+        times: &mut Timings,
+    ) {
+        let sampled = self.sample(row, drafts, settings, clock, times);
+        if let Err(error) = sampled.and_then(|()| self.apply_forced(settings, clock, times)) {
+            self.fail(error, settings);
+        }
+    }
+
     /// Samples the next token from a row of logits, under the mask that
     /// [`apply_forced`](Self::apply_forced) has computed. `drafts` are the drafts for this token.
-    pub fn sample(
+    fn sample(
         &mut self,
         row: ModelRow<'_>,
         drafts: &[&DraftToken],
@@ -345,8 +412,8 @@ impl<C> Sequence<C> {
         result
     }
 
-    /// The part of a row of logits that [`sample_among`](Self::sample_among) needs, with the mask;
-    /// `None` if that is the whole row.
+    /// The part of a row of logits that [`advance_among`](Self::advance_among) needs, with the
+    /// mask; `None` if that is the whole row.
     pub fn top_logits_query(&self, settings: &DecodeSettings) -> Option<(Option<&[u32]>, TopLogitsQuery)> {
         let whole = settings.logprobs.is_some() || settings.scoring != Scoring::None;
         if whole || !self.input.drafts.is_empty() {
@@ -358,10 +425,34 @@ impl<C> Sequence<C> {
         Some((mask, self.sampler.top_logits_query(tokens, mask).ok()??))
     }
 
-    /// Samples as [`sample`](Self::sample) does without drafts, from the result of a
-    /// [`top_logits_query`](Self::top_logits_query). Returns `false`, and appends nothing, if that
-    /// is too little.
-    pub fn sample_among(
+    /// Does as [`advance`](Self::advance) without drafts, from the result of a
+    /// [`top_logits_query`](Self::top_logits_query). `row` gives the whole row, if that is too
+    /// little.
+    ///
+    /// # Errors
+    /// Those of `row`.
+    pub fn advance_among<'a>(
+        &mut self,
+        top_logits: &TopLogits,
+        row: impl FnOnce() -> Result<ModelRow<'a>, DecodeError>,
+        settings: &DecodeSettings,
+        clock: &Clock,
+        times: &mut Timings,
+    ) -> Result<(), DecodeError> {
+        match self.sample_among(top_logits, settings, clock, times) {
+            Ok(false) => self.advance(row()?, &[], settings, clock, times),
+            sampled => {
+                if let Err(error) = sampled.and_then(|_| self.apply_forced(settings, clock, times)) {
+                    self.fail(error, settings);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Samples from the result of a query. Returns `false`, and appends nothing, if that is too
+    /// little.
+    fn sample_among(
         &mut self,
         top_logits: &TopLogits,
         settings: &DecodeSettings,
@@ -524,22 +615,22 @@ impl<C> Sequence<C> {
         self.reported.end
     }
 
-    /// The start of the new tokens and text since the last call.
-    ///
-    /// # Errors
-    /// A constraint whose parts cannot be told apart.
-    pub fn take_delta(&mut self) -> Result<Delta, DecodeError> {
-        self.reported.end = self.end.is_some();
+    /// The start of the new tokens and text since the last call. A constraint whose parts cannot be
+    /// told apart ends the output.
+    pub fn take_delta(&mut self, settings: &DecodeSettings) -> Delta {
         let length = self.length();
         let first_token = std::mem::replace(&mut self.reported.tokens, length);
         let first_byte = match self.end {
             Some(_) => self.text.finish(),
             None => self.text.release(),
         };
-        if let Some(reply) = &mut self.reply {
-            reply.update(&self.text, self.end.is_some())?;
+        let is_over = self.end.is_some();
+        if let Some(Err(error)) = self.reply.as_mut().map(|reply| reply.update(&self.text, is_over)) {
+            self.fail(error, settings);
+            self.text.finish();
         }
-        Ok(Delta { first_token, first_byte })
+        self.reported.end = self.end.is_some();
+        Delta { first_token, first_byte }
     }
 
     /// The events of the last call of [`take_delta`](Self::take_delta).
@@ -557,19 +648,19 @@ impl<C> Sequence<C> {
         &self.text.text()[delta.first_byte..]
     }
 
-    pub fn into_completion(mut self) -> Result<Completion, DecodeError> {
-        self.text.finish();
-        if let Some(reply) = &mut self.reply {
-            reply.update(&self.text, true)?;
-        }
+    pub fn into_completion(mut self, settings: &DecodeSettings) -> Completion {
+        self.end.get_or_insert(FinishReason::Cancelled);
+        self.take_delta(settings);
         let score = self.score();
-        Ok(Completion {
+        Completion {
             reply: self.reply.map(ReplyStream::into_reply),
             finish: self.end.unwrap_or(FinishReason::Cancelled),
+            error: self.error,
             stop_sequence: self.text.stop_string().map(|stop| String::from_utf8_lossy(stop).into_owned()),
             complete: self.complete_before_end.or_else(|| self.constraint.is_complete()),
             budget_ending: self.budget_ending,
             forced_tokens: self.forced,
+            reasoning_tokens: settings.reasoning.is_some().then(|| self.reasoning.tokens()),
             confirmed: self.confirmed,
             healed_bytes: self.healed_bytes,
             score,
@@ -577,7 +668,7 @@ impl<C> Sequence<C> {
             bytes: self.text.bytes().to_vec(),
             text: self.text.text().to_owned(),
             tokens: self.tokens.split_off(self.prompt),
-        })
+        }
     }
 }
 

@@ -39,14 +39,14 @@ pub(super) fn within(
     if matcher.is_accepting() {
         return Ok(Some(Vec::new()));
     }
-    let mut places = vec![Place { matcher: matcher.fork(), before: None }];
+    let mut places = vec![Place { matcher: matcher.fork_here(), before: None }];
     let mut seen = HashSet::from([matcher.state_id()]);
     let mut tried = 0;
     let mut level = 0..1;
     for _ in 0..room {
         let next = places.len();
         for from in level {
-            let mut here = places[from].matcher.fork();
+            let mut here = places[from].matcher.fork_here();
             for token in here.mask()?.iter().filter(|token| !bans.forbids(*token)) {
                 tried += 1;
                 if tried > most_tried {
@@ -57,7 +57,7 @@ pub(super) fn within(
                 }
                 if !here.is_stopped() && seen.insert(here.state_id()) {
                     let is_end = here.is_accepting();
-                    places.push(Place { matcher: here.fork(), before: Some((from, token)) });
+                    places.push(Place { matcher: here.fork_here(), before: Some((from, token)) });
                     if is_end {
                         return Ok(Some(path(&places)));
                     }

@@ -18,7 +18,8 @@ pub(crate) struct TokenScores {
 }
 
 impl TokenScores {
-    /// Records a token that the model was asked for. `row` are the logits that it was chosen from,
+    /// Records a token that the model was asked for. `row` holds the logits that it was
+    /// chosen from.
     pub fn record(
         &mut self,
         token: TokenId,

@@ -4,6 +4,7 @@ use serde_json::{Map, Value as Json};
 
 use super::chat_templates::ChatTemplates;
 use super::model::LanguageModel;
+use super::prompt::PromptEncoder;
 use super::text_model::TextModel;
 use crate::vocab::{TextTokenizer, TokenId, Vocabulary, VocabularyError};
 
@@ -66,7 +67,9 @@ impl<M: LanguageModel> TextModel for Tokenized<M> {
     fn language_model(&self) -> &M {
         &self.model
     }
+}
 
+impl<M> PromptEncoder for Tokenized<M> {
     fn vocabulary(&self) -> &Vocabulary {
         &self.vocabulary
     }

@@ -563,6 +563,21 @@ impl Matcher {
         self.clone()
     }
 
+    /// A second matcher at the same position that cannot go back before it, and so costs the same
+    /// however long the output is.
+    pub(crate) fn fork_here(&self) -> Matcher {
+        let Matcher { shared, graph, state, stopped, interrupt, .. } = self;
+        Matcher {
+            shared: Arc::clone(shared),
+            graph: Arc::clone(graph),
+            state: *state,
+            stopped: *stopped,
+            history: Vec::new(),
+            interrupt: interrupt.clone(),
+            hits: HitCounter::default(),
+        }
+    }
+
     /// Returns to the beginning of the output.
     pub fn reset(&mut self) {
         self.flush_hits();

@@ -16,8 +16,8 @@ use super::options::{self, Versioned};
 use super::status::hr_status;
 use super::vocab::hr_text;
 use crate::decode::{
-    Batch, ChatInput, Completion, ContrastiveDecoding, DecodeError, Dola, FinishReason, Generation, Guided,
-    LanguageModel, Message, ModelError, Prompt, Request, TextModel, check_partner,
+    Answer, Batch, ChatInput, Completion, ContrastiveDecoding, DecodeError, Dola, FinishReason, Generation,
+    Guided, LanguageModel, Message, ModelError, Prompt, PromptEncoder, Request, check_partner,
 };
 use crate::torch::Model;
 use crate::vocab::TokenId;
@@ -43,6 +43,8 @@ enumeration! {
         HR_FINISH_REASON_CONSTRAINT_COMPLETE = 4,
         /// A reason that only a later version of the library knows.
         HR_FINISH_REASON_OTHER = 5,
+        /// An error ended it; hr_generation_error() gives it. The text up to there is the output.
+        HR_FINISH_REASON_FAILED = 6,
     }
 }
 
@@ -141,6 +143,7 @@ impl From<DecodeError> for CallError {
             },
             DecodeError::Constraint(cause) => return cause.clone().into(),
             DecodeError::Sampling(cause) => return cause.clone().into(),
+            DecodeError::DraftLogits(_) => HR_ERROR_MODEL,
         };
         CallError::of(status, &error)
     }
@@ -150,7 +153,9 @@ impl From<DecodeError> for CallError {
 /// is complete.
 ///
 /// A generation that the callback or the interrupt of the options ends is a result
-/// (HR_FINISH_REASON_CANCELLED), not an error.
+/// (HR_FINISH_REASON_CANCELLED), not an error. So is one in which an output fails after the model
+/// has chosen a token (HR_FINISH_REASON_FAILED): the other outputs, and its text up to there, are
+/// in the result.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_generate(
     model: *const hr_model,
@@ -170,6 +175,9 @@ pub unsafe extern "C" fn hr_generate(
     unsafe { boundary::create(out, error, make) }
 }
 
+/// Largest scale of guidance. Larger ones would make infinities of logits.
+const MOST_GUIDANCE: f64 = 1e6;
+
 /// Runs a request on the model, or on the mixture of models that the options ask for. Relies on the
 /// promises of the pointers.
 unsafe fn mixed(
@@ -179,6 +187,15 @@ unsafe fn mixed(
 ) -> Result<Generation, CallError> {
     let layers = unsafe { boundary::slice(options.dola_layers, options.dola_count, "dola_layers")? };
     let guided = options.guidance != 1.0;
+    if !options.guidance.is_finite() || options.guidance.abs() > MOST_GUIDANCE {
+        return Err(CallError::argument(format!(
+            "guidance is {}; it is a number from -{MOST_GUIDANCE} to {MOST_GUIDANCE}",
+            options.guidance
+        )));
+    }
+    if !guided && !unsafe { options.negative_prompt.get("negative_prompt")? }.is_empty() {
+        return Err(CallError::argument("negative_prompt has no effect without guidance; set both or none"));
+    }
     if usize::from(guided) + usize::from(!options.amateur.is_null()) + usize::from(!layers.is_empty()) > 1 {
         return Err(CallError::argument(
             "guidance, amateur and dola_layers do not go together; set one of them",
@@ -264,6 +281,10 @@ unsafe fn prompt_tokens(
         let reason = "messages does not go with a prompt, system or raw_prompt; put all text into messages";
         return Err(CallError::argument(reason));
     }
+    if raw && !(system.is_empty() && variables.is_empty()) {
+        let reason = "system and template_variables have no effect on a raw_prompt; put all text into it";
+        return Err(CallError::argument(reason));
+    }
     if raw {
         return Ok(model.tokenizer().encode_prompt(prompt)?);
     }
@@ -286,6 +307,14 @@ unsafe fn prompt_tokens(
             serde_json::Value::Object(variables) => input.variables.extend(variables),
             _ => return Err(CallError::argument("template_variables is not a JSON object")),
         },
+    }
+    if options.healing != 0
+        && input.answer == Answer::Opened
+        && model.chat_templates().for_input(&input).is_some()
+    {
+        let reason = "healing has no effect on this prompt, which ends with the chat template's own text; set \
+                      raw_prompt, or give messages that end with the assistant's";
+        return Err(CallError::argument(reason));
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).ok();
     input.now = now.and_then(|now| i64::try_from(now.as_secs()).ok());
@@ -352,10 +381,24 @@ pub unsafe extern "C" fn hr_generation_finish_reason(
             FinishReason::StopSequence => hr_finish_reason::HR_FINISH_REASON_STOP_SEQUENCE,
             FinishReason::Cancelled => hr_finish_reason::HR_FINISH_REASON_CANCELLED,
             FinishReason::ConstraintComplete => hr_finish_reason::HR_FINISH_REASON_CONSTRAINT_COMPLETE,
+            FinishReason::Failed => hr_finish_reason::HR_FINISH_REASON_FAILED,
             #[allow(unreachable_patterns)]
             _ => hr_finish_reason::HR_FINISH_REASON_OTHER,
         })
     })
+}
+
+/// The error by which the output index failed, for HR_FINISH_REASON_FAILED: returns its status,
+/// and gives its message and position by error, which may be NULL. HR_OK, and no error, if the
+/// output did not fail or does not exist.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hr_generation_error(
+    generation: *const hr_generation,
+    index: usize,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let failure = || unsafe { output(generation, index) }.and_then(|output| output.error.clone());
+    unsafe { boundary::guard(error, || failure().map_or(Ok(()), |failure| Err(failure.into()))) }
 }
 
 /// True if the constraint's language contains the text of the output index. False if it was cut,
@@ -368,8 +411,8 @@ pub unsafe extern "C" fn hr_generation_is_complete(generation: *const hr_generat
 /// The end of the output index, if it was written without the model to complete the output within
 /// max_tokens. It is valid under the constraint, but its content has no meaning. first_token
 /// becomes the position of its first token, tokens the number of its tokens, and first_byte its
-/// offset in the text, in bytes; each may be NULL. Returns false, and writes nothing, if the model
-/// wrote the whole output.
+/// offset in the text of hr_generation_text(); each may be NULL. Returns false, and writes nothing,
+/// if the model wrote the whole output.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_generation_budget_ending(
     generation: *const hr_generation,
@@ -379,10 +422,12 @@ pub unsafe extern "C" fn hr_generation_budget_ending(
     first_byte: *mut usize,
 ) -> bool {
     boundary::value(false, || unsafe {
-        let ending = output(generation, index)?.budget_ending?;
+        let output = output(generation, index)?;
+        let ending = output.budget_ending?;
+        let first = String::from_utf8_lossy(&output.bytes[..ending.first_byte]).len();
         boundary::set_if_wanted(first_token, ending.first_token);
         boundary::set_if_wanted(tokens, ending.tokens);
-        boundary::set_if_wanted(first_byte, ending.first_byte);
+        boundary::set_if_wanted(first_byte, first);
         Some(true)
     })
 }

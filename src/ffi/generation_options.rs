@@ -98,7 +98,8 @@ pub type hr_on_text =
 pub struct hr_generation_options {
     /// Set by hr_generation_options_init().
     pub struct_size: usize,
-    /// Largest number of tokens of an output. Default 512.
+    /// Largest number of tokens of an output. Default 512. If the sampler's options have a
+    /// max_tokens too, the smaller one holds.
     pub max_tokens: usize,
     /// The constraint of the output, over the model's vocabulary (see hr_model_vocab()); NULL, the
     /// default, for none.
@@ -194,6 +195,11 @@ pub struct hr_generation_options {
     /// generation as on_text does: its outputs so far are the result, and they finish by
     /// HR_FINISH_REASON_CANCELLED. NULL, the default, for none.
     pub interrupt: *const hr_interrupt,
+    /// Largest number of tokens of prompt and output together; 0, the default, for none but the
+    /// model's context. A prompt of as many tokens or more is an error.
+    pub max_length: usize,
+    /// Smallest number of tokens of prompt and output together. Default 0.
+    pub min_length: usize,
 }
 
 // The members are numbers, pointers and an optional function pointer.
@@ -222,8 +228,11 @@ pub unsafe extern "C" fn hr_generation_options_init_sized(
 }
 
 /// Writes parameters into a struct that hr_generation_options_init() initialised: sampler, stop,
-/// completions, max_tokens if they limit it, and the members of beam search if they ask for that.
-/// Other members are unchanged. Pointers in it lead into the parameters.
+/// completions, max_tokens, max_length and min_length if they limit these, and the members of beam
+/// search if they ask for that. Other members are unchanged. Pointers in it lead into the
+/// parameters. Not used are log-probabilities, which a generation does not report, and the texts of
+/// bad_words and the response_format, which have functions of their own: hr_parameters_text() and
+/// hr_parameters_response_format().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_parameters_get_generation_options(
     parameters: *const hr_parameters,
@@ -247,7 +256,11 @@ impl hr_generation_options {
         self.completions = parameters.set.completions;
         if let Some(limit) = parameters.set.sampling.max_tokens {
             self.max_tokens = limit;
+        } else if parameters.set.max_length.is_some() {
+            self.max_tokens = usize::MAX;
         }
+        self.max_length = parameters.set.max_length.unwrap_or(0);
+        self.min_length = parameters.set.min_length.unwrap_or(0);
         if let Some(search) = &parameters.set.beams {
             self.strategy = hr_strategy::HR_STRATEGY_BEAM;
             self.width = search.beams;
@@ -261,7 +274,9 @@ impl hr_generation_options {
     /// The request to continue `prompt`. Relies on the promises of the pointers.
     pub(super) unsafe fn to_request(self, prompt: Vec<TokenId>) -> Result<Request, CallError> {
         let mut sampling = unsafe { options::read(self.sampler, "sampler")?.to_params()? };
-        sampling.max_tokens = Some(self.max_tokens);
+        let limit = sampling.max_tokens.unwrap_or(usize::MAX).min(self.max_tokens);
+        sampling.max_tokens = Some(limit.min(self.room(prompt.len())?));
+        sampling.min_tokens = sampling.min_tokens.max(self.min_length.saturating_sub(prompt.len()));
         let stop_tokens = std::mem::take(&mut sampling.end_tokens);
         let mut request = Request::new(prompt)
             .sampling(sampling)
@@ -289,6 +304,20 @@ impl hr_generation_options {
             request.stop.push(unsafe { stop.get("stop")? }.as_bytes().to_vec());
         }
         Ok(request)
+    }
+
+    /// The number of tokens that max_length leaves an output behind a prompt.
+    fn room(&self, prompt: usize) -> Result<usize, CallError> {
+        match self.max_length {
+            0 => Ok(usize::MAX),
+            length => length.checked_sub(prompt).filter(|&room| room > 0).ok_or_else(|| {
+                let reason = format!(
+                    "max_length is {length} tokens of prompt and output together, but the prompt has \
+                     {prompt}; raise it, or set max_tokens, which counts the output alone"
+                );
+                CallError::new(hr_status::HR_ERROR_LIMIT, reason)
+            }),
+        }
     }
 
     fn to_strategy(self) -> Result<Strategy, CallError> {

@@ -132,8 +132,9 @@ pub unsafe extern "C" fn hr_parameters_completions(parameters: *const hr_paramet
 
 /// True if the parameters limit the tokens of prompt and output together, as max_length and
 /// min_length of Hugging Face do. min and max, which may be NULL, then become these numbers; 0
-/// stands for no limit. The prompt's tokens are to be subtracted to get the members min_tokens and
-/// max_tokens of hr_sampler_options.
+/// stands for no limit. hr_parameters_get_generation_options() writes them into members of the same
+/// names. For a sampler, subtract the prompt's tokens to get min_tokens and max_tokens of
+/// hr_sampler_options.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_parameters_lengths(
     parameters: *const hr_parameters,

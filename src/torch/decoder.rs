@@ -17,7 +17,7 @@ use super::device::upload;
 use super::error::{Doing, TorchError};
 use super::layer::{Layer, Reach, View, norm};
 use super::rope::{Rope, Scaling};
-use super::weights::{Loader, Member, Role};
+use super::weights::{Loader, Member, Role, WeightSource, shape};
 use crate::decode::ModelError;
 use crate::decode::TreeInput;
 
@@ -36,6 +36,43 @@ pub(crate) struct Decoder {
     vocab_size: usize,
     kind: Kind,
     device: Device,
+}
+
+/// The sizes of a model that the shapes of its weights tell.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ModelSize {
+    /// Number of logits of a row.
+    pub vocabulary: usize,
+    /// Largest number of tokens of a sequence.
+    pub context: usize,
+}
+
+impl ModelSize {
+    pub fn of(
+        architecture: &Architecture,
+        config: &DecoderConfig,
+        weights: &dyn WeightSource,
+    ) -> Result<Self, TorchError> {
+        let [rows, columns] = shape(weights, Role::Embedding)?;
+        let vocabulary = config.vocab.unwrap_or(rows as usize);
+        if vocabulary as i64 != rows {
+            return Err(TorchError::TensorShape {
+                name: weights.name(Role::Embedding, Member::Weight),
+                found: vec![rows, columns],
+                expected: vec![vocabulary as i64, config.width as i64],
+            });
+        }
+        Ok(Self {
+            vocabulary,
+            context: match architecture.positions {
+                PositionKind::Rotary => config.context,
+                PositionKind::Learned => {
+                    let [held, _] = shape(weights, Role::Positions)?;
+                    config.context.min(held as usize)
+                }
+            },
+        })
+    }
 }
 
 /// The encoding of positions.
@@ -91,14 +128,14 @@ impl Decoder {
         loader: &mut Loader<'_>,
     ) -> Result<Self, TorchError> {
         let width = config.width as i64;
-        let [vocab, _] = loader.shape(Role::Embedding, Member::Weight)?;
-        let vocab = config.vocab.map_or(vocab, |vocab| vocab as i64);
+        let size = ModelSize::of(architecture, &config, loader.source())?;
+        config.context = size.context;
+        let vocab = size.vocabulary as i64;
         let embedding = loader.tensor(Role::Embedding, Member::Weight, &[vocab, width])?;
         let positions = match architecture.positions {
             PositionKind::Rotary => rotary(&mut config, loader)?,
             PositionKind::Learned => {
-                let [held, _] = loader.shape(Role::Positions, Member::Weight)?;
-                config.context = config.context.min(held as usize);
+                let [held, _] = shape(loader.source(), Role::Positions)?;
                 Positions::Learned(loader.tensor(Role::Positions, Member::Weight, &[held, width])?)
             }
         };

@@ -6,6 +6,7 @@
 //! module. Each internal file has one concern:
 //!
 //! - `device`: [devices](DeviceName) by name, and threads.
+//! - `model_files`: everything in a model's files except for the weights.
 //! - `weights/`: maps files into memory and decodes them to plain floats.
 //! - `architecture/`: reads configurations, with one small file per family.
 //! - `blocks` and `rope`: the mathematics that the families share.
@@ -26,8 +27,10 @@ mod error;
 mod host_tensor;
 mod language_model;
 mod layer;
+mod load_options;
 mod medusa;
 mod model;
+mod model_files;
 mod rope;
 mod script;
 mod text_model;
@@ -37,7 +40,9 @@ pub use cache::KvCache;
 pub use device::{DeviceName, Dtype, set_threads};
 pub use device_rows::LogitsPlace;
 pub use error::TorchError;
+pub use load_options::LoadOptions;
 pub use medusa::MedusaHeads;
-pub use model::{LoadOptions, Model};
+pub use model::Model;
+pub use model_files::ModelFiles;
 pub use script::ScriptModel;
 pub use weights::LoadProgress;

@@ -1,7 +1,7 @@
 //! A loaded model as a [`TextModel`]: text in, text out.
 
 use super::model::Model;
-use crate::decode::{ChatTemplates, Generate, Prompt, TextModel};
+use crate::decode::{ChatTemplates, Generate, Prompt, PromptEncoder, TextModel};
 use crate::sampling::{SamplingError, SamplingParams};
 use crate::vocab::{TokenId, Vocabulary, VocabularyError};
 use serde_json::{Map, Value};
@@ -13,6 +13,12 @@ impl TextModel for Model {
         self
     }
 
+    fn default_sampling(&self) -> Result<SamplingParams, SamplingError> {
+        self.default_sampling()
+    }
+}
+
+impl PromptEncoder for Model {
     fn vocabulary(&self) -> &Vocabulary {
         self.vocabulary()
     }
@@ -31,10 +37,6 @@ impl TextModel for Model {
 
     fn template_variables(&self) -> Map<String, Value> {
         self.template_variables().clone()
-    }
-
-    fn default_sampling(&self) -> Result<SamplingParams, SamplingError> {
-        self.default_sampling()
     }
 }
 

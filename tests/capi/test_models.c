@@ -273,6 +273,61 @@ static void budget(const hr_model *model) {
     hr_constraint_free(constraint);
 }
 
+/* An error ends the output in which it occurs, with the text so far. Lengths and options that do
+ * not go together are refused. */
+static void failures(const hr_model *model) {
+    hr_constraint *constraint = constraint_of(model, "{\"enum\": [\"Yes!\"]}");
+    hr_generation *generation = NULL;
+    hr_error *error = NULL;
+    hr_generation_options options;
+    hr_sampler_options sampler;
+    uint32_t allowed[8];
+    const char *text = NULL;
+    size_t len = 0;
+    CHECK(hr_model_encode(model, "\"Yes", 4, allowed, 8, &len, NULL) == HR_OK && len <= 8);
+    hr_sampler_options_init(&sampler);
+    sampler.allowed_tokens = allowed;
+    sampler.allowed_token_count = len;
+    hr_generation_options_init(&options);
+    options.sampler = &sampler;
+    options.constraint = constraint;
+    CHECK(hr_generate(model, "x", 1, &options, &generation, NULL) == HR_OK);
+    CHECK(hr_generation_finish_reason(generation, 0) == HR_FINISH_REASON_FAILED);
+    CHECK(!hr_generation_is_complete(generation, 0));
+    text = hr_generation_text(generation, 0, &len);
+    CHECK(text != NULL && len == 4 && memcmp(text, "\"Yes", 4) == 0);
+    FAILS(hr_generation_error(generation, 0, &error), HR_ERROR_SAMPLING, "no token can be drawn");
+    CHECK(hr_generation_error(generation, 0, NULL) == HR_ERROR_SAMPLING);
+    CHECK(hr_generation_error(generation, 1, &error) == HR_OK && error == NULL);
+    hr_generation_free(generation);
+    generation = NULL;
+    hr_constraint_free(constraint);
+
+    hr_generation_options_init(&options);
+    options.max_tokens = 30;
+    options.max_length = 5;
+    options.raw_prompt = 1;
+    CHECK(hr_generate(model, "Tell a", 6, &options, &generation, NULL) == HR_OK);
+    CHECK(hr_generation_tokens(generation, 0, NULL, 0, &len, NULL) == HR_OK && len == 3);
+    CHECK(hr_generation_error(generation, 0, &error) == HR_OK && error == NULL);
+    hr_generation_free(generation);
+    generation = NULL;
+    options.max_length = 1;
+    FAILS(hr_generate(model, "Tell a", 6, &options, &generation, &error), HR_ERROR_LIMIT, "max_length is 1 tokens");
+    options.max_length = 0;
+    set(&options.system, "Be brief.");
+    FAILS(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, "no effect on a raw_prompt");
+    hr_generation_options_init(&options);
+    options.healing = 1;
+    FAILS(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, "healing has no effect");
+    hr_generation_options_init(&options);
+    set(&options.negative_prompt, "y");
+    FAILS(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, "without guidance");
+    options.guidance = 0.0 / 0.0;
+    FAILS(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, "guidance is NaN");
+    CHECK(generation == NULL);
+}
+
 /* A flag or a time limit ends outputs that on_text does not see. What was made is the result. */
 static void interrupts(const hr_model *model) {
     const hr_strategy strategies[] = {HR_STRATEGY_SAMPLE, HR_STRATEGY_BEST_OF, HR_STRATEGY_BEAM};
@@ -350,6 +405,7 @@ int main(int argc, char **argv) {
     drafts(model);
     conversations(model);
     budget(model);
+    failures(model);
     interrupts(model);
 
     /* A generation may be used after its model is freed. */

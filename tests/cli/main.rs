@@ -3,6 +3,8 @@
 
 mod commands;
 #[cfg(feature = "torch")]
+mod failures;
+#[cfg(feature = "torch")]
 mod generation;
 #[cfg(feature = "torch")]
 mod needs_model;

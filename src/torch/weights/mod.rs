@@ -164,6 +164,18 @@ pub(crate) trait WeightSource {
     fn bytes(&self, role: Role, member: Member) -> u64;
 }
 
+/// The shape of a weight, which must exist and have this number of dimensions.
+pub(crate) fn shape<const N: usize>(source: &dyn WeightSource, role: Role) -> Result<[i64; N], TorchError> {
+    let name = || source.name(role, Member::Weight);
+    let missing = || TorchError::MissingTensor { name: name() };
+    let found = source.shape(role, Member::Weight).ok_or_else(missing)?;
+    <[i64; N]>::try_from(found).map_err(|found| TorchError::TensorShape {
+        name: name(),
+        found,
+        expected: vec![-1; N],
+    })
+}
+
 /// Ends of the names of tensors that hold constants: rotary frequencies and causal masks.
 const CONSTANTS: [&str; 3] = ["rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias"];
 
@@ -201,19 +213,12 @@ impl<'a> Loader<'a> {
         Self { source, kind, device, layout, progress, done: 0, used: HashSet::new() }
     }
 
-    pub(crate) fn contains(&self, role: Role, member: Member) -> bool {
-        self.source.shape(role, member).is_some()
+    pub(crate) fn source(&self) -> &dyn WeightSource {
+        self.source
     }
 
-    /// The shape of a tensor, which must exist and have this number of dimensions.
-    pub(crate) fn shape<const N: usize>(&self, role: Role, member: Member) -> Result<[i64; N], TorchError> {
-        let missing = || TorchError::MissingTensor { name: self.source.name(role, member) };
-        let found = self.source.shape(role, member).ok_or_else(missing)?;
-        <[i64; N]>::try_from(found).map_err(|found| TorchError::TensorShape {
-            name: self.source.name(role, member),
-            found,
-            expected: vec![-1; N],
-        })
+    pub(crate) fn contains(&self, role: Role, member: Member) -> bool {
+        self.source.shape(role, member).is_some()
     }
 
     /// A tensor on the CPU as stored, for weights that are transformed before they are placed.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 mod chat_lists;
 mod combinations;
+mod failures;
 mod fake;
 mod strategies;
 mod text_model;
@@ -168,8 +169,11 @@ fn bans_hold_for_forced_text() {
         greedy().sequence_bias(vec![(vec![q], f32::NEG_INFINITY)]),
         greedy().forced_first(other),
     ] {
-        let error = run(ban.clone()).unwrap_err();
-        assert!(matches!(error, DecodeError::Sampling(_)), "{ban:?}: {error}");
+        let error = match run(ban.clone()) {
+            Ok(made) => made.completions[0].error.clone(),
+            Err(error) => Some(error),
+        };
+        assert!(matches!(error, Some(DecodeError::Sampling(_))), "{ban:?}: {error:?}");
     }
     for other in
         [greedy(), greedy().no_repeat_ngram(1), greedy().logit_bias(vec![(q, -5.0)]), greedy().min_p(0.9)]
@@ -410,7 +414,10 @@ fn a_failing_pass_ends_the_requests_in_it() {
         results.extend(batch.step(|_, _| ControlFlow::Continue(())));
     }
     assert!(results[0].0 == short && results[0].1.is_ok());
-    assert!(results[1].0 == long && matches!(results[1].1, Err(DecodeError::Model(_))));
+    let made = results[1].1.as_ref().unwrap();
+    let [output] = made.completions.as_slice() else { panic!("{made:?}") };
+    assert!(results[1].0 == long && matches!(output.error, Some(DecodeError::Model(_))));
+    assert_eq!((output.finish, output.tokens.len()), (FinishReason::Failed, 3));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::fake::*;
 use hedgerow::Constraint;
 use hedgerow::decode::{
     ChatInput, ChatTemplate, ChatTemplates, FinishReason, Generate, GenerateError, Message, Prompt,
-    PromptError, TextModel,
+    PromptEncoder, PromptError, TextModel,
 };
 use hedgerow::sampling::parameter_sets::ParameterSet;
 use hedgerow::sampling::{SamplingError, SamplingParams};
@@ -29,6 +29,12 @@ impl TextModel for Talker {
         &self.fake
     }
 
+    fn default_sampling(&self) -> Result<SamplingParams, SamplingError> {
+        ParameterSet::recommended(self.recommended)
+    }
+}
+
+impl PromptEncoder for Talker {
     fn vocabulary(&self) -> &Vocabulary {
         &self.fake.vocabulary
     }
@@ -47,10 +53,6 @@ impl TextModel for Talker {
 
     fn template_variables(&self) -> Map<String, Value> {
         self.own.as_object().unwrap().clone()
-    }
-
-    fn default_sampling(&self) -> Result<SamplingParams, SamplingError> {
-        ParameterSet::recommended(self.recommended)
     }
 }
 
