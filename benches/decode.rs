@@ -16,8 +16,9 @@
 //!
 //! Options:
 //!
-//! - `--model PATH` (default: the demo model), `--threads N` (2), `--max-tokens N` (512),
-//!   `--rounds N` (5), `--python PROGRAM`;
+//! - `--model PATH` (default: the demo model), `--threads N` (2), `--rounds N` (5), `--python
+//!   PROGRAM`;
+//! - `--max-tokens N` (512; 96 for `speculation`);
 //! - `--data FILE` (MaskBench's `dev.jsonl.gz`);
 //! - `--task NAME` (one of speculation's);
 //! - `--prompt-chars N` (number of characters of a schema in the prompt; 3000);

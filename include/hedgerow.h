@@ -567,11 +567,11 @@ enum hr_event_kind
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
     /**
-     * More text for the user. It is text.
+     * More text for the user, in the member text.
      */
     HR_EVENT_KIND_TEXT = 0,
     /**
-     * More reasoning. It is text.
+     * More reasoning, in the member text.
      */
     HR_EVENT_KIND_REASONING = 1,
     /**
@@ -580,12 +580,12 @@ enum hr_event_kind
      */
     HR_EVENT_KIND_CALL_BEGIN = 2,
     /**
-     * The id of a call whose id comes after its name. It is id.
+     * The id of a call whose id comes after its name, in the member id.
      */
     HR_EVENT_KIND_CALL_ID = 3,
     /**
-     * More of a call's arguments. It is text. The arguments so far are the beginning of a JSON
-     * text.
+     * More of a call's arguments, in the member text. The arguments so far are the beginning
+     * of a JSON text.
      */
     HR_EVENT_KIND_ARGUMENTS = 4,
     /**
@@ -597,7 +597,7 @@ enum hr_event_kind
      */
     HR_EVENT_KIND_TAG_BEGIN = 6,
     /**
-     * More content of the innermost tag. It is text.
+     * More content of the innermost tag, in the member text.
      */
     HR_EVENT_KIND_CONTENT = 7,
     /**
@@ -2614,7 +2614,7 @@ HR_API struct hr_cancel_flag *hr_cancel_flag_new(void);
 HR_API void hr_cancel_flag_set(const struct hr_cancel_flag *flag);
 
 /**
- * Clears a flag, as hr_cancel_flag_set() sets it.
+ * Clears a flag. It takes no lock and no memory, as hr_cancel_flag_set(). NULL is ignored.
  */
 HR_API void hr_cancel_flag_clear(const struct hr_cancel_flag *flag);
 

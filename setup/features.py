@@ -9,7 +9,7 @@ import resource
 import shutil
 import subprocess
 
-FEATURES = ["", "decode", "tokenizers", "cli", "torch"]
+FEATURES = ["", "decode", "ablation", "tokenizers", "cli", "torch"]
 TARGET = os.path.join("target", "features")
 
 

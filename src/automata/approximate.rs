@@ -259,7 +259,7 @@ impl ExprPool {
         let below = |pool: &mut Self, part: LangId| pool.clamped_below(part, len, depth + 1);
         let clamped = match *self.expr(id) {
             Expr::Repeat(body, min, max) => {
-                // At most so many rounds begin within `len` bytes.
+                // The largest number of rounds that begin within `len` bytes.
                 let rounds = len / self.info[body.index()].at_least.max(1) + 1;
                 let body = below(self, body);
                 let max = if max >= rounds { UNBOUNDED } else { max };
@@ -290,7 +290,7 @@ impl ExprPool {
         clamped
     }
 
-    /// The length `id` without its maximum. `None` if `id` is no length. Texts of at most so many
+    /// The length `id` without its maximum. `None` if `id` is no length. Texts with a maximum of
     /// characters become all texts and not all byte strings. A complement beside them has words
     /// that are no text, and these words would complete it.
     fn without_maximum(&mut self, id: LangId) -> Option<LangId> {
@@ -364,8 +364,8 @@ impl ExprPool {
         free
     }
 
-    /// The groups of bytes that `id` reads in any order and number. As long as only characters of
-    /// these groups are read, some word begins so. Unlike with
+    /// The groups of bytes that `id` reads in any order and number. Every text of characters of
+    /// these groups is the beginning of a word. Unlike with
     /// [`self_loop_classes`](Self::self_loop_classes), words may end on the way. A group may be
     /// missing. Memoised.
     pub fn read_groups(&mut self, id: LangId) -> u64 {

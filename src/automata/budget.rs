@@ -16,8 +16,7 @@ use super::interrupt;
 /// The units of work for which one state of the budget is charged.
 const WORK_PER_STATE: u64 = 4_096;
 
-/// The units of work that count as one unit of an [interrupt](interrupt::spend), which takes about
-/// a microsecond.
+/// The units of work that count as one unit of an [interrupt](interrupt::spend).
 const WORK_PER_UNIT: usize = 8;
 
 /// The counts of a pool.
@@ -33,7 +32,7 @@ pub(super) struct Budget {
 }
 
 impl Budget {
-    /// Allows so many states from now on, and from each refill on.
+    /// Sets the number of states that may be searched from now on, and from each refill on.
     pub fn allow(&mut self, states: u64) {
         self.states = states;
         self.refill();

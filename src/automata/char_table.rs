@@ -62,7 +62,7 @@ pub trait CharRules {
 /// length of the run.
 pub struct CharTable {
     key: String,
-    rows: Vec<Row>,
+    rows: Vec<TableRow>,
     nodes: Vec<Node>,
     /// The bytes that the tree tells apart.
     classes: ByteClasses,
@@ -72,7 +72,7 @@ pub struct CharTable {
     most_needed: u32,
 }
 
-struct Row {
+struct TableRow {
     accepts: bool,
     /// The next row by class.
     next: Box<[u16]>,
@@ -95,19 +95,19 @@ struct Node {
 
 /// A state of the machine.
 #[derive(Clone, Copy)]
-struct Place {
+struct CharState {
     row: u16,
     node: u32,
     run: u8,
 }
 
-impl Place {
+impl CharState {
     fn pack(self) -> u64 {
         u64::from(self.row) | u64::from(self.run) << 16 | u64::from(self.node) << 32
     }
 
     fn unpack(state: u64) -> Self {
-        Place { row: state as u16, run: (state >> 16) as u8, node: (state >> 32) as u32 }
+        CharState { row: state as u16, run: (state >> 16) as u8, node: (state >> 32) as u32 }
     }
 }
 
@@ -128,7 +128,7 @@ impl CharTable {
         for (class, &sets) in alphabet.sets_of_class.iter().enumerate() {
             breaks |= ClassSet::from(rules.is_break(sets)) << columns[class];
         }
-        let mut rows: Vec<Option<Row>> = (0..count).map(|_| None).collect();
+        let mut rows: Vec<Option<TableRow>> = (0..count).map(|_| None).collect();
         for (state, &block) in blocks.iter().enumerate() {
             let row = &mut rows[block as usize];
             if row.is_none() {
@@ -142,7 +142,7 @@ impl CharTable {
                 }
                 let accepts = found.accepting[state];
                 let longest_run = longest_runs[state];
-                *row = Some(Row {
+                *row = Some(TableRow {
                     accepts,
                     next: next.into(),
                     live,
@@ -152,7 +152,7 @@ impl CharTable {
                 });
             }
         }
-        let mut rows: Vec<Row> = rows.into_iter().flatten().collect();
+        let mut rows: Vec<TableRow> = rows.into_iter().flatten().collect();
         let most_needed = measure(&mut rows, breaks);
         let mut tree = Tree::default();
         tree.build(&alphabet, &columns);
@@ -166,18 +166,18 @@ impl CharTable {
         })
     }
 
-    fn row(&self, place: Place) -> &Row {
+    fn row(&self, place: CharState) -> &TableRow {
         &self.rows[usize::from(place.row)]
     }
 
     /// The place after a character of `class`.
-    fn after(&self, place: Place, class: u32) -> Option<Place> {
+    fn after(&self, place: CharState, class: u32) -> Option<CharState> {
         let row = self.row(place).next[class as usize];
         if row == DEAD {
             return None;
         }
         let run = if self.breaks >> class & 1 == 1 { 0 } else { place.run.saturating_add(1) };
-        (run <= self.rows[usize::from(row)].longest_run).then_some(Place { row, node: ROOT, run })
+        (run <= self.rows[usize::from(row)].longest_run).then_some(CharState { row, node: ROOT, run })
     }
 }
 
@@ -187,11 +187,11 @@ impl Machine for CharTable {
     }
 
     fn start(&self) -> Option<u64> {
-        Some(Place { row: 0, node: ROOT, run: 0 }.pack())
+        Some(CharState { row: 0, node: ROOT, run: 0 }.pack())
     }
 
     fn step(&self, state: u64, byte: u8) -> Option<u64> {
-        let place = Place::unpack(state);
+        let place = CharState::unpack(state);
         let edges = &self.nodes[place.node as usize].edges;
         let at = edges.partition_point(|&(_, hi, _)| hi < byte);
         let &(lo, _, to) = edges.get(at)?;
@@ -199,12 +199,12 @@ impl Machine for CharTable {
             return None;
         }
         if to & LEAF != 0 {
-            return self.after(place, to & !LEAF).map(Place::pack);
+            return self.after(place, to & !LEAF).map(CharState::pack);
         }
         let mut classes = self.nodes[to as usize].below & self.row(place).live;
         while classes != 0 {
             if self.after(place, classes.trailing_zeros()).is_some() {
-                return Some(Place { node: to, ..place }.pack());
+                return Some(CharState { node: to, ..place }.pack());
             }
             classes &= classes - 1;
         }
@@ -212,7 +212,7 @@ impl Machine for CharTable {
     }
 
     fn accepts(&self, state: u64) -> bool {
-        let place = Place::unpack(state);
+        let place = CharState::unpack(state);
         place.node == ROOT && self.row(place).accepts
     }
 
@@ -221,12 +221,12 @@ impl Machine for CharTable {
     }
 
     fn at_least(&self, state: u64) -> u32 {
-        let place = Place::unpack(state);
+        let place = CharState::unpack(state);
         if place.node == ROOT { self.row(place).needed } else { self.row(place).needed.max(1) }
     }
 
     fn at_most(&self, state: u64) -> u32 {
-        let place = Place::unpack(state);
+        let place = CharState::unpack(state);
         let begun = u32::from(place.node != ROOT);
         self.most_needed.saturating_add(begun).saturating_mul(MAX_UTF8)
     }
@@ -236,18 +236,18 @@ impl Machine for CharTable {
     }
 
     fn lengths(&self, state: u64) -> Option<(u32, u32)> {
-        let place = Place::unpack(state);
+        let place = CharState::unpack(state);
         let row = self.row(place);
         (place.node == ROOT && row.gapless_runs.contains(place.run)).then_some((row.needed, UNBOUNDED))
     }
 
     fn is_spent(&self, state: u64) -> bool {
-        let place = Place::unpack(state);
+        let place = CharState::unpack(state);
         place.node == ROOT && self.row(place).live == 0
     }
 
     fn is_text(&self, state: u64) -> bool {
-        Place::unpack(state).node == ROOT
+        CharState::unpack(state).node == ROOT
     }
 }
 
@@ -281,7 +281,7 @@ type Lengths = u128;
 /// has words of all lengths from some length below 64 to 127, and so have all rows after breaks,
 /// then each has words of all greater lengths, too: 128 is a part up to a first break, and a length
 /// of at least 64 after it.
-fn measure(rows: &mut [Row], breaks: ClassSet) -> u32 {
+fn measure(rows: &mut [TableRow], breaks: ClassSet) -> u32 {
     let longest = rows.iter().map(|row| row.longest_run).max().unwrap_or(0);
     let is_break = |class: usize| breaks >> class & 1 == 1;
     let all_from = |lengths: Lengths| {
@@ -561,7 +561,7 @@ mod tests {
     /// another one at most 5.
     struct Labels;
 
-    /// The characters before: the last one, and if the label has `ü`.
+    /// The text so far: its last character, and true if the label has `ü`.
     #[derive(Clone, Copy, PartialEq, Eq, Hash)]
     struct Before(char, bool);
 

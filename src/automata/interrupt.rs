@@ -16,15 +16,15 @@
 //!   the work returned, so that no wrong answer leaves it.
 //! - An answer is remembered beyond the scope only if [`is_over`] is false after it was found.
 //!
-//! What is kept for the whole process is found under no interrupt ([`suspended`]).
+//! Answers that are kept for the whole process are found under no interrupt ([`suspended`]).
 
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
-/// The units of work between two looks at the clock and the flags. A unit takes about a
-/// microsecond: a transition that is found, or a node that is made.
+/// The units of work between two looks at the clock and the flags. For example, a unit is a
+/// transition that is found, or a node that is made.
 const INTERVAL: u32 = 64;
 
 /// The pause between two tries to get a lock.
@@ -88,7 +88,7 @@ impl Interrupt {
         self
     }
 
-    /// Ends the work of each call after so many units of work, as if a deadline had passed. On
+    /// Ends the work of each call after `units` units of work, as if a deadline had passed. On
     /// every machine this is at the same place. It is for tests, which end a call at every place,
     /// and does not count work of other threads.
     #[cfg(any(test, feature = "ablation"))]

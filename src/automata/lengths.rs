@@ -43,11 +43,21 @@ const MAX_MEASURED: u32 = 8;
 
 /// An intersection with a counted run of characters, with the counts kept apart.
 #[derive(Clone, Copy)]
-pub(super) struct Counted {
+pub(super) struct CountedIntersection {
     /// The intersection with any number of these characters.
     rest: LangId,
     min: u32,
     max: u32,
+}
+
+/// The result of a search for a short word.
+enum NearestWord {
+    /// A shortest word has this length.
+    OfLength(u32),
+    /// There is no word as short as asked for.
+    None,
+    /// The search took too long.
+    Unknown,
 }
 
 /// A state that a search of the second step has met.
@@ -121,7 +131,7 @@ impl ExprPool {
 
     /// The intersection `id` without the counts of a run of characters in it, and the counts. For
     /// `[ab]{2,9} ∩ x` it is `[ab]* ∩ x`, 2 and 9.
-    pub(super) fn uncounted(&mut self, id: LangId) -> Option<Counted> {
+    pub(super) fn uncounted(&mut self, id: LangId) -> Option<CountedIntersection> {
         let Expr::Inter(parts) = self.expr(id) else { return None };
         let run = |part: &LangId| match *self.expr(*part) {
             Expr::Repeat(body, min, max)
@@ -137,11 +147,14 @@ impl ExprPool {
         let (class, min, max) = run(&parts[at])?;
         let mut parts = parts.to_vec();
         parts[at] = self.repeat(class, 0, UNBOUNDED);
-        Some(Counted { rest: self.inter(&parts), min, max })
+        Some(CountedIntersection { rest: self.inter(&parts), min, max })
     }
 
     /// Decides if an intersection with a counted run has a word, by lengths that are known already.
-    pub(super) fn known_by_length(&mut self, Counted { rest, min, max }: Counted) -> Option<bool> {
+    pub(super) fn known_by_length(
+        &mut self,
+        CountedIntersection { rest, min, max }: CountedIntersection,
+    ) -> Option<bool> {
         if self.known_length(rest).is_some_and(|length| min <= length && length <= max) {
             return Some(true);
         }
@@ -152,31 +165,36 @@ impl ExprPool {
     }
 
     /// True if a shortest word of the intersection without counts may be long enough.
-    pub(super) fn may_be_shortest(&self, Counted { rest, min, .. }: Counted) -> bool {
+    pub(super) fn may_be_shortest(&self, CountedIntersection { rest, min, .. }: CountedIntersection) -> bool {
         min <= self.characters_left(rest)
     }
 
     /// Decides if an intersection with a counted run has a word, by a search for a near one.
-    pub(super) fn decide_by_shortest(&mut self, Counted { rest, min, max }: Counted) -> Option<bool> {
-        match self.nearest_word(rest, max)? {
-            Some(length) if length >= min => Some(true),
+    pub(super) fn decide_by_shortest(
+        &mut self,
+        CountedIntersection { rest, min, max }: CountedIntersection,
+    ) -> Option<bool> {
+        match self.nearest_word(rest, max) {
+            NearestWord::OfLength(length) if length >= min => Some(true),
             // There may be longer words.
-            Some(_) => None,
-            None => Some(false),
+            NearestWord::OfLength(_) | NearestWord::Unknown => None,
+            NearestWord::None => Some(false),
         }
     }
 
     /// Decides if an intersection with a counted run has a word, after exploring all its states.
-    pub(super) fn decide_by_length(&mut self, Counted { rest, min, max }: Counted) -> Option<bool> {
+    pub(super) fn decide_by_length(
+        &mut self,
+        CountedIntersection { rest, min, max }: CountedIntersection,
+    ) -> Option<bool> {
         if !self.spectra.places.contains_key(&rest) && !self.explore_lengths(rest) {
             return None;
         }
         self.has_length(rest, min, max)
     }
 
-    /// Looks for a word of at most `max` characters and returns its length, or `Some(None)` if
-    /// there is none. `None` if that takes too long.
-    fn nearest_word(&mut self, root: LangId, max: u32) -> Option<Option<u32>> {
+    /// Looks for a word of at most `max` characters.
+    fn nearest_word(&mut self, root: LangId, max: u32) -> NearestWord {
         let mut met = vec![Met { state: root, from: 0, begins: 0, length: 0 }];
         let mut place: HashMap<LangId, usize> = HashMap::from_iter([(root, 0)]);
         // Small totals come first, and among equals the longest way.
@@ -202,7 +220,7 @@ impl ExprPool {
             queue.push((Reverse(total), length, at, nth + 1));
             let next = self.derive(state, byte);
             if !self.is_sound() {
-                return None;
+                return NearestWord::Unknown;
             }
             if self.info[next.index()].liveness == Liveness::Dead {
                 continue;
@@ -223,7 +241,7 @@ impl ExprPool {
                     if !self.pay_for_state(before) || met.len() > MAX_MET {
                         bound = queue.peek().map_or(bound, |entry| entry.0.0).min(total);
                         self.learn(&met, bound);
-                        return None;
+                        return NearestWord::Unknown;
                     }
                     met.len() - 1
                 }
@@ -236,7 +254,7 @@ impl ExprPool {
             } else {
                 self.learn(&met, bound);
             }
-            return Some(None);
+            return NearestWord::None;
         };
         self.learn(&met, bound);
         // All states on the way have a word as well.
@@ -245,7 +263,7 @@ impl ExprPool {
             let known = self.spectra.words.entry(state).or_insert(word);
             *known = word.min(*known);
             if at == 0 {
-                return Some(Some(word));
+                return NearestWord::OfLength(word);
             }
             word += begins;
             at = from;

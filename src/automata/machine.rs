@@ -74,8 +74,8 @@ pub trait Machine: Send + Sync {
     fn is_spent(&self, _state: u64) -> bool {
         false
     }
-    /// The machine for only the words with a label that passes `keep`; `None` if words have no
-    /// labels.
+    /// A machine whose words are those of this one with a label that `keep` accepts; `None` if
+    /// words have no labels.
     fn with_labels(&self, _keep: &dyn Fn(u32) -> bool) -> Option<Arc<dyn Machine>> {
         None
     }

@@ -27,7 +27,7 @@ pub(super) struct Approximations {
     pub read_groups: HashMap<LangId, u64>,
     /// Upper bounds on the bytes that complete a word.
     pub completions: HashMap<LangId, Option<u32>>,
-    /// Languages without counts that go beyond a length.
+    /// Languages in which no count exceeds a length, by the language and the length.
     pub clamps: HashMap<(LangId, u32), LangId>,
 }
 

@@ -125,8 +125,8 @@ impl ExprPool {
         if self.chars.edges(node).iter().all(is_last) { 1 } else { MAX_UTF8 }
     }
 
-    /// The least and the greatest length, if `id` is all texts of so many characters or all byte
-    /// strings of so many bytes: 2 and 8 for `.{2,8}`.
+    /// The least and the greatest length, if `id` is all texts, or all byte strings, of these
+    /// lengths: 2 and 8 for `.{2,8}`.
     pub(super) fn length(&self, id: LangId) -> Option<(u32, u32)> {
         let Expr::Repeat(body, min, max) = *self.expr(id) else { return None };
         let is_text = matches!(*self.expr(self.text), Expr::Repeat(of, 0, UNBOUNDED) if of == body);

@@ -24,9 +24,9 @@ use std::sync::Arc;
 /// The number of states after which a search goes straight for any word.
 const EXACT: usize = 20_000;
 /// The number of states after which a search is given up.
-const MOST: usize = 200_000;
+const MAX_SEARCHED_STATES: usize = 200_000;
 /// The most bytes of a word that is put together.
-const LONGEST: usize = 1 << 24;
+const MAX_WORD_BYTES: usize = 1 << 24;
 /// The depth to which the parts of expressions are followed.
 const MAX_DEPTH: u32 = 200;
 /// The most labels of one language that are told apart.
@@ -58,6 +58,7 @@ pub struct ShortestWords {
 
 /// A word and the label of the literal that it spells.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Labelled {
     /// The word.
     pub word: Arc<[u8]>,
@@ -201,7 +202,7 @@ impl ShortestWords {
                     at = tail;
                 }
                 word.extend_from_slice(self.find(languages, at, depth + 1)?.bytes());
-                (word.len() <= LONGEST).then_some(word)
+                (word.len() <= MAX_WORD_BYTES).then_some(word)
             }
             Expr::Union(ref parts) => {
                 let parts = parts.clone();
@@ -210,7 +211,7 @@ impl ShortestWords {
             }
             Expr::Repeat(body, min, _) => {
                 let word = self.find(languages, body, depth + 1)?;
-                let is_short = word.bytes().len().checked_mul(min as usize)? <= LONGEST;
+                let is_short = word.bytes().len().checked_mul(min as usize)? <= MAX_WORD_BYTES;
                 is_short.then(|| word.bytes().repeat(min as usize))
             }
             Expr::Json { inner, mode: mode @ (JsonMode::Start | JsonMode::Body), .. } => {
@@ -224,10 +225,10 @@ impl ShortestWords {
     }
 
     fn search(&mut self, languages: &mut ExprPool, root: LangId, depth: u32) -> Option<Suffix> {
-        let mut search = Search::new(root);
+        let mut search = ShortestSearch::new(root);
         search.push(languages, 0);
         while let Some(entry) = search.queue.pop() {
-            if interrupt::check().is_err() || search.found.len() > MOST {
+            if interrupt::check().is_err() || search.found.len() > MAX_SEARCHED_STATES {
                 return None;
             }
             let at = entry.at;
@@ -257,7 +258,7 @@ impl ShortestWords {
 
     /// Keeps the word that leads to the state `at` and goes on with `rest`, for all states on the
     /// way.
-    fn keep(&mut self, search: &Search, at: usize, rest: &Suffix, languages: &ExprPool) -> Suffix {
+    fn keep(&mut self, search: &ShortestSearch, at: usize, rest: &Suffix, languages: &ExprPool) -> Suffix {
         let (mut word, mut states) = (Vec::new(), Vec::new());
         let mut here = at;
         while here != 0 {
@@ -371,16 +372,16 @@ impl Ord for Entry {
     }
 }
 
-struct Search {
+struct ShortestSearch {
     found: Vec<Found>,
     seen: HashSet<LangId>,
     queue: BinaryHeap<Entry>,
 }
 
-impl Search {
+impl ShortestSearch {
     fn new(root: LangId) -> Self {
         let found = vec![Found { state: root, from: 0, byte: 0, length: 0 }];
-        Search { found, seen: HashSet::from([root]), queue: BinaryHeap::new() }
+        ShortestSearch { found, seen: HashSet::from([root]), queue: BinaryHeap::new() }
     }
 
     /// Adds the state `at` to the queue.

@@ -29,7 +29,7 @@ impl CommandError {
         let mut next = Some(error);
         while let Some(error) = next {
             let text = option_names(&error.to_string());
-            // A fault of a whole file has the JSON pointer of nothing in it.
+            // The fault of a whole file has the pointer `#`, which says nothing.
             let text = text.strip_prefix("#: ").map_or(text.clone(), str::to_owned);
             // Leave out a source that the message before it already quotes.
             let said = self.causes.last().unwrap_or(&self.what).contains(&text);

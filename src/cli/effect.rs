@@ -1,8 +1,8 @@
 //! Options that have no effect beside the others.
 //!
 //! Such an option is refused where it can only be a mistake, such as `--budget` without a
-//! constraint. It is told in a note where scripts may well give it, such as `--seed` at temperature
-//! 0: see `greedy`.
+//! constraint. It is named in a note where scripts may well give it, such as `--seed` at
+//! temperature 0: see `greedy`.
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Id};
@@ -123,7 +123,7 @@ impl Given {
     }
 }
 
-/// A parameter, the one that it belongs to, and the test whether that one is switched on.
+/// A parameter, the parameter that it belongs to, and a test that the latter is switched on.
 type Companion = (&'static str, &'static str, fn(&SamplingParams) -> bool);
 
 const COMPANIONS: [Companion; 3] = [

@@ -144,8 +144,8 @@ pub(super) fn run(
     program_with_libtorch: Option<fn() -> io::Result<ExitCode>>,
 ) -> Result<ExitCode, CommandError> {
     if let Some(start) = program_with_libtorch {
-        // Loading libtorch takes most of a second, so options are checked before. The other program
-        // checks them again, and writes the notes.
+        // Loading libtorch takes time (docs/decoding.md, "Start"), so options are checked before.
+        // The other program checks them again, and writes the notes.
         if args.sampling.are_rereadable() {
             choose(args, given)?;
         }
@@ -224,7 +224,7 @@ fn choose(args: &Args, given: &Given) -> Result<(Chosen, Vec<String>), CommandEr
     let mut notes = std::mem::take(&mut chosen.notes);
     let strategy = chosen.strategy(args);
     given.check(|need| match need {
-        // A conversation, which is read later, may have tools.
+        // A conversation is read later and may have tools, so its needs count as met.
         Need::Constraint | Need::Schema => {
             let has_format = chosen.set.as_ref().is_some_and(|set| set.response_format.is_some());
             args.constraint.meets(need)

@@ -60,7 +60,7 @@ const EDITS: [(Step, &[&str]); 6] = [
 
 /// The parameters that change nothing because the temperature is 0; none at other temperatures.
 ///
-/// Temperature 0 leaves one token, so all behind it is void that forbids no token. Filters before
+/// Temperature 0 leaves one token, so a later step is void unless it forbids tokens. Filters before
 /// it are void if they do not change which token is the most probable one, and no step between
 /// changes single logits.
 fn void_at_temperature_0(params: &SamplingParams) -> Vec<&'static str> {
@@ -235,7 +235,7 @@ mod tests {
             ),
             (curved(0.5), "selection dynamic_temperature xtc seed"),
             (curved(3.5), "selection dynamic_temperature xtc seed"),
-            // What changes single logits acts on those that a filter before it has left.
+            // A step that changes single logits acts on the tokens that an earlier filter has left.
             (
                 biased(2.0).top_k(3).order(order("mask,top-k,logit-bias,temperature,xtc")),
                 "selection dynamic_temperature xtc seed",

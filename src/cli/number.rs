@@ -24,7 +24,7 @@ where
     }
 }
 
-/// A whole number of which there is one at least.
+/// Reads a whole number, 1 or more.
 pub(super) fn at_least_one<T: FromStr + From<u8> + PartialOrd>(text: &str) -> Result<T, String> {
     match whole::<T>(text) {
         Ok(number) if number >= T::from(1) => Ok(number),

@@ -339,8 +339,8 @@ impl SamplingArgs {
         self.base.preset.map(|preset| preset.name)
     }
 
-    /// The names of parameters that a preset or a file on the command line sets, and no option of
-    /// their own. A model's folder sets parameters that nobody has asked for. Only its watermark is
+    /// The names of the parameters that a preset or a file on the command line sets, and no option.
+    /// A model's folder sets parameters that nobody has asked for. Only its watermark is
     /// named, as readers may rely on it.
     pub fn names_of_source<'a>(&'a self, chosen: &'a Chosen) -> impl Iterator<Item = &'static str> + 'a {
         let is_explicit = self.base.preset.is_some() || self.base.params.is_some();

@@ -331,7 +331,7 @@ pub fn generate<M: LanguageModel>(
     Batch::new(model, vocabulary)?.run(request, on_chunk)
 }
 
-/// The logits of a pass that the loop has.
+/// The logits that the loop has of a pass.
 enum PassLogits {
     /// All rows.
     Whole(Logits),

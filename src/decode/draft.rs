@@ -17,8 +17,7 @@
 //! p is always the final distribution at its position, after penalties over the guessed tokens,
 //! mask, temperature and truncation.
 //!
-//! A draft costs a wider pass (on a CPU, four tokens cost about twice as much as one) and the work
-//! of guessing.
+//! A draft costs a wider pass, and the work of guessing.
 
 use crate::sampling::{Purpose, Rng};
 use crate::vocab::TokenId;

@@ -382,13 +382,13 @@ impl Generation {
 pub struct Usage {
     /// Tokens of the prompt.
     pub prompt_tokens: usize,
-    /// Those of them that an earlier request had read, and that were not read again.
+    /// Tokens of the prompt that an earlier request had read, and that were not read again.
     pub reused_tokens: usize,
     /// Tokens of all outputs.
     pub completion_tokens: usize,
-    /// Those of them that were forced: see [`Completion::forced_tokens`].
+    /// Tokens of the outputs that were forced: see [`Completion::forced_tokens`].
     pub forced_tokens: usize,
-    /// Those of them that [`Budget::Complete`] has written.
+    /// Tokens of the outputs that [`Budget::Complete`] has written.
     pub budget_tokens: usize,
     /// Draft tokens.
     pub drafted_tokens: usize,
@@ -398,7 +398,7 @@ pub struct Usage {
     pub draft_passes: usize,
     /// Forward passes in which the request took part.
     pub forward_passes: usize,
-    /// Those of them that read the prompt.
+    /// Forward passes among these that read the prompt.
     pub prefill_passes: usize,
 }
 

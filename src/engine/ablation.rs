@@ -22,7 +22,7 @@ pub enum Optimisation {
     Sharing,
     /// Permissive strings read prepared sets of tokens.
     Slices,
-    /// Summaries are found by their difference to that of a more permissive language.
+    /// A summary is found by its difference to the summary of a more permissive language.
     Differences,
     /// Counts that no token can reach are taken for unbounded.
     Clamping,

@@ -14,8 +14,8 @@ use std::num::NonZeroUsize;
 /// `Matcher` or `&mut Matcher`, may belong to different constraints.
 ///
 /// At most `threads` threads work at it, the caller's among them. The result does not depend on
-/// their number. The caller's thread copies known masks, since each copy takes less than a
-/// microsecond and starting a thread takes tens of them. Unknown masks of one constraint are
+/// their number. The caller's thread copies known masks, since starting a thread takes longer than
+/// many copies (`peers scaling` prints the time of a copy). Unknown masks of one constraint are
 /// computed one after the other in any case. So threads are started only if several constraints
 /// have unknown masks, and at most one for each of these constraints.
 ///

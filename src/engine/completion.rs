@@ -102,7 +102,7 @@ pub(super) fn complete(
         return Ok(known.clone());
     }
     let mut search =
-        Search { finder: CostFinder { recogniser: &mut *recogniser, costs: &mut completions.costs } };
+        EndingSearch { finder: CostFinder { recogniser: &mut *recogniser, costs: &mut completions.costs } };
     let found = match search.shortest_ending(state)? {
         None => None,
         Some(segments) => tokenize(vocabulary, recogniser, &segments)?,
@@ -177,11 +177,11 @@ enum Move {
 type Queue = BinaryHeap<(Reverse<u32>, usize)>;
 
 /// A search for a short ending.
-struct Search<'a> {
+struct EndingSearch<'a> {
     finder: CostFinder<'a>,
 }
 
-impl Search<'_> {
+impl EndingSearch<'_> {
     /// The segments that lead from `state` to an accepting state.
     fn shortest_ending(&mut self, state: StateId) -> Result<Option<Vec<Segment>>, EngineError> {
         for (weight, more) in WEIGHTS.into_iter().zip(MORE_STATES) {
@@ -196,8 +196,8 @@ impl Search<'_> {
         Ok(None)
     }
 
-    /// A search in which the cost still to come counts `weight` times: 1 finds the shortest ending
-    /// where costs are exact, and more finds some ending sooner.
+    /// A search in which the cost still to come counts `weight` times. With weight 1 it finds the
+    /// shortest ending where costs are exact. With a larger weight it finds some ending sooner.
     fn attempt(
         &mut self,
         start: StateId,

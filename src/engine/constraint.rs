@@ -93,9 +93,9 @@ impl std::fmt::Debug for Constraint {
     }
 }
 
-/// Does once what a vocabulary needs before it is used for masks. This takes about as long as
-/// building the vocabulary. Without it, the first constraints over the vocabulary do it as they
-/// come to it.
+/// Prepares a vocabulary for masks: builds its tries, and the summaries that most constraints need.
+/// This takes about as long as building the vocabulary. Without it, the first constraints and masks
+/// over the vocabulary take that time.
 ///
 /// ```
 /// use hedgerow::vocab::Vocabulary;

@@ -280,7 +280,7 @@ impl CostFinder<'_> {
         self.cont_cost(cont);
         let links = self.recogniser.machine.conts.links(cont).to_vec();
         let costs = links.iter().map(|&(frame, below)| match frame {
-            // A limit of tokens has no part of its own: the label is for what is below.
+            // `Frame::Tokens` reads nothing, so the label belongs to the frame below it.
             Frame::Tokens { .. } => self.cost_after(below, label),
             _ => self.link_cost(frame, below, label),
         });

@@ -30,7 +30,8 @@
 //! - `transitions`, `published_states`: what is read without a lock.
 //! - `mask`: from states to masks.
 //! - `cost`, `completion`: a short text that completes an output.
-//! - `graph`, `event_graph`, `shared`: what matchers share, and what readers of events do.
+//! - `graph`, `event_graph`, `shared`: the tables that matchers share, and those of readers of
+//!   events.
 //! - `matcher`, `event_reader`, `constraint`, `from_text`, `batch`, `draft_tree`, `token_fsm`: what
 //!   users see.
 

@@ -51,7 +51,7 @@ pub struct Stats {
     pub rebuilds: u32,
     /// Masks that matchers asked for. A matcher's masks are added when it is reset or dropped.
     pub masks: u64,
-    /// Those of these masks that were known already.
+    /// The masks among these that were known already.
     pub mask_hits: u64,
 }
 
@@ -63,9 +63,9 @@ pub(super) struct Shared {
     graph: Mutex<Arc<Graph>>,
     /// The graph of readers of events, once there is one.
     events: Mutex<Option<Arc<EventGraph>>>,
-    /// Masks that dropped matchers have asked for.
+    /// The number of masks that dropped matchers have asked for.
     masks: AtomicU64,
-    /// Those of them that were known.
+    /// The number of these masks that were known already.
     mask_hits: AtomicU64,
 }
 

@@ -29,7 +29,7 @@ const STEPS: usize = 1 << 16;
 pub(super) enum TextPiece {
     /// The bytes at these places.
     Bytes(Range<usize>),
-    /// This token, which stands for so many bytes.
+    /// A token, and the number of bytes of the text for which it stands.
     Token(TokenId, usize),
 }
 
@@ -54,9 +54,9 @@ pub(super) trait TextSteps {
 /// The result of reading a text.
 #[derive(Debug)]
 pub(super) struct TextReading {
-    /// The pieces to read. Two of bytes are never neighbours.
+    /// The pieces to read. Two pieces of bytes never stand side by side.
     pub pieces: Vec<TextPiece>,
-    /// The number of bytes of the text that they are.
+    /// The number of bytes of the text that the pieces cover.
     pub len: usize,
 }
 
@@ -70,8 +70,9 @@ pub(super) fn read_text<S: TextSteps>(
     start: S::Position,
     steps: &mut S,
 ) -> Result<TextReading, EngineError> {
-    let names = Names::of(vocabulary, text, steps.reads_token_sets());
-    let mut search = Search { steps, names, text, trail: Vec::new(), open: Vec::new(), seen: HashSet::new() };
+    let names = SpecialTokenNames::of(vocabulary, text, steps.reads_token_sets());
+    let mut search =
+        ReadingSearch { steps, names, text, trail: Vec::new(), open: Vec::new(), seen: HashSet::new() };
     search.run(start)
 }
 
@@ -89,9 +90,9 @@ struct Untried<P> {
     before: Option<usize>,
 }
 
-struct Search<'s, S: TextSteps> {
+struct ReadingSearch<'s, S: TextSteps> {
     steps: &'s mut S,
-    names: Names<'s>,
+    names: SpecialTokenNames<'s>,
     text: &'s [u8],
     trail: Vec<Taken>,
     /// The steps to try, the next one last.
@@ -99,7 +100,7 @@ struct Search<'s, S: TextSteps> {
     seen: HashSet<(usize, S::Position)>,
 }
 
-impl<S: TextSteps> Search<'_, S> {
+impl<S: TextSteps> ReadingSearch<'_, S> {
     fn run(&mut self, start: S::Position) -> Result<TextReading, EngineError> {
         let limit = STEPS_PER_BYTE.saturating_mul(self.text.len()).saturating_add(STEPS);
         let mut work = 0usize;
@@ -159,7 +160,7 @@ impl<S: TextSteps> Search<'_, S> {
         self.open[from..].reverse();
     }
 
-    /// The pieces of the way that ends with a piece.
+    /// The pieces of the way whose last piece is `last`, in order.
     fn way(&self, (len, mut last): (usize, Option<usize>)) -> TextReading {
         let mut pieces: Vec<TextPiece> = Vec::new();
         while let Some(taken) = last.and_then(|last| self.trail.get(last)) {
@@ -175,7 +176,7 @@ impl<S: TextSteps> Search<'_, S> {
 }
 
 /// The names of tokens, and the places of a text at which they stand.
-struct Names<'v> {
+struct SpecialTokenNames<'v> {
     vocabulary: &'v Vocabulary,
     /// The special tokens of each name: several tokens may have one name.
     named: HashMap<&'v [u8], Vec<TokenId>>,
@@ -188,7 +189,7 @@ struct Names<'v> {
     with_ordinary: bool,
 }
 
-impl<'v> Names<'v> {
+impl<'v> SpecialTokenNames<'v> {
     fn of(vocabulary: &'v Vocabulary, text: &[u8], with_ordinary: bool) -> Self {
         let mut named: HashMap<&[u8], Vec<TokenId>> = HashMap::new();
         let mut begins = ByteSet::EMPTY;
@@ -199,8 +200,14 @@ impl<'v> Names<'v> {
         let mut lengths: Vec<usize> = named.keys().map(|name| name.len()).collect();
         lengths.sort_unstable_by(|a, b| b.cmp(a));
         lengths.dedup();
-        let mut names =
-            Names { vocabulary, named, lengths, places: Vec::new(), end: text.len(), with_ordinary };
+        let mut names = SpecialTokenNames {
+            vocabulary,
+            named,
+            lengths,
+            places: Vec::new(),
+            end: text.len(),
+            with_ordinary,
+        };
         let stands =
             |at: &usize| begins.contains(text[*at]) && names.special_at(&text[*at..]).next().is_some();
         names.places = (0..text.len()).filter(stands).collect();

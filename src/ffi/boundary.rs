@@ -104,8 +104,8 @@ pub(super) fn value<T>(otherwise: T, body: impl FnOnce() -> Option<T>) -> T {
     }
 }
 
-/// Makes an object for an entry point that has no status, as [`value`]; NULL stands for none. The
-/// caller frees it with [`free`].
+/// Makes an object for an entry point that has no status, as [`value`] does. NULL says that there
+/// is no object. The caller frees it with [`free`].
 pub(super) fn handle<T>(make: impl FnOnce() -> Option<T>) -> *mut T {
     value(std::ptr::null_mut(), || Some(Box::into_raw(Box::new(make()?))))
 }

@@ -32,7 +32,7 @@ pub unsafe extern "C" fn hr_cancel_flag_set(flag: *const hr_cancel_flag) {
     unsafe { store(flag, true) }
 }
 
-/// Clears a flag, as hr_cancel_flag_set() sets it.
+/// Clears a flag. It takes no lock and no memory, as hr_cancel_flag_set(). NULL is ignored.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_cancel_flag_clear(flag: *const hr_cancel_flag) {
     unsafe { store(flag, false) }

@@ -37,23 +37,23 @@ impl hr_events {
 enumeration! {
     /// The kind of an event. Later versions may add some, so a switch needs a default.
     hr_event_kind {
-        /// More text for the user. It is text.
+        /// More text for the user, in the member text.
         HR_EVENT_KIND_TEXT = 0,
-        /// More reasoning. It is text.
+        /// More reasoning, in the member text.
         HR_EVENT_KIND_REASONING = 1,
         /// A call of a tool begins. text is the tool's name; id is the call's id, if the output has
         /// given one so far.
         HR_EVENT_KIND_CALL_BEGIN = 2,
-        /// The id of a call whose id comes after its name. It is id.
+        /// The id of a call whose id comes after its name, in the member id.
         HR_EVENT_KIND_CALL_ID = 3,
-        /// More of a call's arguments. It is text. The arguments so far are the beginning of a JSON
-        /// text.
+        /// More of a call's arguments, in the member text. The arguments so far are the beginning
+        /// of a JSON text.
         HR_EVENT_KIND_ARGUMENTS = 4,
         /// A call is complete.
         HR_EVENT_KIND_CALL_END = 5,
         /// A tag without a role of its own begins. text is its name.
         HR_EVENT_KIND_TAG_BEGIN = 6,
-        /// More content of the innermost tag. It is text.
+        /// More content of the innermost tag, in the member text.
         HR_EVENT_KIND_CONTENT = 7,
         /// The innermost tag ends. text is its name.
         HR_EVENT_KIND_TAG_END = 8,

@@ -151,12 +151,12 @@ fn ids(tokens: &[TokenId]) -> (*const u32, usize) {
     (tokens.cast(), count)
 }
 
-/// A parameter of several members that a number, if it is 0, switches off.
+/// The number, or `None` if it is 0 and so switches its parameter off.
 fn above_zero(number: f32) -> Option<f32> {
     (number != 0.0).then_some(number)
 }
 
-/// A parameter of several members: its way from C and its way to C.
+/// The conversion of a parameter of several members, from C and to C.
 struct Group {
     take: unsafe fn(&hr_sampler_options, &mut SamplingParams) -> Result<(), CallError>,
     lend: fn(&mut hr_sampler_options, &SamplingParams, &Lists),

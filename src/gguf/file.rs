@@ -1,6 +1,6 @@
 //! The file: header, metadata, table of tensors, and the place of each tensor's bytes.
 
-use super::reader::Reader;
+use super::reader::GgufReader;
 use super::value::{GgufArray, GgufValue, read_type};
 use super::{GgmlType, GgufError};
 use std::collections::HashMap;
@@ -92,7 +92,7 @@ impl<'a> GgufFile<'a> {
         if !bytes.starts_with(b"GGUF") {
             return Err(GgufError::Magic { found: bytes[..bytes.len().min(4)].to_vec() });
         }
-        let mut reader = Reader::new(bytes);
+        let mut reader = GgufReader::new(bytes);
         reader.take(4, || "the magic".to_owned())?;
         let version = reader.u32(|| "the version".to_owned())?;
         match version {
@@ -276,7 +276,7 @@ impl<'a> GgufFile<'a> {
 
 /// Reads a table entry: the tensor and the offset it states. The place of its bytes is only known
 /// after the whole table is read.
-fn read_tensor<'a>(reader: &mut Reader<'a>, name: &'a str) -> Result<(GgufTensor<'a>, u64), GgufError> {
+fn read_tensor<'a>(reader: &mut GgufReader<'a>, name: &'a str) -> Result<(GgufTensor<'a>, u64), GgufError> {
     let what = |part: &str| format!("the {part} of tensor {name:?}");
     let at = reader.at() as u64;
     let given = reader.u32(|| what("number of dimensions"))?;

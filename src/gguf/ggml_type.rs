@@ -14,6 +14,7 @@ pub struct GgmlType(pub u32);
 
 /// The layout of a type's elements.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct BlockLayout {
     /// Number of elements in a block; a row is a whole number of blocks.
     pub elements: u32,

@@ -4,12 +4,12 @@ use super::GgufError;
 
 /// A position in the file's bytes.
 #[derive(Clone, Debug)]
-pub(super) struct Reader<'a> {
+pub(super) struct GgufReader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> GgufReader<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
     }

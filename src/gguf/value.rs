@@ -4,7 +4,7 @@
 //! 128 k strings therefore takes no memory of its own until it is iterated.
 
 use super::GgufError;
-use super::reader::{Reader, array};
+use super::reader::{GgufReader, array};
 use std::fmt;
 
 /// Largest depth of nested arrays. No known file nests arrays; the format sets no limit.
@@ -166,7 +166,7 @@ impl<'a> GgufValue<'a> {
 
     /// Reads a value of the given type. `depth` is the number of arrays around it.
     pub(super) fn read(
-        reader: &mut Reader<'a>,
+        reader: &mut GgufReader<'a>,
         value_type: GgufValueType,
         depth: usize,
         what: &dyn Fn() -> String,
@@ -213,7 +213,7 @@ impl<'a> GgufValue<'a> {
 
 /// Reads the id of a type.
 pub(super) fn read_type(
-    reader: &mut Reader<'_>,
+    reader: &mut GgufReader<'_>,
     what: &dyn Fn() -> String,
 ) -> Result<GgufValueType, GgufError> {
     let at = reader.at() as u64;
@@ -248,7 +248,7 @@ impl<'a> GgufArray<'a> {
 
     /// The elements in order.
     pub fn iter(&self) -> GgufArrayIter<'a> {
-        GgufArrayIter { reader: Reader::new(self.bytes), element_type: self.element_type, left: self.len }
+        GgufArrayIter { reader: GgufReader::new(self.bytes), element_type: self.element_type, left: self.len }
     }
 }
 
@@ -269,7 +269,7 @@ impl fmt::Debug for GgufArray<'_> {
 /// The elements of a [`GgufArray`]; see [`GgufArray::iter`].
 #[derive(Clone, Debug)]
 pub struct GgufArrayIter<'a> {
-    reader: Reader<'a>,
+    reader: GgufReader<'a>,
     element_type: GgufValueType,
     left: usize,
 }

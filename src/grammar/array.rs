@@ -40,6 +40,7 @@ pub struct ArraySpec {
 
 /// The progress through one array.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+#[non_exhaustive]
 pub struct ArrayProgress {
     /// The number of items so far, counted up to the last position that makes a difference.
     pub count: u32,

@@ -24,7 +24,8 @@ pub(crate) fn take_gave_up() -> bool {
     GAVE_UP.take()
 }
 
-/// The same, for results on the way to that call. Those found since then are not to be kept.
+/// True if a search on this thread was given up since the last [`take_gave_up`]. This function does
+/// not reset the answer. Results found since then must not be kept.
 pub(crate) fn gave_up() -> bool {
     GAVE_UP.get()
 }

@@ -61,7 +61,8 @@ pub(super) fn productive(shared: &NodePool) -> Vec<bool> {
                 let mut markers = spec.triggers.iter().flat_map(|trigger| &trigger.markers);
                 both(spec.may_end || markers.any(|marker| is(marker.1)))
             }
-            // Until its values are known to end, an object must be able to do without them.
+            // A value that is not known to end is left out: the object ends if it can be completed
+            // without it.
             Node::Object(spec) => both(spec.with_values(|v| is(v).then_some(v)).start().is_some()),
             Node::Array(spec) => both(spec.with_values(|v| is(v).then_some(v)).start().is_some()),
             Node::Switch { targets, .. } => both(targets.iter().any(|&t| is(t))),

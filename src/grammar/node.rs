@@ -60,8 +60,8 @@ pub enum Node {
     Spelled(Arc<str>),
     /// Free text up to the first of some given texts.
     Until(Arc<UntilSpec>),
-    /// A terminal or switch whose text is read by at most so many tokens. It is made of free text
-    /// when the grammar is tied to a vocabulary; see [`UntilSpec::max_tokens`].
+    /// A terminal or switch with a limit on the number of tokens that spell its text. It is made of
+    /// free text when the grammar is tied to a vocabulary; see [`UntilSpec::max_tokens`].
     Metered {
         /// The terminal or switch.
         body: NodeId,

@@ -97,6 +97,7 @@ pub struct ObjectSpec {
 
 /// The progress through one object. Equal records have equal futures.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+#[non_exhaustive]
 pub struct ObjectProgress {
     /// The first declared key that may still come, in declared order; `declared.len()` once other
     /// keys have come.

@@ -7,7 +7,7 @@
 //! Source: MrJackSpade's adaptive-p sampler, as in llama.cpp.
 
 use super::candidates::Candidates;
-use super::rules::AdaptiveP;
+use super::step_settings::AdaptiveP;
 
 const PEAK: f64 = 5.0;
 const SHARPNESS: f64 = 10.0;

@@ -247,9 +247,9 @@ impl Candidates {
         self.descending = descending;
     }
 
-    /// Replaces every id by its name in a list, which rises with the id.
-    pub(crate) fn rename(&mut self, names: &[u32]) {
-        self.ids.iter_mut().for_each(|id| *id = names[*id as usize]);
+    /// Replaces each id `i` by `ids[i]`. The list ascends, so the order of the candidates stays.
+    pub(crate) fn map_ids(&mut self, ids: &[u32]) {
+        self.ids.iter_mut().for_each(|id| *id = ids[*id as usize]);
     }
 
     /// Drops the first `n` candidates.
@@ -259,7 +259,7 @@ impl Candidates {
         self.weighed = Weighed::No;
     }
 
-    /// Keeps ids only (the caller does the same to the logits).
+    /// Keeps the ids at the places that `keep` accepts. The caller does the same to the logits.
     fn retain_unchecked(&mut self, mut keep: impl FnMut(usize) -> bool) {
         let mut i = 0;
         self.ids.retain(|_| {

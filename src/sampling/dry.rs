@@ -10,7 +10,7 @@
 //! trees and sequences", 1997 (Z).
 
 use super::penalties::EditLogits;
-use super::rules::Dry;
+use super::step_settings::Dry;
 use crate::vocab::TokenId;
 use hashbrown::HashMap;
 

@@ -1,14 +1,15 @@
 //! Log probabilities beside a token: of the model's own distribution (raw) and of the distribution
 //! it was drawn from (processed).
 
+use super::block_maxima::Index;
 use super::candidates::Candidates;
 use super::error::SamplingError;
 use super::row::{LogitRow, MaskedRow, check_lengths};
-use super::selection::Index;
 use crate::vocab::TokenId;
 
 /// Log probabilities at one position.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Logprobs {
     /// ln p of the chosen token; −∞ if the distribution excludes it.
     pub chosen: f32,

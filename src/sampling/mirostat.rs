@@ -8,7 +8,7 @@
 //! directly controls perplexity", 2021.
 
 use super::candidates::Candidates;
-use super::rules::{Mirostat, MirostatVersion};
+use super::step_settings::{Mirostat, MirostatVersion};
 
 /// Tokens that version 1 estimates Zipf's exponent from.
 pub(crate) const TOP: usize = 100;

@@ -30,6 +30,7 @@
 pub mod adaptive;
 mod batch;
 pub mod bias;
+mod block_maxima;
 mod candidates;
 mod chain;
 pub mod dry;
@@ -45,11 +46,10 @@ pub mod presets;
 mod rank;
 mod rng;
 mod row;
-mod rules;
 mod sampler;
-mod selection;
 mod simd;
 pub mod smoothing;
+mod step_settings;
 mod steps;
 pub mod temperature;
 pub mod truncation;
@@ -64,9 +64,9 @@ pub use params::{Group, Parameter, SamplingParams};
 pub use rng::{Purpose, Rng};
 pub use row::LogitRow;
 pub(crate) use row::{bf16_from_f32, f16_from_f32};
-pub use rules::{
+pub use sampler::{Sampled, Sampler, SamplerCheckpoint, Stage, TopLogits, TopLogitsQuery};
+pub use step_settings::{
     AdaptiveP, Dry, DynamicTemperature, ExponentialDecay, Mirostat, MirostatVersion, PLess, Selection,
     Smoothing, TailFreeEnd, Ties, Watermark, WatermarkSeeding, Xtc,
 };
-pub use sampler::{Sampled, Sampler, SamplerCheckpoint, Stage, TopLogits, TopLogitsQuery};
 pub use steps::Step;

@@ -10,7 +10,7 @@
 
 use super::chain::ChainOrder;
 use super::error::SamplingError;
-use super::rules::{
+use super::step_settings::{
     AdaptiveP, Dry, DynamicTemperature, ExponentialDecay, Mirostat, PLess, Selection, Smoothing, TailFreeEnd,
     Ties, Watermark, Xtc,
 };
@@ -187,7 +187,7 @@ parameters! {
     top_n_sigma: [Option<f32>] = None, "N", Special, ABOVE_ZERO;
     /// Keep tokens while their cumulative entropy is at most H times the whole, H in (0, 1].
     top_h: [Option<f32>] = None, "H", Special, SHARE;
-    /// Keep tokens at least as probable as it is that two draws give the same token: `plain`, or
+    /// Keep tokens whose probability is at least that of drawing the same token twice: `plain`, or
     /// `normalised` by the number of tokens.
     p_less: [Option<PLess>] = None, "FORM", Special, ANY;
     /// Exclude top choices: with probability P, drop every token of probability at least T but the

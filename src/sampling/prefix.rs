@@ -89,11 +89,11 @@ fn heavy_end(
     work: &mut Work,
 ) -> Option<PrefixEnd> {
     /// The largest number of heavy members. Sorting more of them would not pay.
-    const MOST: usize = 2048;
+    const MAX_HEAVY_MEMBERS: usize = 2048;
     let least = 1e-3 * limit.min(total - limit);
     work.places.clear();
     simd::split(weights, None, least as f32..f32::INFINITY, &mut work.places);
-    if work.places.is_empty() || work.places.len() > MOST {
+    if work.places.is_empty() || work.places.len() > MAX_HEAVY_MEMBERS {
         return None;
     }
     let heavy: f64 = work.places.iter().map(|&i| weights[i as usize] as f64).sum();
@@ -208,7 +208,7 @@ fn sampled_bands(
     let buckets = Buckets::over(keys);
     let sample = keys.iter().copied().enumerate().step_by(STRIDE);
     buckets.fill(sample.map(|(i, key)| (key, weight(weights, i) * STRIDE as f64)), &mut work.masses);
-    // How far the sample may be wrong about what is left out.
+    // Factors by which the sample may misjudge the mass that is left out.
     [(0.93, 1.07), (0.75, 1.35)].map(|(less, more)| {
         let mut below = 0.0;
         let (mut last, mut first) = (None, 0);

@@ -4,6 +4,7 @@ use super::params::SamplingParams;
 
 /// A named setting. Parameters that it does not have are off.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Preset {
     /// The name, lower case with hyphens.
     pub name: &'static str,

@@ -49,7 +49,7 @@ pub(super) type DrawStep = fn(&mut Candidates, &StepInput<'_>, &mut dyn FnMut(&m
 type EditOne<'a> = dyn FnMut(TokenId, &mut dyn FnMut(f32) -> f32) -> bool + 'a;
 
 /// The action of a step.
-pub(super) enum Kind {
+pub(super) enum StepKind {
     /// Changes single logits.
     Edit(fn(&mut AnyLogits<'_>, &StepInput<'_>) -> Result<(), UnknownToken>),
     /// Says which tokens may be drawn. It is applied when the candidates are made.
@@ -66,7 +66,7 @@ pub(super) struct StepRow {
     pub name: &'static str,
     /// True if the parameters ask for it.
     pub is_active: fn(&SamplingParams) -> bool,
-    pub kind: Kind,
+    pub kind: StepKind,
 }
 
 macro_rules! steps {
@@ -92,7 +92,7 @@ macro_rules! steps {
     };
 }
 
-use Kind::{Draw, Edit, Filter, Restriction};
+use StepKind::{Draw, Edit, Filter, Restriction};
 
 // Step, name, place in llama.cpp's order, whether the parameters ask for it, what it does.
 steps! {
@@ -253,12 +253,12 @@ impl Step {
 
     /// True if the step looks at the whole distribution (and so comes after the mask).
     pub(crate) fn is_filter(self) -> bool {
-        matches!(self.row().kind, Kind::Filter(_) | Kind::Draw(_))
+        matches!(self.row().kind, StepKind::Filter(_) | StepKind::Draw(_))
     }
 
     /// True if the step decides the draw (and so comes last).
     pub(super) fn is_draw(self) -> bool {
-        matches!(self.row().kind, Kind::Draw(_))
+        matches!(self.row().kind, StepKind::Draw(_))
     }
 
     /// True if the parameters ask for the step. The mask is always active.

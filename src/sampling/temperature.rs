@@ -1,7 +1,7 @@
 //! Temperatures: static, and the three that follow position or entropy.
 
 use super::candidates::Candidates;
-use super::rules::DynamicTemperature;
+use super::step_settings::DynamicTemperature;
 
 /// Static temperature: l / T. T = 0 keeps the largest logit only (lowest id among equals).
 ///

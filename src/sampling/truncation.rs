@@ -18,7 +18,7 @@
 //! weights are rounded.
 
 use super::candidates::{Candidates, Order};
-use super::rules::{PLess, TailFreeEnd, Ties};
+use super::step_settings::{PLess, TailFreeEnd, Ties};
 
 /// Keeps the `k` largest logits exactly; `k` = 0 keeps all.
 ///

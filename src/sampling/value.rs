@@ -2,7 +2,7 @@
 //!
 //! A value has one text, which command lines, traces and the table of parameters use, and one form
 //! in JSON, which [parameter sets](super::parameter_sets) read. Here are numbers, tokens and lists.
-//! The [settings of single steps](super::rules) have their own file.
+//! The [settings of single steps](super::step_settings) have their own file.
 
 use super::error::SamplingError;
 use crate::vocab::TokenId;
@@ -208,7 +208,7 @@ impl<T: Value> Value for Option<T> {
 }
 
 /// `8`, `8,9`; nothing is the empty list.
-impl<T: Member> Value for Vec<T> {
+impl<T: ListItem> Value for Vec<T> {
     const IS_LIST: bool = true;
 
     fn read(text: &str) -> Result<Self, String> {
@@ -229,7 +229,7 @@ impl<T: Member> Value for Vec<T> {
 }
 
 /// A member of a list.
-pub(super) trait Member: Sized {
+pub(super) trait ListItem: Sized {
     /// The list in words.
     const LIST: &'static str;
     /// True for members that can be keys of an object in JSON.
@@ -253,7 +253,7 @@ pub(super) trait Member: Sized {
     }
 }
 
-impl Member for TokenId {
+impl ListItem for TokenId {
     const LIST: &'static str = "a list of token ids";
     const IS_KEY: bool = true;
 
@@ -271,7 +271,7 @@ impl Member for TokenId {
 }
 
 /// A sequence of tokens: `5:3:8`.
-impl Member for Vec<TokenId> {
+impl ListItem for Vec<TokenId> {
     const LIST: &'static str = "a list of lists";
 
     fn read_member(text: &str) -> Result<Self, String> {
@@ -295,7 +295,7 @@ impl Member for Vec<TokenId> {
 }
 
 /// A token or a sequence of tokens with a bias: `5=-1.5`, `5:3=-inf`.
-impl<T: Member> Member for (T, f32) {
+impl<T: ListItem> ListItem for (T, f32) {
     const LIST: &'static str = "a list of [token ids, number] pairs";
 
     fn read_member(text: &str) -> Result<Self, String> {

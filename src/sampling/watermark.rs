@@ -10,13 +10,13 @@
 //! Nishimura, "Mersenne Twister", 1998.
 
 use super::candidates::Candidates;
-use super::rules::{Watermark, WatermarkSeeding};
+use super::step_settings::{Watermark, WatermarkSeeding};
 use crate::vocab::TokenId;
 
 /// Size of the table that self-hash looks tokens up in.
 const TABLE: usize = 1_000_003;
 /// Number of the best candidates that self-hash tries.
-const TRIED: usize = 40;
+const MAX_TRIED_CANDIDATES: usize = 40;
 
 /// A watermark with what it keeps between tokens.
 #[derive(Debug, Clone)]
@@ -56,7 +56,7 @@ impl Watermarker {
                     return;
                 }
                 candidates.sort_descending();
-                let tried = &candidates.ids()[..candidates.len().min(TRIED)];
+                let tried = &candidates.ids()[..candidates.len().min(MAX_TRIED_CANDIDATES)];
                 let raised: Vec<u32> = tried
                     .iter()
                     .copied()
@@ -102,6 +102,7 @@ impl Watermarker {
 
 /// The evidence for a watermark in a text.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct WatermarkEvidence {
     /// Number of tokens that had a green list.
     pub scored: usize,

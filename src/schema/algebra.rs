@@ -66,7 +66,7 @@ pub(super) struct Algebra {
     pub texts: Texts,
     states: Vec<State>,
     index: HashMap<Term, TermId>,
-    /// Schemas without schemas in them, by their [conditions](Self::conditions).
+    /// Schemas whose keywords hold no subschema, by their [conditions](Self::conditions).
     by_conditions: HashMap<String, TermId>,
     /// The terms of all values of some types, by the types' bits.
     of_types: [Option<TermId>; 1 << 7],
@@ -357,7 +357,7 @@ impl Algebra {
 
     /// The conjunction or disjunction of terms, in normal form.
     fn joined(&mut self, parts: &[TermId], join: Join) -> TermId {
-        // The term that changes nothing, and the one that alone is left.
+        // The neutral term changes nothing. The absorbing term replaces all others.
         let (neutral, absorbing) = match join {
             Join::And => (TermId::ANY, TermId::NEVER),
             Join::Or => (TermId::NEVER, TermId::ANY),

@@ -175,7 +175,7 @@ impl Eval<'_> {
             return Ok(());
         }
         let shape = self.values(value)?;
-        let (strings, others) = apart(&shape);
+        let (strings, others) = split_strings(&shape);
         if matches!(strings, TextId::NEVER | TextId::ANY) || others.is_some() {
             return Ok(());
         }
@@ -197,7 +197,7 @@ impl Eval<'_> {
     pub fn emit_argument(&mut self, id: TermId) -> Result<NodeId, EvalError> {
         let shape = self.values(id)?;
         let Some(style) = self.algebra.options.arguments.clone() else { return Ok(NodeId::NEVER) };
-        let (strings, others) = apart(&shape);
+        let (strings, others) = split_strings(&shape);
         let [free_role, text_role] = style.string_roles();
         let string_role = if strings == TextId::ANY { free_role } else { text_role };
         let mut alternatives = Vec::with_capacity(2);
@@ -314,13 +314,13 @@ fn kinds(shape: &Shape, style: &ArgumentStyle) -> Vec<(ValueKind, Shape)> {
             ValueKind::Array => part.arrays = shape.arrays.clone(),
             ValueKind::Object => part.objects = shape.objects.clone(),
         }
-        apart(&part).1.map(|part| (kind, part))
+        split_strings(&part).1.map(|part| (kind, part))
     };
     ValueKind::ALL.into_iter().filter_map(of).collect()
 }
 
 /// The strings of a shape, and everything else.
-fn apart(shape: &Shape) -> (TextId, Option<Shape>) {
+fn split_strings(shape: &Shape) -> (TextId, Option<Shape>) {
     let others = Shape { strings: TextId::NEVER, ..shape.clone() };
     let is_empty = !others.null
         && others.booleans == 0

@@ -42,12 +42,14 @@ impl Eval<'_> {
             || self.kept(depth).is_some()
     }
 
-    /// The texts that spellings of strings are limited to.
+    /// The texts without those that strings must not hold; `None` if strings at this depth may hold
+    /// any text.
     fn kept(&self, depth: u32) -> Option<LangId> {
         self.algebra.standard.kept.filter(|_| depth & UNCAPPED == 0)
     }
 
-    /// The spellings of a set of strings that the options leave, or all where they leave none.
+    /// The spellings of a set of strings without the excluded texts, or all spellings if none is
+    /// left.
     pub fn kept_spellings(&mut self, spellings: LangId, depth: u32) -> LangId {
         let Some(kept) = self.kept(depth) else { return spellings };
         let rest = self.pool().inter(&[spellings, kept]);

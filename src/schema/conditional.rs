@@ -49,7 +49,7 @@ type Derivative = (TermId, ObjectShape);
 
 impl Eval<'_> {
     /// Objects without clauses whose union is `object`; `None` if they are too many.
-    pub fn multiplied(
+    pub fn expand_clauses(
         &mut self,
         object: &Arc<ObjectShape>,
     ) -> Result<Option<Vec<Arc<ObjectShape>>>, EvalError> {
@@ -77,7 +77,7 @@ impl Eval<'_> {
     ///
     /// That decides most clauses. For example, in objects with a tag such as `"type": "circle"`,
     /// the tag decides which alternative applies.
-    pub fn told_apart(&mut self, object: &Arc<ObjectShape>) -> Result<Vec<Arc<ObjectShape>>, EvalError> {
+    pub fn split_by_tag(&mut self, object: &Arc<ObjectShape>) -> Result<Vec<Arc<ObjectShape>>, EvalError> {
         let mut parts = Vec::new();
         let mut open = vec![object.clone()];
         while let Some(object) = open.pop() {
@@ -139,8 +139,8 @@ impl Eval<'_> {
         Ok(Some(parts))
     }
 
-    /// The key that most clauses name, among the keys that clauses restrict to scalars only, and
-    /// the conditions on that key.
+    /// The key that the most clauses name, of those keys that clauses restrict to scalars, and the
+    /// conditions on it.
     fn tag(&self, object: &ObjectShape) -> Option<(Arc<str>, Vec<TermId>)> {
         let mut asked: HashMap<&Arc<str>, (usize, Vec<TermId>)> = HashMap::new();
         for clause in &object.clauses {
@@ -243,8 +243,8 @@ impl Eval<'_> {
         leading: LeadingSpace,
     ) -> Result<NodeId, EvalError> {
         let mut nodes = Vec::new();
-        for part in self.told_apart(object)? {
-            if let Some(parts) = self.multiplied(&part)? {
+        for part in self.split_by_tag(object)? {
+            if let Some(parts) = self.expand_clauses(&part)? {
                 for part in parts {
                     for part in self.divide_object(&part)? {
                         nodes.push(self.emit_object(&part, depth, leading)?);

@@ -6,7 +6,7 @@
 
 use super::algebra::Algebra;
 use super::eval::Eval;
-use super::json::{Json, Kind, Value};
+use super::json::{Json, JsonKind, Value};
 use super::number::{NumberSet, Part, Point};
 use super::shape::{ArrayShape, ObjectShape, Shape};
 use super::term::{EvalError, TermId};
@@ -95,20 +95,20 @@ impl Eval<'_> {
         let mut beyond = false;
         for &value in values {
             match json.kind(value) {
-                Kind::Null => shape.null = true,
-                Kind::Bool(b) => shape.booleans |= 1 << u8::from(b),
-                Kind::Number(span) => {
+                JsonKind::Null => shape.null = true,
+                JsonKind::Bool(b) => shape.booleans |= 1 << u8::from(b),
+                JsonKind::Number(span) => {
                     let point = point(json.text(span), digits)?;
                     beyond |= point.is_none();
                     points.extend(point);
                 }
-                Kind::String(span) => literals.push(json.text(span).into()),
-                Kind::Array { .. } => {
+                JsonKind::String(span) => literals.push(json.text(span).into()),
+                JsonKind::Array { .. } => {
                     let items = json.items(value).iter().map(|item| terms[item]).collect();
                     let array = self.finish_array(ArrayShape::of_items(items))?;
                     shape.arrays.extend(array.filter(|a| !shape.arrays.contains(a)));
                 }
-                Kind::Object { .. } => {
+                JsonKind::Object { .. } => {
                     let members = json.members(value).map(|(key, value)| (key.into(), terms[&value]));
                     let object = self.finish_object(ObjectShape::of_properties(members))?;
                     shape.objects.extend(object.filter(|o| !shape.objects.contains(o)));
@@ -144,8 +144,8 @@ fn point(spelling: &str, digits: usize) -> Result<Option<Point>, EvalError> {
 
 fn children(json: &Json, value: Value) -> Vec<Value> {
     match json.kind(value) {
-        Kind::Array { .. } => json.items(value).to_vec(),
-        Kind::Object { .. } => json.members(value).map(|(_, value)| value).collect(),
+        JsonKind::Array { .. } => json.items(value).to_vec(),
+        JsonKind::Object { .. } => json.members(value).map(|(_, value)| value).collect(),
         _ => Vec::new(),
     }
 }

@@ -8,7 +8,7 @@ use super::drafts::{self, Drafts};
 use super::envelope::{self, Unwrapped};
 use super::error::{self, SchemaWarning};
 use super::format::Format;
-use super::json::{Json, Kind, Value};
+use super::json::{Json, JsonKind, Value};
 use super::reference::References;
 use crate::automata::LangId;
 use crate::grammar::CompileError;
@@ -219,7 +219,7 @@ impl Document {
             }
             Keyword::Dependencies(map) => {
                 let schemas = json.members(map).map(|m| m.1);
-                schemas.filter(|&v| !matches!(json.kind(v), Kind::Array { .. })).for_each(f);
+                schemas.filter(|&v| !matches!(json.kind(v), JsonKind::Array { .. })).for_each(f);
             }
             Keyword::Items(v)
             | Keyword::Contains { schema: v, .. }
@@ -262,7 +262,7 @@ impl Document {
         self.records.get(schema.0 as usize).map_or(self.root, |r| Value(r.resource))
     }
 
-    /// The place of a value, for people: a JSON pointer with `#`, after the document's URI unless
+    /// The place of a value, for messages: a JSON pointer with `#`, after the document's URI unless
     /// the value is in the main document.
     pub fn place(&self, value: Value) -> String {
         place(&self.json, &self.references, self.root, value)

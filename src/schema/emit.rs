@@ -212,7 +212,9 @@ impl Eval<'_> {
         Ok(self.pool().union(&alternatives))
     }
 
-    /// The choices for one place: `value`, divided by the counters that may count it.
+    /// The choices for one place: `value`, divided by the counters that may count it. For example,
+    /// a counter of `null` divides `{"type": ["null", "string"]}` into null, which it counts, and
+    /// the strings, which it does not count.
     ///
     /// A counter is a triple: its number, the values that it counts, and whether it has a maximum.
     /// With a maximum, the choices must not overlap.

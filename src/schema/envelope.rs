@@ -2,7 +2,7 @@
 //! `x-guidance` in them.
 
 use super::error::malformed;
-use super::json::{Json, Kind, Value};
+use super::json::{Json, JsonKind, Value};
 use super::options::{SchemaOptions, Strictness, Whitespace};
 use crate::grammar::CompileError;
 use std::borrow::Cow;
@@ -15,7 +15,7 @@ const ANNOTATIONS: [&str; 3] = ["name", "description", "title"];
 ///
 /// A root with such a member, and without a keyword that asserts anything, was probably not meant
 /// as a schema.
-const HOLDERS: [(&str, &str); 19] = [
+const SCHEMA_MEMBERS: [(&str, &str); 19] = [
     ("inputSchema", ""),
     ("input_schema", ""),
     ("parameters", ""),
@@ -98,8 +98,8 @@ pub(super) fn unwrap(json: &mut Json, value: Value) -> Result<Unwrapped, Compile
 /// values that have no meaning.
 fn check_members(json: &Json, envelope: Value, known: &[&str]) -> Result<(), CompileError> {
     for (name, value) in json.members(envelope) {
-        let is_text = json.as_str(value).is_some() || json.kind(value) == Kind::Null;
-        let is_flag = matches!(json.kind(value), Kind::Bool(_) | Kind::Null);
+        let is_text = json.as_str(value).is_some() || json.kind(value) == JsonKind::Null;
+        let is_flag = matches!(json.kind(value), JsonKind::Bool(_) | JsonKind::Null);
         let reason = match name {
             "strict" if known.contains(&name) && !is_flag => "must be `true` or `false`",
             _ if ANNOTATIONS.contains(&name) && !is_text => "must be a string",
@@ -121,12 +121,12 @@ pub(super) fn refuse_holders(json: &Json, root: Value, restricts: bool) -> Resul
     if restricts && !is_function {
         return Ok(());
     }
-    for (holder, below) in HOLDERS {
+    for (holder, below) in SCHEMA_MEMBERS {
         let Some(value) = json.get(root, holder) else { continue };
         let may_hold = match json.kind(value) {
-            Kind::Object { .. } | Kind::Array { .. } => true,
+            JsonKind::Object { .. } | JsonKind::Array { .. } => true,
             // Some servers take the text of the schema as a string.
-            Kind::String(_) => matches!(holder, "guided_json" | "json_schema"),
+            JsonKind::String(_) => matches!(holder, "guided_json" | "json_schema"),
             _ => false,
         };
         if !may_hold {
@@ -175,14 +175,14 @@ pub(super) fn guidance<'o>(
         let text =
             || json.as_str(value).ok_or_else(|| malformed("must hold texts as separators and patterns"));
         let flag = || match json.kind(value) {
-            Kind::Bool(flag) => Ok(flag),
+            JsonKind::Bool(flag) => Ok(flag),
             _ => Err(malformed("must hold `true` or `false` as flags")),
         };
         match name {
             "item_separator" => item = text()?,
             "key_separator" => key = text()?,
             "whitespace_flexible" => flexible = flag()?,
-            "whitespace_pattern" if json.kind(value) == Kind::Null => {}
+            "whitespace_pattern" if json.kind(value) == JsonKind::Null => {}
             "whitespace_pattern" => pattern = Some(text()?),
             "lenient" => {
                 if flag()? {

@@ -23,7 +23,7 @@ pub(super) struct Span {
 
 /// One value. Its children are spans of the arena's lists.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Kind {
+pub(super) enum JsonKind {
     Null,
     Bool(bool),
     /// The spelling of the number.
@@ -52,7 +52,7 @@ pub(super) struct JsonError {
 #[derive(Default, Clone)]
 pub(super) struct Json {
     buffer: String,
-    kinds: Vec<Kind>,
+    kinds: Vec<JsonKind>,
     parents: Vec<u32>,
     items: Vec<Value>,
     members: Vec<(Span, Value)>,
@@ -74,7 +74,7 @@ struct OpenContainers {
     members: Vec<(Span, Value)>,
 }
 
-struct Reader<'a> {
+struct JsonReader<'a> {
     bytes: &'a [u8],
     at: usize,
     /// The start of the text in the arena's buffer.
@@ -91,7 +91,7 @@ impl Json {
         self.buffer.push_str(text);
         self.kinds.reserve(text.len() / 12);
         self.parents.reserve(text.len() / 12);
-        let mut r = Reader { bytes: text.as_bytes(), at: 0, base };
+        let mut r = JsonReader { bytes: text.as_bytes(), at: 0, base };
         let mut open = OpenContainers::default();
         let root = Value(self.kinds.len() as u32);
         while self.begins_container(&mut r, &mut open)? || self.continues(&mut r, &mut open)? {}
@@ -100,7 +100,11 @@ impl Json {
 
     /// Reads a value up to its end, or up to the first value inside it. Returns true in the latter
     /// case: the value is an array or object with members.
-    fn begins_container(&mut self, r: &mut Reader<'_>, open: &mut OpenContainers) -> Result<bool, JsonError> {
+    fn begins_container(
+        &mut self,
+        r: &mut JsonReader<'_>,
+        open: &mut OpenContainers,
+    ) -> Result<bool, JsonError> {
         r.skip_whitespace();
         let id = Value(self.kinds.len() as u32);
         let parent = match open.stack.last() {
@@ -110,7 +114,7 @@ impl Json {
         self.parents.push(parent);
         match r.peek() {
             Some(b'{') => {
-                self.kinds.push(Kind::Object { first: 0, len: 0 });
+                self.kinds.push(JsonKind::Object { first: 0, len: 0 });
                 if r.opens_empty(b'}') {
                     return Ok(false);
                 }
@@ -120,7 +124,7 @@ impl Json {
                 Ok(true)
             }
             Some(b'[') => {
-                self.kinds.push(Kind::Array { first: 0, len: 0 });
+                self.kinds.push(JsonKind::Array { first: 0, len: 0 });
                 if r.opens_empty(b']') {
                     return Ok(false);
                 }
@@ -136,21 +140,21 @@ impl Json {
         }
     }
 
-    fn scalar(&mut self, r: &mut Reader<'_>) -> Result<Kind, JsonError> {
+    fn scalar(&mut self, r: &mut JsonReader<'_>) -> Result<JsonKind, JsonError> {
         Ok(match r.peek() {
-            Some(b'"') => Kind::String(r.string(&mut self.buffer)?),
-            Some(b'-' | b'0'..=b'9') => Kind::Number(r.number()?),
+            Some(b'"') => JsonKind::String(r.string(&mut self.buffer)?),
+            Some(b'-' | b'0'..=b'9') => JsonKind::Number(r.number()?),
             Some(b't') => {
                 r.word("true")?;
-                Kind::Bool(true)
+                JsonKind::Bool(true)
             }
             Some(b'f') => {
                 r.word("false")?;
-                Kind::Bool(false)
+                JsonKind::Bool(false)
             }
             Some(b'n') => {
                 r.word("null")?;
-                Kind::Null
+                JsonKind::Null
             }
             _ => return Err(r.error("a JSON value is expected here")),
         })
@@ -158,7 +162,7 @@ impl Json {
 
     /// Closes every container that ends after a complete value. Returns true if another value
     /// follows, and false at the end of the document.
-    fn continues(&mut self, r: &mut Reader<'_>, open: &mut OpenContainers) -> Result<bool, JsonError> {
+    fn continues(&mut self, r: &mut JsonReader<'_>, open: &mut OpenContainers) -> Result<bool, JsonError> {
         loop {
             r.skip_whitespace();
             match open.stack.last() {
@@ -175,7 +179,7 @@ impl Json {
                         let first = self.items.len() as u32;
                         let len = (open.items.len() - start) as u32;
                         self.items.extend(open.items.drain(start..));
-                        self.kinds[array.0 as usize] = Kind::Array { first, len };
+                        self.kinds[array.0 as usize] = JsonKind::Array { first, len };
                         open.stack.pop();
                     }
                     _ => return Err(r.error("`,` or `]` is expected here")),
@@ -193,7 +197,7 @@ impl Json {
                         let first = self.members.len() as u32;
                         self.close_object(&mut open.members, start);
                         let len = self.members.len() as u32 - first;
-                        self.kinds[object.0 as usize] = Kind::Object { first, len };
+                        self.kinds[object.0 as usize] = JsonKind::Object { first, len };
                         open.stack.pop();
                     }
                     _ => return Err(r.error("`,` or `}` is expected here")),
@@ -234,7 +238,7 @@ impl Json {
         self.kinds.len()
     }
 
-    pub fn kind(&self, value: Value) -> Kind {
+    pub fn kind(&self, value: Value) -> JsonKind {
         self.kinds[value.0 as usize]
     }
 
@@ -245,7 +249,7 @@ impl Json {
     /// The text of a string value.
     pub fn as_str(&self, value: Value) -> Option<&str> {
         match self.kind(value) {
-            Kind::String(span) => Some(self.text(span)),
+            JsonKind::String(span) => Some(self.text(span)),
             _ => None,
         }
     }
@@ -253,7 +257,7 @@ impl Json {
     /// The spelling of a number value.
     pub fn as_number(&self, value: Value) -> Option<&str> {
         match self.kind(value) {
-            Kind::Number(span) => Some(self.text(span)),
+            JsonKind::Number(span) => Some(self.text(span)),
             _ => None,
         }
     }
@@ -261,7 +265,7 @@ impl Json {
     /// The items of an array; empty for other values.
     pub fn items(&self, value: Value) -> &[Value] {
         match self.kind(value) {
-            Kind::Array { first, len } => &self.items[first as usize..(first + len) as usize],
+            JsonKind::Array { first, len } => &self.items[first as usize..(first + len) as usize],
             _ => &[],
         }
     }
@@ -269,7 +273,7 @@ impl Json {
     /// The members of an object in source order; none for other values.
     pub fn members(&self, value: Value) -> impl ExactSizeIterator<Item = (&str, Value)> + '_ {
         let members = match self.kind(value) {
-            Kind::Object { first, len } => &self.members[first as usize..(first + len) as usize],
+            JsonKind::Object { first, len } => &self.members[first as usize..(first + len) as usize],
             _ => &[],
         };
         members.iter().map(|&(key, value)| (self.text(key), value))
@@ -278,14 +282,14 @@ impl Json {
     /// The number of members of an object; 0 for other values.
     pub fn member_count(&self, value: Value) -> u32 {
         match self.kind(value) {
-            Kind::Object { len, .. } => len,
+            JsonKind::Object { len, .. } => len,
             _ => 0,
         }
     }
 
     /// The `i`-th member of an object.
     pub fn member(&self, object: Value, i: u32) -> (&str, Value) {
-        let Kind::Object { first, .. } = self.kind(object) else { return ("", object) };
+        let JsonKind::Object { first, .. } = self.kind(object) else { return ("", object) };
         let (key, value) = self.members[(first + i) as usize];
         (self.text(key), value)
     }
@@ -302,7 +306,7 @@ impl Json {
 
     /// Reports whether the value is an object.
     pub fn is_object(&self, value: Value) -> bool {
-        matches!(self.kind(value), Kind::Object { .. })
+        matches!(self.kind(value), JsonKind::Object { .. })
     }
 
     /// The container that a value stands in.
@@ -327,7 +331,7 @@ impl Json {
         let mut at = value;
         while let Some(parent) = self.parent(at) {
             let part = match self.kind(parent) {
-                Kind::Array { .. } => {
+                JsonKind::Array { .. } => {
                     self.items(parent).iter().position(|&v| v == at).map_or(String::new(), |i| i.to_string())
                 }
                 _ => self
@@ -347,12 +351,12 @@ impl Json {
             return Some(root);
         }
         pointer.strip_prefix('/')?.split('/').try_fold(root, |at, part| match self.kind(at) {
-            Kind::Array { .. } => {
+            JsonKind::Array { .. } => {
                 let plain =
                     part == "0" || (!part.starts_with('0') && part.bytes().all(|b| b.is_ascii_digit()));
                 part.parse::<usize>().ok().filter(|_| plain).and_then(|i| self.items(at).get(i).copied())
             }
-            Kind::Object { .. } => {
+            JsonKind::Object { .. } => {
                 if part.contains('~') {
                     self.get(at, &part.replace("~1", "/").replace("~0", "~"))
                 } else {
@@ -368,7 +372,7 @@ fn text_of(buffer: &str, span: Span) -> &str {
     &buffer[span.start as usize..(span.start + span.len) as usize]
 }
 
-impl Reader<'_> {
+impl JsonReader<'_> {
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
@@ -545,15 +549,15 @@ mod tests {
     /// The text of a value, written back.
     fn write(json: &Json, value: Value) -> String {
         match json.kind(value) {
-            Kind::Null => "null".into(),
-            Kind::Bool(b) => b.to_string(),
-            Kind::Number(s) => json.text(s).into(),
-            Kind::String(s) => serde_json::to_string(json.text(s)).unwrap(),
-            Kind::Array { .. } => {
+            JsonKind::Null => "null".into(),
+            JsonKind::Bool(b) => b.to_string(),
+            JsonKind::Number(s) => json.text(s).into(),
+            JsonKind::String(s) => serde_json::to_string(json.text(s)).unwrap(),
+            JsonKind::Array { .. } => {
                 let items: Vec<_> = json.items(value).iter().map(|&v| write(json, v)).collect();
                 format!("[{}]", items.join(","))
             }
-            Kind::Object { .. } => {
+            JsonKind::Object { .. } => {
                 let members: Vec<_> = json
                     .members(value)
                     .map(|(k, v)| format!("{}:{}", serde_json::to_string(k).unwrap(), write(json, v)))

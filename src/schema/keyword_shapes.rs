@@ -8,7 +8,7 @@
 use super::algebra::Term;
 use super::document::{ARRAY, BOOLEAN, INTEGER, Keyword, NULL, NUMBER, OBJECT, STRING, Types};
 use super::eval::Eval;
-use super::json::{Kind, Value};
+use super::json::{JsonKind, Value};
 use super::number::{NumberSet, Part};
 use super::shape::{ArrayShape, Declared, ObjectShape, Shape, SomeItems};
 use super::term::{EvalError, MAX_WITHIN, ScopeId, TermId};
@@ -300,8 +300,8 @@ impl Eval<'_> {
         }))
     }
 
-    /// The part of `so_far` that is in exactly one of `parts`. The parts that overlap a part are
-    /// subtracted from it.
+    /// The part of `so_far` that is in exactly one of `parts`. From each of `parts`, the others
+    /// that overlap it are subtracted.
     fn one_of(&mut self, parts: &[TermId], so_far: &Shape) -> Result<Shape, EvalError> {
         let mut shapes: Vec<Shape> = Vec::with_capacity(parts.len());
         for &part in parts {
@@ -378,7 +378,7 @@ impl Eval<'_> {
         let doc = self.algebra.doc.clone();
         let key: Arc<str> = key.into();
         let mut shape = (*self.algebra.any).clone();
-        if let Kind::Array { .. } = doc.json.kind(value) {
+        if let JsonKind::Array { .. } = doc.json.kind(value) {
             let mut object = ObjectShape::any();
             for &other in doc.json.items(value) {
                 let other: Arc<str> = doc.json.as_str(other).unwrap_or("").into();

@@ -424,7 +424,7 @@ pub(super) fn any_integer(pool: &mut ExprPool) -> LangId {
     integers_of_digits(UNBOUNDED, pool)
 }
 
-/// The integers of at most so many digits, at least one.
+/// The integers of at most `digits` digits, of at least one.
 fn integers_of_digits(digits: u32, pool: &mut ExprPool) -> LangId {
     use crate::automata::ByteSet;
     let minus = pool.bytes(b"-");
@@ -442,8 +442,8 @@ pub(super) fn any_number(pool: &mut ExprPool) -> LangId {
     numbers_of_digits(UNBOUNDED, UNBOUNDED, UNBOUNDED, pool)
 }
 
-/// The numbers by RFC 8259 §6 with at most so many digits before the point, after it and in the
-/// exponent, each at least one.
+/// The numbers by RFC 8259 §6 with at most `whole` digits before the point, `fraction` after it and
+/// `exponent` in the exponent. Each of these parts has at least one digit.
 pub(super) fn numbers_of_digits(whole: u32, fraction: u32, exponent: u32, pool: &mut ExprPool) -> LangId {
     use crate::automata::ByteSet;
     let digit = pool.byte(&ByteSet::range(b'0', b'9'));

@@ -16,7 +16,8 @@ pub enum Whitespace {
     /// producing blanks for ever.
     #[default]
     Flexible,
-    /// Whitespace wherever JSON allows it, at most so many bytes in a row.
+    /// Whitespace wherever JSON allows it, with a limit on the bytes in a row: `AtMost(1)` allows
+    /// one blank behind a comma.
     AtMost(u32),
     /// Whitespace wherever JSON allows it, without limit.
     Unlimited,

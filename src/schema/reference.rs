@@ -9,7 +9,7 @@
 //! Documents without `$id` and anchors, the common case, are not scanned for them.
 
 use super::error::not_json;
-use super::json::{Json, Kind, Value};
+use super::json::{Json, JsonKind, Value};
 use super::options::{Draft, SchemaOptions};
 use hashbrown::HashMap;
 
@@ -291,7 +291,7 @@ impl References {
                 self.dynamic.insert((resource, number), schema);
             }
             let recursive = json.get(schema, "$recursiveAnchor").map(|v| json.kind(v));
-            if recursive == Some(Kind::Bool(true)) && schema == resource {
+            if recursive == Some(JsonKind::Bool(true)) && schema == resource {
                 let number = self.name(String::new());
                 self.dynamic.insert((resource, number), schema);
             }
@@ -320,7 +320,7 @@ fn each_subschema(json: &Json, schema: Value, knows: impl Fn(&str) -> bool, mut 
             }
             "allOf" | "anyOf" | "oneOf" | "prefixItems" => json.items(value).iter().for_each(|&v| f(v)),
             "items" => match json.kind(value) {
-                Kind::Array { .. } => json.items(value).iter().for_each(|&v| f(v)),
+                JsonKind::Array { .. } => json.items(value).iter().for_each(|&v| f(v)),
                 _ => f(value),
             },
             "additionalItems"

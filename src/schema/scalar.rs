@@ -7,7 +7,7 @@
 
 use super::algebra::{Algebra, Term};
 use super::document::{ARRAY, BOOLEAN, Keyword, NULL, NUMBER, OBJECT, STRING, Types};
-use super::json::{Kind, Value};
+use super::json::{JsonKind, Value};
 use super::number::{NumberSet, Point};
 use super::shape::{ArrayShape, ObjectShape, Shape};
 use super::term::TermId;
@@ -82,14 +82,14 @@ impl Algebra {
         let (mut points, mut texts) = (Vec::new(), Vec::new());
         for &value in values {
             match doc.json.kind(value) {
-                Kind::Null => shape.null = true,
-                Kind::Bool(b) => shape.booleans |= 1 << u8::from(b),
-                Kind::Number(span) => {
+                JsonKind::Null => shape.null = true,
+                JsonKind::Bool(b) => shape.booleans |= 1 << u8::from(b),
+                JsonKind::Number(span) => {
                     let spelling = doc.json.text(span);
                     points.push(Point { value: Decimal::parse(spelling)?, spelling: spelling.into() });
                 }
-                Kind::String(span) => texts.push(doc.json.text(span).into()),
-                Kind::Array { .. } | Kind::Object { .. } => return None,
+                JsonKind::String(span) => texts.push(doc.json.text(span).into()),
+                JsonKind::Array { .. } | JsonKind::Object { .. } => return None,
             }
         }
         shape.numbers = NumberSet::of_points(points);

@@ -373,7 +373,7 @@ impl Shape {
     }
 }
 
-/// Adds an alternative. It is left out where it is one already, and alone where it is `any`.
+/// Adds an alternative, unless it is among them already. The alternative `any` replaces all others.
 fn add<S: PartialEq>(alternatives: &mut Vec<Arc<S>>, new: Arc<S>, any: &S) {
     if alternatives.first().is_some_and(|first| **first == *any) || alternatives.contains(&new) {
         return;

@@ -139,8 +139,8 @@ impl Texts {
             if uncertain.is_empty() {
                 return kept;
             }
-            // These are kept beside the format that leaves them out, so that a complement has none
-            // of them.
+            // The texts that a format leaves out are kept beside it, so that its complement allows
+            // none of them.
             flat.push(self.literals(uncertain));
             flat.sort_unstable();
             let uncertain = self.intern(Text::And(flat.into()));
@@ -345,8 +345,8 @@ impl Texts {
             Text::Language(language) => language,
             Text::Format(format) => format.language(pool),
             Text::Not(inner) => match self.get(inner).clone() {
-                // By De Morgan's laws, so that two complements cancel out and a search knows what
-                // is left to be read.
+                // De Morgan's laws move the complement inwards. Two complements then cancel out,
+                // and a search sees the texts that are left to be read.
                 Text::Or(parts) => self.joined(&parts, Self::language_without, ExprPool::inter, pool),
                 Text::And(parts) => self.joined(&parts, Self::language_without, ExprPool::union, pool),
                 Text::Format(format) => {

@@ -19,7 +19,7 @@
 use super::algebra::Term;
 use super::document::Keyword;
 use super::eval::Eval;
-use super::json::{Kind, Value};
+use super::json::{JsonKind, Value};
 use super::options::Draft;
 use super::outcome::{Evaluated, Outcome};
 use super::shape::{ArrayShape, Declared, ObjectShape, Shape};
@@ -138,7 +138,7 @@ impl Eval<'_> {
                 }
                 Keyword::Dependencies(map) if self.is_closing() => {
                     let lists = doc.json.members(map).map(|(_, value)| value);
-                    let lists = lists.filter(|&v| matches!(doc.json.kind(v), Kind::Array { .. }));
+                    let lists = lists.filter(|&v| matches!(doc.json.kind(v), JsonKind::Array { .. }));
                     lists.for_each(|list| required.extend(doc.json.items(list)));
                     continue;
                 }
@@ -211,7 +211,7 @@ impl Eval<'_> {
             Keyword::Dependencies(map) => {
                 let mut all = vec![self.everything()];
                 for (key, value) in doc.json.members(map) {
-                    if let Kind::Array { .. } = doc.json.kind(value) {
+                    if let JsonKind::Array { .. } = doc.json.kind(value) {
                         let shape = self.dependency(key, value, scope)?;
                         let required = Outcome { shape: Arc::new(shape), evaluated: Evaluated::NOTHING };
                         all = self.product(&all, &[required])?;

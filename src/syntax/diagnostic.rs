@@ -103,21 +103,21 @@ pub(super) enum Problem {
 impl Problem {
     /// A fault of a text that is not in the notation.
     pub fn syntax(what: impl Into<String>, help: impl Into<String>) -> Self {
-        Problem::told(CompileErrorKind::Syntax, what, help)
+        Problem::of_kind(CompileErrorKind::Syntax, what, help)
     }
 
     /// A fault of a text of the notation that asks for something that is not supported.
     pub fn unsupported(what: impl Into<String>, help: impl Into<String>) -> Self {
-        Problem::told(CompileErrorKind::Unsupported, what, help)
+        Problem::of_kind(CompileErrorKind::Unsupported, what, help)
     }
 
     /// A fault of a text that exceeds a limit without a variant of its own.
     pub fn excess(what: impl Into<String>, help: impl Into<String>) -> Self {
-        Problem::told(CompileErrorKind::Limit, what, help)
+        Problem::of_kind(CompileErrorKind::Limit, what, help)
     }
 
     /// A fault of the given kind.
-    pub fn told(kind: CompileErrorKind, what: impl Into<String>, help: impl Into<String>) -> Self {
+    pub fn of_kind(kind: CompileErrorKind, what: impl Into<String>, help: impl Into<String>) -> Self {
         Problem::Told { kind, what: what.into(), help: help.into() }
     }
 
@@ -226,12 +226,13 @@ impl Excerpt {
 /// The name among `names` that `wrong` was probably meant to be.
 pub(crate) fn similar<'n>(wrong: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {
     // Longer names, and more of them, would cost too much to compare.
-    const LONGEST: usize = 64;
-    const MOST: usize = 1_000;
-    if wrong.len() > LONGEST {
+    const MAX_NAME_BYTES: usize = 64;
+    const MAX_NAMES: usize = 1_000;
+    if wrong.len() > MAX_NAME_BYTES {
         return None;
     }
-    let distances = names.take(MOST).filter(|n| n.len() <= LONGEST).map(|n| (edit_distance(wrong, n), n));
+    let distances =
+        names.take(MAX_NAMES).filter(|n| n.len() <= MAX_NAME_BYTES).map(|n| (edit_distance(wrong, n), n));
     let (distance, name) = distances.min()?;
     let length = wrong.chars().count();
     (distance <= 1 + length / 4 && distance < length).then(|| name.to_owned())

@@ -23,7 +23,7 @@ pub(super) enum Expr {
     Node(NodeId),
     Seq(Vec<Expr>),
     Alt(Vec<Expr>),
-    /// The body, at least and at most so many times.
+    /// The body repeated, with the least and the greatest number of rounds.
     Repeat(Box<Expr>, u32, u32),
     /// The texts of the first part that are not texts of the second. Both are regular.
     Except {

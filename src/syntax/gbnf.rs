@@ -20,7 +20,7 @@ use super::diagnostic::{Problem, TextFault, compile_error};
 use super::expr::{Expr, Rule};
 use super::notation::Notation;
 use super::rules::{self, COUNT_LIMIT, LAST, normalised};
-use super::tokens::{BEGINS_NOTHING, Kind, Tokens, Unreadable, token_kinds};
+use super::tokens::{BEGINS_NOTHING, TokenKind, Tokens, Unreadable, token_kinds};
 use crate::automata::UNBOUNDED;
 use crate::grammar::{CompileError, Grammar};
 use std::ops::{Deref, DerefMut, Range};
@@ -206,8 +206,10 @@ impl GbnfParser<'_> {
                 return Ok(Some(Item::Expr(body)));
             }
             Some(Token::Star | Token::Plus | Token::Question | Token::OpenCount) => {
-                let what =
-                    format!("there is nothing to repeat before {}", self.peek().map_or("", Kind::describe));
+                let what = format!(
+                    "there is nothing to repeat before {}",
+                    self.peek().map_or("", TokenKind::describe)
+                );
                 return Err((span, Problem::syntax(what, "write it behind a literal, class, name or group")));
             }
             _ => return Ok(None),

@@ -13,9 +13,9 @@ mod expr;
 pub mod gbnf;
 pub mod lark;
 pub mod notation;
-mod powers;
 pub mod regex;
 mod rules;
+mod self_repetition;
 mod tokens;
 
 pub(crate) use diagnostic::similar;

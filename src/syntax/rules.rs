@@ -24,7 +24,7 @@
 
 use super::diagnostic::{Problem, TextFault, similar};
 use super::expr::{Expr, Rule};
-use super::powers;
+use super::self_repetition;
 use crate::automata::{LangId, UNBOUNDED};
 use crate::grammar::{Grammar, GrammarBuilder, NodeId, RuleId, components, line_column};
 use hashbrown::HashMap;
@@ -92,7 +92,7 @@ pub(super) fn compile_into(
     mut rules: Vec<Rule>,
     start: &str,
 ) -> Result<(NodeId, Range<usize>), TextFault> {
-    rules.iter_mut().for_each(powers::remove);
+    rules.iter_mut().for_each(self_repetition::remove);
     let rules = &rules;
     let mut index: HashMap<&str, usize> = HashMap::with_capacity(rules.len());
     for (i, rule) in rules.iter().enumerate() {
@@ -159,7 +159,8 @@ fn endless(rules: &[Rule], references: &[Vec<usize>], start: usize) -> usize {
             Expr::Seq(parts) => parts.iter().all(|part| ends(part, index, ending)),
             Expr::Alt(parts) => parts.iter().any(|part| ends(part, index, ending)),
             Expr::Repeat(body, min, _) => *min == 0 || ends(body, index, ending),
-            // An exclusion may leave no text, but it is the reason only if no rule is.
+            // An exclusion may leave no text, too. It is given as the reason only if no rule is
+            // endless.
             _ => true,
         }
     }

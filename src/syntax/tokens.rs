@@ -7,7 +7,7 @@ use logos::Logos;
 use std::ops::Range;
 
 /// A kind of token.
-pub(super) trait Kind: Copy + PartialEq {
+pub(super) trait TokenKind: Copy + PartialEq {
     /// The token's name in errors: "expected …, found …".
     fn describe(self) -> &'static str;
 }
@@ -27,7 +27,7 @@ macro_rules! token_kinds {
             $($(#[$($found)+])+ $word,)+
         }
 
-        impl $crate::syntax::tokens::Kind for $kind {
+        impl $crate::syntax::tokens::TokenKind for $kind {
             fn describe(self) -> &'static str {
                 match self {
                     $($kind::$symbol => concat!("`", $first, "`"),)+
@@ -56,7 +56,7 @@ pub(super) struct Tokens<'t, T> {
     pub depth: u32,
 }
 
-impl<'t, T: Kind> Tokens<'t, T> {
+impl<'t, T: TokenKind> Tokens<'t, T> {
     /// Reads the tokens of `text`.
     pub fn read(text: &'t str, unreadable: &Unreadable) -> Result<Self, TextFault>
     where
@@ -158,7 +158,7 @@ impl<'t, T: Kind> Tokens<'t, T> {
 
     /// Makes the error about the next token.
     pub fn unexpected(&self, expected: &str, help: impl Into<String>) -> TextFault {
-        let found = self.peek().map_or("the end of the text", Kind::describe);
+        let found = self.peek().map_or("the end of the text", TokenKind::describe);
         (self.span(), Problem::syntax(format!("expected {expected}, found {found}"), help))
     }
 

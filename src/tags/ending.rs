@@ -15,7 +15,7 @@ use crate::schema::SchemaWarning;
 use hashbrown::HashSet;
 
 impl Compiler {
-    /// A format and one of the ends after it.
+    /// The node of a format and of one of the ends after it.
     pub fn before(&mut self, format: &Format, ending: Ending<'_>, at: &str) -> Result<NodeId, CompileError> {
         interrupt::check()?;
         if let Some(max_chars) = format.plain_text() {
@@ -297,7 +297,8 @@ impl Compiler {
         groups
     }
 
-    /// Free text with tags in it, as `text`, or without another trigger up to a hidden end.
+    /// Free text with tags in it: either `text`, or text without another trigger up to one of the
+    /// hidden ends.
     fn or_hidden(
         &mut self,
         format: &TriggeredTags,

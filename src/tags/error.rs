@@ -13,8 +13,9 @@ pub(super) fn empty(what: &str) -> CompileError {
 }
 
 /// The error of a schema, pattern or grammar at `pointer`, as an error of the whole tag. The place
-/// of an error in a schema is that in the tag: `#/type` of the schema at `#/format/json_schema` is
-/// `#/format/json_schema/type`. A place in another document stays what it is.
+/// of an error in a schema becomes its place in the tag: `#/type` of the schema at
+/// `#/format/json_schema` becomes `#/format/json_schema/type`. A place in another document stays
+/// the same.
 pub(super) fn nested(pointer: &str, error: impl Into<CompileError>) -> CompileError {
     let error = error.into();
     let place = match error.location() {

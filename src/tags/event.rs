@@ -78,6 +78,7 @@ impl Event {
 
 /// A call of a tool.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
 pub struct Call {
     /// The tool's name.
     pub name: String,

@@ -135,7 +135,7 @@ fn listed(names: &[&str]) -> String {
     names.join(", ")
 }
 
-/// A JSON value's kind, for people.
+/// The kind of a JSON value, as messages name it.
 pub(super) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",

@@ -10,7 +10,8 @@ use std::sync::Arc;
 /// A part of an output.
 ///
 /// Texts in markers, constants and separators may name special tokens of the vocabulary, as in
-/// `<|im_end|>`. Where the vocabulary has such a token it is read, and else the bytes of the text.
+/// `<|im_end|>`. If the vocabulary has such a token, the token is read, otherwise the bytes of the
+/// text.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Format {
     /// Free text.
@@ -92,7 +93,7 @@ impl Format {
         Format::Marked { role, content: Box::new(self) }
     }
 
-    /// Free text of at most so many characters.
+    /// Free text of at most `max_chars` characters.
     pub(super) fn plain(max_chars: u32) -> Self {
         let max_chars = (max_chars != UNBOUNDED).then_some(max_chars);
         Format::Text(TextFormat { max_chars, ..TextFormat::default() })

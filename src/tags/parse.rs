@@ -50,10 +50,10 @@ pub fn parse(text: &str) -> Result<StructuralTag, CompileError> {
 }
 
 /// Texts of more bytes are read piece by piece, so that an interrupt can end the reading.
-const LARGE: usize = 1 << 18;
+const MIN_METERED_BYTES: usize = 1 << 18;
 
 /// The most levels of lists and objects in an input; serde_json's limit.
-const DEEPEST: u32 = 127;
+const MAX_DEPTH: u32 = 127;
 
 /// The bytes of a text that is still to be read. Reading fails when the work is over.
 struct Metered<'t>(&'t [u8]);
@@ -71,7 +71,7 @@ impl std::io::Read for Metered<'_> {
 }
 
 pub(super) fn read(text: &str, pointer: &str) -> Result<Value, CompileError> {
-    let value = match text.len() > LARGE {
+    let value = match text.len() > MIN_METERED_BYTES {
         true => serde_json::from_reader(std::io::BufReader::new(Metered(text.as_bytes()))),
         false => serde_json::from_str(text),
     };
@@ -81,7 +81,7 @@ pub(super) fn read(text: &str, pointer: &str) -> Result<Value, CompileError> {
         let what = error.to_string();
         let what = what.split(" at line ").next().unwrap_or_default();
         if what == "recursion limit exceeded" {
-            let what = format!("values are nested more than {DEEPEST} levels deep: {place}");
+            let what = format!("values are nested more than {MAX_DEPTH} levels deep: {place}");
             return fault(pointer, what).help("divide deep schemas with `$defs` and `$ref`");
         }
         fault(pointer, format!("this is not JSON: {place}: {what}"))
@@ -109,7 +109,7 @@ fn document(value: &Value, pointer: &str) -> Result<StructuralTag, CompileError>
             return Err(fault(&fields.at("compat"), what).help("the only value is \"xgrammar\""));
         }
     };
-    let mut reader = Reader { is_loose };
+    let mut reader = FormatReader { is_loose };
     let format = match fields.text("type")? {
         None | Some("structural_tag") if fields.has("structures") => reader.older(&mut fields)?,
         None | Some("structural_tag") => {
@@ -196,11 +196,11 @@ const TYPES: [&str; 21] = [
     "token_dispatch",
 ];
 
-struct Reader {
+struct FormatReader {
     is_loose: bool,
 }
 
-impl Reader {
+impl FormatReader {
     /// `{"structures": [{begin, schema, end}], "triggers": […]}`, with SGLang's `at_least_one`.
     fn older(&mut self, fields: &mut Fields<'_>) -> Result<Format, CompileError> {
         let mut tags = Vec::new();

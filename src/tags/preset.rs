@@ -447,7 +447,7 @@ fn around(fields: &mut Fields<'_>, name: &'static str) -> Result<[Arc<str>; 2], 
     fields.take(name).map_or_else(|| Ok(Default::default()), |given| strings_of(given, name, &at))
 }
 
-/// A list of so many strings.
+/// A list of `N` strings.
 fn strings_of<const N: usize>(
     value: &Value,
     name: &str,

@@ -99,8 +99,8 @@ impl fmt::Display for DeviceName {
 
 /// The number format of weights, activations and the cache. Logits are always handed out as `f32`.
 ///
-/// Measured on a processor with AVX2 and without bf16 instructions: `f32` prefills several times
-/// faster, `bf16` decodes somewhat faster and takes half the memory.
+/// On a processor with AVX2 and without bf16 instructions, `f32` reads prompts faster. There `bf16`
+/// decodes faster, and it takes half the memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Dtype {

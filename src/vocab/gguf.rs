@@ -48,11 +48,12 @@ enum Spelling {
 }
 
 impl Vocabulary {
-    /// The vocabulary of a GGUF model file, of which no more is read than up to about twice the
-    /// vocabulary's end: the weights of a large model are not.
+    /// Reads the vocabulary of a GGUF model file. It reads at most about twice as many bytes as the
+    /// file has up to the end of the vocabulary. So the weights of a large model are not read.
     ///
     /// # Errors
-    /// The errors of reading; within, the errors of [`from_gguf`](Self::from_gguf).
+    /// The outer error is one of reading `source`, the inner one an error of
+    /// [`from_gguf`](Self::from_gguf).
     ///
     /// ```no_run
     /// # use hedgerow::Vocabulary;

@@ -21,7 +21,7 @@ mod mask_logits;
 mod sentence_piece;
 mod spelling;
 mod tekken;
-// Without language models, one of its uses is missing.
+// Only the feature `decode` uses all of it.
 #[cfg_attr(not(feature = "decode"), allow(dead_code))]
 mod text_stream;
 #[cfg(feature = "tokenizers")]

@@ -80,7 +80,7 @@ impl<'a> Message<'a> {
 
 /// The type of a piece, by its number in the file.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum PieceType {
     Normal = 1,
     Unknown = 2,
     Control = 3,
@@ -89,14 +89,20 @@ enum Kind {
     Byte = 6,
 }
 
-impl Kind {
-    const ALL: [Kind; 6] =
-        [Kind::Normal, Kind::Unknown, Kind::Control, Kind::UserDefined, Kind::Unused, Kind::Byte];
+impl PieceType {
+    const ALL: [PieceType; 6] = [
+        PieceType::Normal,
+        PieceType::Unknown,
+        PieceType::Control,
+        PieceType::UserDefined,
+        PieceType::Unused,
+        PieceType::Byte,
+    ];
 }
 
 /// The pieces of a model, and the settings that say how they are read.
 struct Model<'a> {
-    pieces: Vec<(&'a [u8], Kind)>,
+    pieces: Vec<(&'a [u8], PieceType)>,
     /// The id of the piece that ends a sequence; negative if there is none.
     eos: i32,
     escapes_spaces: bool,
@@ -129,13 +135,13 @@ impl<'a> Model<'a> {
         Some(model)
     }
 
-    fn piece(bytes: &'a [u8]) -> Option<(&'a [u8], Kind)> {
-        let (mut text, mut kind) = (&b""[..], Kind::Normal);
+    fn piece(bytes: &'a [u8]) -> Option<(&'a [u8], PieceType)> {
+        let (mut text, mut kind) = (&b""[..], PieceType::Normal);
         Message::each(bytes, |number, field| {
             match (number, field) {
                 (1, Field::Bytes(found)) => text = found,
                 (3, Field::Number(number)) => {
-                    kind = *Kind::ALL.iter().find(|kind| **kind as u64 == number)?;
+                    kind = *PieceType::ALL.iter().find(|kind| **kind as u64 == number)?;
                 }
                 (1 | 3, _) => return None,
                 _ => {}
@@ -192,21 +198,21 @@ impl Vocabulary {
             let written =
                 std::str::from_utf8(text).map_err(|_| fault(format!("piece {} is no text", id.0)))?;
             parts.tokens.push(match kind {
-                Kind::Unused => Vec::new(),
-                Kind::Unknown | Kind::Control => {
+                PieceType::Unused => Vec::new(),
+                PieceType::Unknown | PieceType::Control => {
                     parts.special.push((written.to_owned(), id));
                     Vec::new()
                 }
-                Kind::Byte => vec![byte_level::fallback_byte(written).ok_or_else(|| {
+                PieceType::Byte => vec![byte_level::fallback_byte(written).ok_or_else(|| {
                     fault(format!("piece {} is a byte, but {written:?} is not of the form <0x0A>", id.0))
                 })?],
-                Kind::Normal | Kind::UserDefined => match model.escapes_spaces {
+                PieceType::Normal | PieceType::UserDefined => match model.escapes_spaces {
                     true => written.replace('\u{2581}', " ").into_bytes(),
                     false => written.as_bytes().to_vec(),
                 },
             });
         }
-        let is_control = |id: &usize| matches!(model.pieces.get(*id), Some((_, Kind::Control)));
+        let is_control = |id: &usize| matches!(model.pieces.get(*id), Some((_, PieceType::Control)));
         let named = usize::try_from(model.eos).ok().filter(is_control);
         parts.eos = eos::well_known(&parts.special);
         parts.eos.extend(named.map(|id| TokenId(id as u32)));

@@ -51,13 +51,13 @@ impl Pattern {
     }
 }
 
-/// The effect of stop strings, and of end tokens where the caller has some, at present.
+/// The present effect of stop strings, and of the caller's end tokens if there are any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stops {
     /// The first stop string ends the text.
     Heeded,
-    /// They have no effect: the output has not reached its least length, or another than the model
-    /// writes its end.
+    /// They have no effect: the output has not reached its least length, or its end is not written
+    /// by the model.
     Ignored,
 }
 

@@ -2,9 +2,9 @@
 //!
 //! A Hugging Face folder has its `tokenizer.json`. A GGUF file has the parts: tokens, merges (or
 //! scores), and the name of a pre-tokenizer. They are assembled into the description that
-//! `tokenizer.json` would have held. This costs one conversion through JSON at load (0.1 s for 49 k
-//! tokens), and it lets both kinds of model run the same code. Tokens are turned into text
-//! elsewhere, byte by byte: see [`Vocabulary::decode`](crate::vocab::Vocabulary::decode).
+//! `tokenizer.json` would have held. This costs one conversion through JSON at load, and it lets
+//! both kinds of model run the same code. Tokens are turned into text elsewhere, byte by byte: see
+//! [`Vocabulary::decode`](crate::vocab::Vocabulary::decode).
 //!
 //! Pre-tokenizer names are those of llama.cpp's `tokenizer.ggml.pre`; the patterns are the models'
 //! own.
@@ -202,10 +202,11 @@ impl<'a> GgufParts<'a> {
         ))
     }
 
-    /// The description of SentencePiece BPE: of all neighbours that join to a token, the pair whose
-    /// token has the best score joins first.
+    /// The description of SentencePiece BPE. Of all neighbouring tokens that join to a token, those
+    /// whose joint token has the best score join first.
     ///
-    /// As ranks: every cut of a token into two tokens is a merge, and better scores come first.
+    /// BPE has ranks in place of scores. So every division of a token into two tokens is a merge,
+    /// and the merges are ordered by the scores of the joint tokens, the best first.
     fn sentence_piece(&self, file: &GgufFile<'_>) -> Result<Value, VocabularyError> {
         let scores = array(file, "tokenizer.ggml.scores")?
             .ok_or_else(|| refused("`tokenizer.ggml.scores` is missing"))?;

@@ -18,14 +18,14 @@ pub enum TokenizerFile {
 }
 
 /// The most bytes of a JSON file that are searched for names that only a `tekken.json` has.
-const SEARCHED: usize = 1 << 20;
+const MAX_SEARCHED_BYTES: usize = 1 << 20;
 
 /// The names that only a `tekken.json` has. Its settings come first.
 const OF_TEKKEN: [&[u8]; 3] =
     [b"\"token_bytes\"", b"\"default_num_special_tokens\"", b"\"default_vocab_size\""];
 
 impl TokenizerFile {
-    /// The kinds of files that are read, for people.
+    /// The kinds of files that are read, as words for messages.
     pub const KINDS: &'static str = "tokenizer.json, tekken.json, SentencePiece models and GGUF files";
 
     /// The kind that a file seems to be; `None` for bytes that begin like none of them.
@@ -35,7 +35,7 @@ impl TokenizerFile {
             return Some(Self::Gguf);
         }
         if text.starts_with(b"{") {
-            let start = &text[..text.len().min(SEARCHED)];
+            let start = &text[..text.len().min(MAX_SEARCHED_BYTES)];
             let has = |name: &&[u8]| start.windows(name.len()).any(|window| window == *name);
             let is_tekken = OF_TEKKEN.iter().any(has);
             return Some(if is_tekken { Self::TekkenJson } else { Self::TokenizerJson });

@@ -11,9 +11,9 @@
 //! the bytes that the state accepts, so the walk visits the children that match and not their
 //! siblings.
 //!
-//! Memory: 16 bytes a node, and for a wide node 64 bytes more and 4 for each child; about 5 MB for
-//! 128 k tokens. The build sorts the ids by their bytes (a prefix of eight bytes decides most
-//! comparisons) and then reads them once. It allocates nothing per node.
+//! Memory: 16 bytes a node, and for a wide node 64 bytes more and 4 for each child. The build sorts
+//! the ids by their bytes (a prefix of eight bytes decides most comparisons) and then reads them
+//! once. It allocates nothing per node.
 
 use super::{TokenId, VocabularyError};
 use std::iter::FusedIterator;

@@ -99,7 +99,7 @@ const CONFIGS: &[(&str, &str, usize, Option<&str>)] = &[
         Some("watermarking_config of "),
     ),
     (r#"{"max_new_tokens": 2, "frobnicate": 1}"#, "", 2, Some("/frobnicate: unknown")),
-    // What cannot be used is left out, and the rest is used.
+    // Fields that cannot be used are left out, and the rest is used.
     (
         r#"{"max_new_tokens": 2, "forced_eos_token_id": []}"#,
         "",
@@ -145,7 +145,7 @@ const CONFIGS: &[(&str, &str, usize, Option<&str>)] = &[
         3,
         Some("/num_return_sequences: 4 is above `num_beams`, 2"),
     ),
-    // What concerns other tokens than the model's has no effect on it.
+    // Fields about tokens that the model does not have have no effect on it.
     (
         r#"{"max_new_tokens": 3, "suppress_tokens": [5, 999999], "bad_words_ids": [[64, 999999]]}"#,
         "",

@@ -43,7 +43,7 @@ const TABLE: &[Row] = &[
         &["a1", "a1b2b2a1"],
         &["a2", "b1", "a1b", ""],
     ),
-    // What looks like a comment in a string of the schema is none.
+    // A text in a string of the schema that looks like a comment is none.
     (
         "start: %json {\n\n \"enum\": [\"# // :\", -1.5e3, true, {\"a\": [null]}]}\n  | \"no\" # not\n",
         &["\"# // :\"", "true", "{\"a\": [null]}", "no"],

@@ -91,7 +91,7 @@ fn walk(format: &str, begin: &str, ends: &[&str], limit: u32, random: &mut Rando
             assert!(mask.iter().eq(all.iter()), "{what}");
             assert_eq!(matcher.is_accepting(), other.is_accepting(), "{what}");
         } else if is_whole {
-            // What may come is the rest of an end, cut into tokens in any way.
+            // The rest of an end may come, cut into tokens in any way.
             for token in mask.iter().filter(|token| !vocabulary.eos().contains(token)) {
                 let mut next = output.clone();
                 next.extend(text(&vocabulary, token));
@@ -380,7 +380,7 @@ fn the_tokens_of_a_text_are_not_counted() {
     matcher.rollback(steps).unwrap();
     assert!(!matcher.advance_text(b"<t>abcdefabcdef</t>ac").unwrap());
     assert!(matcher.advance_text(b"<t>abab").unwrap());
-    // What follows is counted.
+    // The tokens that follow are counted.
     assert!(matcher.advance(TokenId(u32::from(b'a'))).unwrap());
     assert!(!matcher.fork().advance(TokenId(u32::from(b'a'))).unwrap());
     let mut limits = Limits::default();

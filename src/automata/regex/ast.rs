@@ -30,7 +30,7 @@ pub(super) enum Node {
     Class(ClassUnicode),
     Concat(Vec<Node>),
     Alt(Vec<Node>),
-    /// The body, at least and at most so many times.
+    /// The body repeated, with the least and the greatest number of rounds.
     Repeat(Box<Node>, u32, u32),
     /// An assertion that nothing precedes: `^`.
     Start,

@@ -64,7 +64,7 @@ fn space() -> ClassUnicode {
 }
 
 /// A member of a class in brackets.
-enum Member {
+enum ClassItem {
     Point(u32),
     Class(ClassUnicode),
 }
@@ -95,8 +95,10 @@ impl EcmaParser<'_> {
             self.eat('-');
             let last = self.member().ok_or_else(unterminated)??;
             match (&member, &last) {
-                (Member::Point(lo), Member::Point(hi)) if lo <= hi => class.union(&class_of(&[(*lo, *hi)])),
-                (Member::Point(_), Member::Point(_)) => {
+                (ClassItem::Point(lo), ClassItem::Point(hi)) if lo <= hi => {
+                    class.union(&class_of(&[(*lo, *hi)]))
+                }
+                (ClassItem::Point(_), ClassItem::Point(_)) => {
                     let what = "the range is out of order".to_owned();
                     let help = "write the smaller character first, or `\\-` for a hyphen";
                     return Err((start..self.at, RegexErrorKind::Syntax { what, help }));
@@ -113,28 +115,28 @@ impl EcmaParser<'_> {
         Ok(if negate { negated(class) } else { class })
     }
 
-    fn member_class(&self, member: &Member) -> ClassUnicode {
+    fn member_class(&self, member: &ClassItem) -> ClassUnicode {
         match member {
-            Member::Point(point) => class_of(&[(*point, *point)]),
-            Member::Class(class) => class.clone(),
+            ClassItem::Point(point) => class_of(&[(*point, *point)]),
+            ClassItem::Class(class) => class.clone(),
         }
     }
 
-    fn member(&mut self) -> Option<Result<Member, PatternFault>> {
+    fn member(&mut self) -> Option<Result<ClassItem, PatternFault>> {
         let start = self.at;
         let c = self.next()?;
         if c != '\\' {
-            return Some(Ok(Member::Point(u32::from(c))));
+            return Some(Ok(ClassItem::Point(u32::from(c))));
         }
         if self.eat('b') {
-            return Some(Ok(Member::Point(8)));
+            return Some(Ok(ClassItem::Point(8)));
         }
         if self.rest().is_empty() {
             return None;
         }
         Some(self.escape(start).map(|escape| match escape {
-            Escape::Class(class) => Member::Class(class),
-            Escape::Point(point) => Member::Point(point),
+            Escape::Class(class) => ClassItem::Class(class),
+            Escape::Point(point) => ClassItem::Point(point),
         }))
     }
 

@@ -290,7 +290,7 @@ impl Report {
         let stages = sampler.stages(row, words)?;
         let mut before: Option<HashMap<TokenId, f32>> = None;
         let mut seen = Vec::with_capacity(stages.len());
-        for Stage { name, kept } in stages {
+        for Stage { name, kept, .. } in stages {
             let mass = before.map_or(1.0, |before| mass(&kept, &before));
             let stage = Seen { name, kept, mass };
             before = Some(stage.distribution());

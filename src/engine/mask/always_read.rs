@@ -36,16 +36,16 @@ use crate::engine::recogniser::machine::Machine;
 use crate::engine::recogniser::state::{Awaits, StateId};
 use hashbrown::HashMap;
 
-/// Levels of the stack of a shallow state.
+/// The number of levels of the stack of a shallow state.
 const DEPTH: u32 = 2;
 
-/// Rounds of a repetition that a shallow state tells apart.
+/// The number of rounds left up to which shallow states are told apart.
 const ROUNDS: u32 = 2;
 
-/// States that may lead to each other in one search.
+/// The largest number of states in one search.
 const MAX_STATES: usize = 8;
 
-/// Threads up to which a state is asked about.
+/// The largest number of threads of a state whose groups are looked for.
 const MAX_THREADS: usize = 256;
 
 /// The answers found so far.
@@ -54,14 +54,16 @@ pub(in crate::engine) struct AlwaysRead {
     /// The answers for states, within tokens of a length.
     known: HashMap<(StateId, u32), u64>,
     /// The answers for shallow states.
-    groups: HashMap<(StateId, Counted), u64>,
-    conts: HashMap<(ContId, u32, Counted), ContId>,
+    groups: HashMap<(StateId, BoundedRepeats), u64>,
+    conts: HashMap<(ContId, u32, BoundedRepeats), ContId>,
 }
 
 /// The treatment of repetitions with a maximum.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Counted {
-    LeftOut,
+enum BoundedRepeats {
+    /// They are left out.
+    Ignored,
+    /// They are kept, with few rounds.
     Kept,
 }
 
@@ -141,16 +143,16 @@ impl AlwaysRead {
         if best == TEXT_GROUPS {
             return Ok(best);
         }
-        for counted in [Counted::LeftOut, Counted::Kept] {
-            let shallow = self.shallow(recogniser, state, counted)?;
-            let groups = match self.groups.get(&(shallow, counted)) {
+        for bounded in [BoundedRepeats::Ignored, BoundedRepeats::Kept] {
+            let shallow = self.shallow(recogniser, state, bounded)?;
+            let groups = match self.groups.get(&(shallow, bounded)) {
                 Some(&known) => known,
                 None => {
-                    let groups = self.search(recogniser, shallow, counted)?;
+                    let groups = self.search(recogniser, shallow, bounded)?;
                     if !recogniser.is_truncatable() {
                         return Ok(0);
                     }
-                    self.groups.insert((shallow, counted), groups);
+                    self.groups.insert((shallow, bounded), groups);
                     groups
                 }
             };
@@ -170,7 +172,7 @@ impl AlwaysRead {
         &mut self,
         recogniser: &mut Recogniser,
         start: StateId,
-        counted: Counted,
+        bounded: BoundedRepeats,
     ) -> Result<u64, EngineError> {
         let mut groups = TEXT_GROUPS;
         let mut states = vec![start];
@@ -181,7 +183,7 @@ impl AlwaysRead {
                 if class.groups & groups != 0 {
                     let next = recogniser.step(state, class.byte)?;
                     let (missing, lo, hi) = continuation_bytes(class.byte);
-                    if !self.all_covered(recogniser, next, missing, (lo, hi), &mut states, counted)? {
+                    if !self.all_covered(recogniser, next, missing, (lo, hi), &mut states, bounded)? {
                         groups &= !class.groups;
                     }
                 }
@@ -201,7 +203,7 @@ impl AlwaysRead {
         missing: u32,
         (lo, hi): (u8, u8),
         states: &mut Vec<StateId>,
-        counted: Counted,
+        bounded: BoundedRepeats,
     ) -> Result<bool, EngineError> {
         if state == StateId::DEAD {
             return Ok(false);
@@ -210,7 +212,7 @@ impl AlwaysRead {
             if states.iter().any(|&known| covers(recogniser, state, known)) {
                 return Ok(true);
             }
-            let shallow = self.shallow(recogniser, state, counted)?;
+            let shallow = self.shallow(recogniser, state, bounded)?;
             let adds = states.len() < MAX_STATES;
             if adds {
                 states.push(shallow);
@@ -219,7 +221,7 @@ impl AlwaysRead {
         }
         for class in byte_classes(recogniser, state, lo..=hi) {
             let next = recogniser.step(state, class.byte)?;
-            if !self.all_covered(recogniser, next, missing - 1, (0x80, 0xbf), states, counted)? {
+            if !self.all_covered(recogniser, next, missing - 1, (0x80, 0xbf), states, bounded)? {
                 return Ok(false);
             }
         }
@@ -231,14 +233,14 @@ impl AlwaysRead {
         &mut self,
         recogniser: &mut Recogniser,
         state: StateId,
-        counted: Counted,
+        bounded: BoundedRepeats,
     ) -> Result<StateId, EngineError> {
         let threads = recogniser.threads(state).to_vec();
         let machine = &mut recogniser.machine;
         machine.meter(threads.len())?;
         machine.builder.clear();
         for thread in threads {
-            let cont = self.shallow_cont(machine, thread.cont, DEPTH, counted);
+            let cont = self.shallow_cont(machine, thread.cont, DEPTH, bounded);
             machine.builder.threads.push(thread.with_cont(cont));
         }
         interrupt::ended()?;
@@ -247,11 +249,17 @@ impl AlwaysRead {
 
     /// The top `levels` of a continuation, with the end below them. If a repetition has many rounds
     /// that must come, a few are left, and nothing below them.
-    fn shallow_cont(&mut self, machine: &mut Machine, cont: ContId, levels: u32, counted: Counted) -> ContId {
+    fn shallow_cont(
+        &mut self,
+        machine: &mut Machine,
+        cont: ContId,
+        levels: u32,
+        bounded: BoundedRepeats,
+    ) -> ContId {
         if levels == 0 || cont == ContId::END {
             return ContId::END;
         }
-        let key = (cont, levels, counted);
+        let key = (cont, levels, bounded);
         if let Some(&known) = self.conts.get(&key) {
             return known;
         }
@@ -261,7 +269,7 @@ impl AlwaysRead {
             return ContId::END;
         }
         let mut links: Vec<Link> = machine.conts.links(cont).to_vec();
-        if counted == Counted::LeftOut {
+        if bounded == BoundedRepeats::Ignored {
             links.retain(|link| !matches!(link.0, Frame::Loop { most, .. } if most != UNBOUNDED));
         }
         for (frame, below) in &mut links {
@@ -274,7 +282,7 @@ impl AlwaysRead {
                     *below = ContId::END;
                 }
             }
-            *below = self.shallow_cont(machine, *below, levels - 1, counted);
+            *below = self.shallow_cont(machine, *below, levels - 1, bounded);
         }
         let shallow = match links.is_empty() {
             true => ContId::END,

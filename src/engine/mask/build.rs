@@ -53,6 +53,7 @@ use super::always_read::AlwaysRead;
 use super::data::{MaskData, PartialMask, UnionCache, merged};
 use super::dense_rows::DenseRows;
 use super::lexeme_summary::LexemeSummaries;
+use super::subtree_walk::{SubtreeWalk, WORTH_SKIPPING};
 use super::suffix_trie::{Branch, PreorderTrie, Suffixes, VocabularyTrie};
 use super::summaries::{SharedSummaries, TerminalSummary};
 use super::summary::{Base, BasePart, Inside, Summary};
@@ -67,18 +68,16 @@ use crate::engine::recogniser::Recogniser;
 use crate::engine::recogniser::captures::{CaptureKind, ItemKnowledge};
 use crate::engine::recogniser::containers::{KeySupply, depends_on_items, is_json_space, records_key};
 use crate::engine::recogniser::state::{Awaits, StateId, Thread};
+use crate::engine::recogniser::truncate::coarse_height;
 use crate::engine::special_tokens::special_token;
 use crate::vocab::{TokenId, TokenSet, Vocabulary};
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 use std::sync::{Arc, OnceLock};
 
-/// A walk beside states is considered if more suffixes than one in so many of the trie's nodes may
-/// follow.
+/// A walk beside states is considered if the suffixes that may follow are more than one in this
+/// many of the trie's nodes.
 const FEW_SUFFIXES: usize = 8;
-
-/// Subtrees of fewer nodes are walked rather than asked about.
-const WORTH_SKIPPING: u32 = 8;
 
 /// The largest subtrees whose long tokens are looked at one by one.
 const LONG_SUBTREE: u32 = 512;
@@ -385,63 +384,52 @@ impl MaskBuilder<'_> {
         if groups != 0 {
             parts.add_set(indexed.slice(self.vocabulary, groups));
         }
-        // The states on the path to the current node, each with the bytes that can come next, and
-        // with true if the path is in the slice.
+        // Each state on the path has the bytes that can come next with it.
         let next_bytes = |recogniser: &mut Recogniser, state: StateId| match truncates {
             true => recogniser.first_bytes(state),
             false => ByteSet::FULL,
         };
         let first = next_bytes(&mut *self.recogniser, start);
-        let mut path = vec![(start, first, groups != 0)];
-        let mut node = 1;
-        while (node as usize) < trie.node_count() {
-            path.truncate(trie.depth(node).into());
-            let (from, ref next, from_sliced) = path[path.len() - 1];
-            let info = subtrees[node as usize];
-            let is_sliced = from_sliced && info.is_in(groups);
-            let after = trie.end(node);
+        let mut walk = SubtreeWalk::below(trie, subtrees, 0, (start, first)).without_slice(groups, None);
+        while let Some(visit) = walk.next() {
+            let (from, ref next) = *visit.from;
+            let (node, info) = (visit.node, visit.info);
             let byte = trie.byte(node);
-            if !next.contains(byte) || (is_sliced && info.all_in(groups)) {
-                node = after;
+            if !next.contains(byte) {
                 continue;
             }
-            if is_sliced && long_groups != 0 && self.are_long(node, info, long_groups, 0) {
+            if visit.is_sliced && long_groups != 0 && self.are_long(node, info, long_groups, 0) {
                 parts.extra.extend_from_slice(trie.subtree_tokens(node));
-                node = after;
                 continue;
             }
             if truncates && info.height == 0 && self.truncates() {
-                if !is_sliced {
+                if !visit.is_sliced {
                     parts.extra.extend_from_slice(trie.tokens(node));
                 }
-                node += 1;
                 continue;
             }
             let mut next = self.states.step(self.recogniser, from, byte)?;
             if next == StateId::DEAD {
-                node = after;
                 continue;
             }
             if truncates {
                 next = self.recogniser.truncate(next, info.height.into())?;
             }
-            if !is_sliced {
-                if after - node >= worth_skipping && info.is_boundary() {
+            if !visit.is_sliced {
+                if visit.after - node >= worth_skipping && info.is_boundary() {
                     let height = if is_lexed { MAX_SLICED_LEN } else { info.height };
-                    let longest = height.next_power_of_two().into();
+                    let longest = coarse_height(height.into());
                     let groups = if skips { self.always_read(next, longest)? } else { 0 };
                     let depth = trie.depth(node).into();
                     let are_long = |node| !is_lexed && self.are_long(node, info, groups, depth);
                     if groups != 0 && (info.all_in(groups) || are_long(node)) {
                         parts.extra.extend_from_slice(trie.subtree_tokens(node));
-                        node = after;
                         continue;
                     }
                 }
                 parts.extra.extend_from_slice(trie.tokens(node));
             }
-            path.push((next, next_bytes(&mut *self.recogniser, next), is_sliced));
-            node += 1;
+            walk.descend((next, next_bytes(&mut *self.recogniser, next)));
         }
         Ok(())
     }
@@ -478,7 +466,7 @@ impl MaskBuilder<'_> {
         let summary = self.shared.terminal(languages, &mut self.memo.rows, self.vocabulary, language);
         let summary = Arc::new(summary);
         if !self.recogniser.machine.pool.languages.is_sound() {
-            // Some rows may have been cut short.
+            // Transitions that were found after the work was over may be wrong, so no row is kept.
             self.memo.rows = DenseRows::new();
             self.recogniser.machine.check_answers()?;
             return Ok(summary);
@@ -582,7 +570,8 @@ impl MaskBuilder<'_> {
         PathEntry { state, spaces: 0, idle: None, next, recheck: false }
     }
 
-    /// Reads the subtree of `root`, from where its parent is read: the last entry of `path`.
+    /// Reads the subtree of `root`. The last entry of `path` is the position after the parent of
+    /// `root`.
     fn read_branch(
         &mut self,
         trie: &impl PreorderTrie,

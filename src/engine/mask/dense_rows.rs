@@ -1,13 +1,14 @@
 //! Terminal states as rows of 256 entries, for walks over a large part of the trie.
 //!
-//! A step of [`ExprPool`] finds its way through byte classes and expressions, which takes tens of
-//! nanoseconds. A walk of ten thousand steps meets only a dozen states. It copies their transitions
-//! into rows as it meets them, and then a step is one load.
+//! A step of [`ExprPool`] finds its way through byte classes and expressions. A long walk meets few
+//! states, and takes many steps from each. It copies their transitions into rows as it meets them,
+//! and then a step is one load.
 //!
 //! Price: 1 KB a state, for at most [`MAX_STATES`] states between two walks.
 
 use super::vocabulary_index::MAX_SLICED_LEN;
 use crate::automata::{ExprPool, LangId};
+use crate::engine::recogniser::truncate::coarse_height;
 use hashbrown::HashMap;
 
 /// A terminal state, by the number of its row.
@@ -51,7 +52,7 @@ pub(in crate::engine) struct DenseRows {
     index: HashMap<LangId, u32>,
     /// The clamped row, by row and height; see `clamped`.
     clamped: HashMap<(u32, u32), RowId>,
-    /// Searches for free groups that are left in this walk.
+    /// The number of searches for self-loop classes that this walk may still make.
     searches: u32,
 }
 
@@ -127,8 +128,7 @@ impl DenseRows {
     #[inline]
     pub fn clamped(&mut self, languages: &mut ExprPool, row: RowId, height: u16) -> RowId {
         let RowState { count, language, .. } = self.states[row.0 as usize];
-        // Rounded up, so that only a few heights occur.
-        let height = u32::from(height).next_power_of_two();
+        let height = coarse_height(height.into());
         if count <= height {
             return row;
         }

@@ -3,7 +3,7 @@
 //! "Any key except `a` and `b`" and "at most 200 characters" differ from "any string" only on a few
 //! paths of the trie. The permissive language is called the *relaxation*. Its summary is known
 //! already, or is made once for many languages. The summary of the stricter language is then a list
-//! of tokens that the relaxation's summary has too much, and of tokens that it lacks.
+//! of the tokens that only the relaxation's summary has, and of the tokens that it lacks.
 //!
 //! # The walk
 //!
@@ -33,6 +33,7 @@ use super::summary::{Base, BasePart, Inside, Summary};
 use super::trie_walk::{TrieWalk, WalkResult};
 use super::vocabulary_index::MAX_SLICED_LEN;
 use crate::automata::{Excluded, Expr, LangId};
+use crate::engine::recogniser::truncate::coarse_height;
 use crate::vocab::TokenId;
 use std::sync::Arc;
 
@@ -40,8 +41,7 @@ use std::sync::Arc;
 const MAX_DIFFERENCE: usize = 256;
 
 /// The largest number of pairs that are visited before the difference is given up for a plain walk.
-/// A step of a pair takes as long as dozens of steps of a plain walk, and a plain walk has up to a
-/// hundred thousand steps.
+/// A plain walk has more steps, but a step of a pair takes as long as many of them.
 const MAX_VISITED: usize = 4096;
 
 /// The letters of two-character escapes, and the bytes they stand for.
@@ -233,8 +233,7 @@ impl Difference {
                     self.diverging.push(child);
                     continue;
                 }
-                // Rounded up, so that only a few heights occur.
-                let height = u32::from(height).next_power_of_two();
+                let height = coarse_height(height.into());
                 let clamped = walk.languages.clamped(next, height);
                 if clamped == walk.languages.clamped(next_relaxed, height) {
                     continue;

@@ -51,22 +51,20 @@ use super::build::MaskBuilder;
 use super::data::PartialMask;
 use super::dense_rows::RowId;
 use super::lexeme_summary::{LexemeSummary, Position, PositionTokens, ReadTokens, SuffixesId};
+use super::subtree_walk::{NODES_PER_CHECK, SubtreeWalk, WORTH_SKIPPING};
 use super::summary::Inside;
 use super::vocabulary_index::MAX_SLICED_LEN;
 use crate::automata::{LangId, interrupt};
 use crate::engine::ablation::{Optimisation, enabled};
 use crate::engine::error::EngineError;
 use crate::engine::recogniser::continuation::{ContId, Continuations};
-use crate::engine::recogniser::cut::{Below, ByTop, DEPTHS};
+use crate::engine::recogniser::cut::{ByTop, CutStacks, DEPTHS};
 use crate::engine::recogniser::state::{Awaits, StateId, Thread};
 use crate::grammar::MARK;
 use crate::grammar::lexed::Beginnings;
 use crate::vocab::{TokenId, TokenSet};
 use hashbrown::HashSet;
 use std::sync::Arc;
-
-/// Nodes visited between two looks at the caller's interrupt.
-const NODES_PER_CHECK: usize = 64;
 
 /// Positions, each behind the one before it, whose tokens are kept. Tokens of more lexemes are
 /// rare.
@@ -75,10 +73,6 @@ const MAX_NESTED: u32 = 16;
 /// The smallest number of bytes that may come next for which it pays to look for a slice. A keyword
 /// has few of them.
 const WORTH_SLICING: usize = 10;
-
-/// The smallest number of nodes for which it pays to ask if a whole subtree can be skipped. A
-/// smaller subtree is walked.
-const WORTH_SKIPPING: u32 = 8;
 
 /// A lexeme being read: the rest of its language, its number, the stack below it, and the suffixes
 /// of tokens that it has still to read.
@@ -104,7 +98,7 @@ impl PositionTokens {
 /// that were cut.
 fn add_read(
     found: &ReadTokens,
-    below: &mut Below,
+    below: &mut CutStacks,
     conts: &mut Continuations,
     parts: &mut PartialMask,
     left: &mut Vec<Position>,
@@ -148,7 +142,7 @@ impl MaskBuilder<'_> {
             if !self.memo.lexemes.thread_successes.is_worth_trying(at) {
                 continue;
             }
-            let mut below = Below::default();
+            let mut below = CutStacks::default();
             top.clear();
             for &thread in threads {
                 let conts = &mut self.recogniser.machine.conts;
@@ -210,7 +204,7 @@ impl MaskBuilder<'_> {
             if !self.memo.lexemes.position_successes.is_worth_trying(at) {
                 continue;
             }
-            let mut below = Below::default();
+            let mut below = CutStacks::default();
             let conts = &mut self.recogniser.machine.conts;
             let Some(cut) = below.cut(conts, stack, depth) else { break };
             let top = (cut, obligation, suffixes);
@@ -435,54 +429,39 @@ impl MaskBuilder<'_> {
         let vocabulary = self.vocabulary;
         let indexed = &self.shared.index.plain;
         let (trie, subtrees) = (vocabulary.trie(), indexed.subtrees(vocabulary));
-        let top = usize::from(trie.depth(root)) - 1;
-        // The rows on the path to the current node, each with true if the path is in the slice.
-        let mut path: Vec<(RowId, bool)> = vec![(start, groups != 0)];
-        let (mut node, end) = (root, trie.end(root));
-        while node < end {
-            path.truncate(usize::from(trie.depth(node)) - top);
-            let (from, from_sliced) = path[path.len() - 1];
-            let info = subtrees[node as usize];
-            let is_sliced = from_sliced && info.is_in(groups);
-            let after = trie.end(node);
-            if is_sliced && info.all_in(groups) {
-                node = after;
-                continue;
-            }
+        let mut nodes = SubtreeWalk::over(trie, subtrees, root, start).without_slice(groups, None);
+        while let Some(visit) = nodes.next() {
             walk.visited += 1;
             if walk.visited.is_multiple_of(NODES_PER_CHECK) && interrupt::check().is_err() {
                 return;
             }
-            let byte = trie.byte(node);
+            let byte = trie.byte(visit.node);
             let languages = &mut self.recogniser.machine.pool.languages;
             let row = match byte {
                 MARK => RowId::DEAD,
-                _ => self.memo.rows.step(languages, from, byte),
+                _ => self.memo.rows.step(languages, *visit.from, byte),
             };
             if row == RowId::DEAD {
-                node = after;
                 continue;
             }
             let language = self.memo.rows.language(row);
-            if !is_sliced {
-                if after - node >= WORTH_SKIPPING && info.is_boundary() {
+            if !visit.is_sliced {
+                if visit.after - visit.node >= WORTH_SKIPPING && visit.info.is_boundary() {
                     let read = self.read_groups(language);
-                    if read != 0 && info.all_in(read) {
-                        walk.inside.extend_from_slice(trie.subtree_tokens(node));
-                        node = after;
+                    if read != 0 && visit.info.all_in(read) {
+                        walk.inside.extend_from_slice(trie.subtree_tokens(visit.node));
                         continue;
                     }
                 }
-                walk.inside.extend_from_slice(trie.tokens(node));
+                walk.inside.extend_from_slice(trie.tokens(visit.node));
             }
-            if after > node + 1 {
+            if visit.after > visit.node + 1 {
                 let obligation = self.recogniser.lexed.end(&mut self.recogniser.machine, language);
                 if obligation != LangId::NEVER {
-                    walk.ends.push((obligation, node));
+                    walk.ends.push((obligation, visit.node));
                 }
             }
-            path.push((row, is_sliced));
-            node += 1;
+            nodes.descend(row);
         }
     }
 

@@ -14,6 +14,7 @@
 //! - [`data`]: how a mask is stored, and the union of the parts of a mask.
 //! - [`vocabulary_index`]: what is known about a vocabulary's tries; slices.
 //! - [`suffix_trie`]: suffixes, merged. [`summary`]: the summary of a terminal's state.
+//! - [`subtree_walk`]: the frame of every walk over a trie.
 //! - [`dense_rows`], [`trie_walk`]: finding a summary by a walk over the trie.
 //! - [`difference`]: finding a summary by its difference to another one.
 //! - [`summaries`]: choosing between the two, and sharing among grammars.
@@ -30,6 +31,7 @@ mod dense_rows;
 mod difference;
 mod lexeme_summary;
 mod lexemes;
+mod subtree_walk;
 mod suffix_trie;
 pub(super) mod summaries;
 mod summary;

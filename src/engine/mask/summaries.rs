@@ -113,7 +113,7 @@ pub(in crate::engine) struct TerminalSummary {
 }
 
 impl SharedSummaries {
-    /// Those of `vocabulary`, made on first use.
+    /// The shared summaries of `vocabulary`, made on first use.
     pub fn of(vocabulary: &Vocabulary) -> Arc<Self> {
         vocabulary.extension(|| SharedSummaries {
             index: VocabularyIndex::of(vocabulary),

@@ -26,21 +26,16 @@
 //!   `n` bytes.
 
 use super::dense_rows::{DenseRows, RowId};
+use super::subtree_walk::{NODES_PER_CHECK, SubtreeWalk, WORTH_SKIPPING};
 use super::suffix_trie::Suffixes;
-use super::vocabulary_index::{IndexedTrie, LengthUnit, MAX_SLICED_LEN, SubtreeInfo};
+use super::vocabulary_index::{IndexedTrie, LengthUnit, MAX_SLICED_LEN};
 use crate::automata::{Expr, ExprPool, LangId, LiteralSet, UNLABELLED, interrupt};
 use crate::engine::ablation::{Optimisation, enabled};
+use crate::engine::recogniser::truncate::coarse_height;
 use crate::vocab::{TokenId, TokenTrie, Vocabulary};
 
 /// A state is permissive if more bytes than this can follow it.
 const PERMISSIVE: usize = 16;
-
-/// The smallest number of nodes for which it pays to ask if a whole subtree can be skipped. A
-/// smaller subtree is walked.
-const WORTH_SKIPPING: u32 = 8;
-
-/// Nodes visited between two looks at the caller's interrupt.
-const NODES_PER_CHECK: usize = 64;
 
 /// The result of a walk.
 #[derive(Default)]
@@ -153,7 +148,7 @@ impl<'a> TrieWalk<'a> {
                 }
                 result.record(languages, trie, child, next);
                 if !languages.is_spent(next) && trie.end(child) > child + 1 {
-                    let height = u32::from(subtrees[child as usize].height).next_power_of_two();
+                    let height = coarse_height(subtrees[child as usize].height.into());
                     let clamps = enabled(Optimisation::Clamping);
                     stack.push((child, if clamps { languages.clamped(next, height) } else { next }));
                 }
@@ -174,64 +169,47 @@ impl<'a> TrieWalk<'a> {
     /// Walks everything below `root` in preorder, where the terminal is in the state `start`,
     /// except the tokens of `slice`. A slice is given only for the trie's own root.
     fn walk_densely(&mut self, root: u32, start: LangId, slice: Slice, result: &mut WalkResult) {
-        let groups = slice.groups;
         // The length up to which a path belongs to the slice if its characters do.
         let most = match slice.most {
-            Some((LengthUnit::Bytes, most)) => most,
-            _ => u32::MAX,
+            Some((LengthUnit::Bytes, most)) => Some(most),
+            _ => None,
         };
         let (trie, subtrees) = (self.tokens(), self.trie.subtrees(self.vocabulary));
         let languages = &mut *self.languages;
-        self.rows.begin_walk(if most == u32::MAX { trie.end(root) - root } else { 0 });
+        self.rows.begin_walk(if most.is_none() { trie.end(root) - root } else { 0 });
         let start = self.rows.row(languages, start);
-        let top = usize::from(trie.depth(root));
-        // The rows on the path to the current node, each with true if the path is in the slice.
-        let mut path: Vec<(RowId, bool)> = vec![(start, groups != 0)];
-        let (mut node, end) = (root + 1, trie.end(root));
-        while node < end {
-            let depth = usize::from(trie.depth(node)) - top;
-            path.truncate(depth);
-            let (from, from_sliced) = path[depth - 1];
-            let info: SubtreeInfo = subtrees[node as usize];
-            let is_sliced = from_sliced && info.is_in(groups) && depth as u32 <= most;
-            let after = trie.end(node);
-            if is_sliced && info.all_in(groups) && depth as u32 + u32::from(info.height) <= most {
-                node = after;
-                continue;
-            }
+        let mut walk = SubtreeWalk::below(trie, subtrees, root, start).without_slice(slice.groups, most);
+        while let Some(visit) = walk.next() {
             result.visited += 1;
             if result.visited.is_multiple_of(NODES_PER_CHECK) && interrupt::check().is_err() {
                 return;
             }
-            let row = self.rows.step(languages, from, trie.byte(node));
+            let row = self.rows.step(languages, *visit.from, trie.byte(visit.node));
             if row == RowId::DEAD {
-                node = after;
                 continue;
             }
-            if !is_sliced {
-                if after - node >= WORTH_SKIPPING && info.is_boundary() && enabled(Optimisation::Slices) {
+            if !visit.is_sliced {
+                let size = visit.after - visit.node;
+                if size >= WORTH_SKIPPING && visit.info.is_boundary() && enabled(Optimisation::Slices) {
                     let free = self.rows.self_loop_classes(languages, row);
-                    if free != 0 && info.all_in(free) {
-                        result.inside.extend_from_slice(trie.subtree_tokens(node));
-                        node = after;
+                    if free != 0 && visit.info.all_in(free) {
+                        result.inside.extend_from_slice(trie.subtree_tokens(visit.node));
                         continue;
                     }
                 }
-                result.inside.extend_from_slice(trie.tokens(node));
+                result.inside.extend_from_slice(trie.tokens(visit.node));
             }
-            if self.rows.is_accepting(row) && after > node + 1 {
-                result.ends.push((languages.label(self.rows.language(row)), node));
+            if self.rows.is_accepting(row) && visit.after > visit.node + 1 {
+                result.ends.push((languages.label(self.rows.language(row)), visit.node));
             }
             if self.rows.is_spent(row) {
-                node = after;
                 continue;
             }
             let row = match enabled(Optimisation::Clamping) {
-                true => self.rows.clamped(languages, row, info.height),
+                true => self.rows.clamped(languages, row, visit.info.height),
                 false => row,
             };
-            path.push((row, is_sliced));
-            node += 1;
+            walk.descend(row);
         }
     }
 }

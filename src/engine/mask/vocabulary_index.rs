@@ -304,10 +304,10 @@ pub(in crate::engine) struct VocabularyIndex {
     pub plain: IndexedTrie,
     stripped: OnceLock<StrippedTokens>,
     /// The tokens in which a comma is followed by a quote, and the quote by another byte. Only
-    /// these go on into another key of an object by themselves, so only for these it matters which
-    /// keys were used.
+    /// within such a token does another key of an object begin and go on. So only for these tokens
+    /// the used keys matter.
     pub key_beginning: Box<[TokenId]>,
-    /// Those of them with two quotes behind the comma: tokens that complete another key.
+    /// The tokens of `key_beginning` with two quotes behind the comma, which complete another key.
     pub key_completing: Box<[TokenId]>,
     /// The tokens with a comma, among which are all that go on to another key of an object.
     pub with_comma: Box<[TokenId]>,

@@ -429,9 +429,9 @@ impl Containers {
         Ok(self.never_runs_out(machine, state, spec)? || !self.items(machine, state, spec)?.is_empty())
     }
 
-    /// True if a next item surely exists, whatever the earlier ones are: it has more possible
-    /// values than there are earlier items, and later items that need one of them. If false, a next
-    /// item may still exist.
+    /// True if a next item surely exists, whatever the earlier items are: it has more possible
+    /// values than the earlier items, and the later items that must come, can take. If false, a
+    /// next item may still exist.
     fn never_runs_out(
         &mut self,
         machine: &mut Machine,
@@ -518,9 +518,9 @@ impl Containers {
             return Ok(KeySupply::Endless);
         }
         let Some(keys) = spec.number_of_keys() else { return Ok(KeySupply::Enough) };
-        // Where the progress counts every key, it knows without their texts which ones are left. An
-        // object that took the place of another one counts from there on, but the keys before it
-        // stay used.
+        // If the progress counts every key, the texts of the keys are not needed to know which keys
+        // are left. An object that took the place of another one counts from there on, but the keys
+        // before it stay used.
         let counted: u32 = state.progress.rest_counts.iter().sum();
         if spec.counts_all_keys() && counted as usize == self.used[state.used as usize].len() {
             return Ok(KeySupply::Enough);

@@ -11,7 +11,7 @@
 //! them. A result is computed with cut stacks first. If the computation comes to a cut, it fails
 //! ([`Machine::reach_cut`]), and is repeated with more states. A result is kept by the cut
 //! stacks, and serves all stacks that have these tops. Stacks in the result that end in a cut are
-//! [planted](Below::plant) on the stacks that were cut off.
+//! [planted](CutStacks::plant) on the stacks that were cut off.
 //!
 //! # Why it is exact
 //!
@@ -41,8 +41,8 @@ pub(in crate::engine) const DEPTHS: [u32; 10] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 3
 /// Tries after which a number of states is judged by its success.
 const ENOUGH_TRIES: u32 = 64;
 
-/// A number of states is tried as long as one in so many tries gives a result.
-const RARE: u32 = 16;
+/// A number of states is tried as long as one in this many tries gives a result.
+const MAX_TRIES_PER_SUCCESS: u32 = 16;
 
 /// The successes so far of each of the [`DEPTHS`]. Where the parser mostly looks at the whole
 /// stack, as in a grammar whose lists are recursive on the right, cutting it brings nothing.
@@ -55,7 +55,7 @@ pub(in crate::engine) struct Successes {
 impl Successes {
     /// True if a result may well be found with the number of states at this index.
     pub fn is_worth_trying(&self, at: usize) -> bool {
-        self.tried[at] < ENOUGH_TRIES || self.found[at] >= self.tried[at] / RARE
+        self.tried[at] < ENOUGH_TRIES || self.found[at] >= self.tried[at] / MAX_TRIES_PER_SUCCESS
     }
 
     /// Counts a try with the number of states at this index.
@@ -67,14 +67,14 @@ impl Successes {
 
 /// The stacks that were cut off.
 #[derive(Default)]
-pub(in crate::engine) struct Below {
+pub(in crate::engine) struct CutStacks {
     /// These stacks, by the number of the cut.
     stacks: SmallVec<[ContId; 4]>,
     /// The planted stacks, by the cut ones, where several stacks may share one.
     planted: HashMap<ContId, ContId>,
 }
 
-impl Below {
+impl CutStacks {
     /// The top `depth` states of `stack`, above a cut. A stack that is not as deep is returned as
     /// it is. `None` if the stack has several links, or was cut before.
     pub fn cut(&mut self, conts: &mut Continuations, stack: ContId, depth: u32) -> Option<ContId> {
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn shared_stacks_are_planted_once() {
         let mut conts = Continuations::new();
-        let mut below = Below::default();
+        let mut below = CutStacks::default();
         let whole = (0..50).fold(ContId::END, |stack, state| conts.push(Frame::Parser(state), stack));
         let cut = below.cut(&mut conts, whole, 3).unwrap();
         assert_ne!(cut, whole);

@@ -34,7 +34,7 @@
 
 use super::captures::CaptureId;
 use super::continuation::{ContId, Frame, Link};
-use super::cut::{Below, ByTop, DEPTHS, Successes};
+use super::cut::{ByTop, CutStacks, DEPTHS, Successes};
 use super::interner::SliceInterner;
 use super::machine::Machine;
 use super::state::{Awaits, StateId, Thread};
@@ -187,7 +187,7 @@ impl LexedReader {
             if !self.successes.is_worth_trying(at) {
                 continue;
             }
-            let mut below = Below::default();
+            let mut below = CutStacks::default();
             top.clear();
             for &(thread, next) in threads {
                 let Some(cut) = below.cut(&mut machine.conts, thread.cont, depth) else {
@@ -686,7 +686,7 @@ fn reduce(
     stack: ContId,
     lexeme: Option<u32>,
 ) -> Result<Vec<(u32, ContId)>, EngineError> {
-    // Where there is one action, one stack is enough. Rules may be empty, so a reduction may put a
+    // If there is one action, one stack is enough. Rules may be empty, so a reduction may put a
     // state on top of the state of an earlier reduction.
     let mut stack = stack;
     loop {

@@ -27,10 +27,11 @@ use hashbrown::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A state with no more threads than these, its header among them, is small enough.
-const FEW: usize = 8;
-/// Threads with one continuation that are compared with each other.
-const MANY: usize = 64;
+/// The largest number of threads of a state, its header among them, that are kept without a search
+/// for covered threads.
+const MAX_THREADS_UNPRUNED: usize = 8;
+/// The largest number of threads with one continuation that are compared with each other.
+const MAX_THREADS_COMPARED: usize = 64;
 
 /// The machine's tables. All of it is used under the graph's lock.
 pub(in crate::engine) struct Machine {
@@ -195,7 +196,8 @@ impl Machine {
         Ok(())
     }
 
-    /// The node that a spelled text, or free text up to one, is in the vocabulary.
+    /// The node that takes the place of a spelled text, or of free text up to markers, with the
+    /// vocabulary. Other nodes stay as they are.
     pub fn bind(&mut self, node: NodeId) -> NodeId {
         self.markers.bind(node, &mut self.pool)
     }
@@ -439,16 +441,16 @@ impl Machine {
         Ok(id)
     }
 
-    /// Drops threads that read no more than another one with the same continuation. In a row of
-    /// texts of at most so many characters, each text may have begun at every byte, and the one
-    /// that began last may go on for longest. Readers of events need all of them.
+    /// Drops threads that read no more than another one with the same continuation. For example, in
+    /// a row of texts with a limit on their characters, each text may have begun at every byte, and
+    /// the one that began last may go on for longest. Readers of events need all of them.
     ///
     /// The outputs of the state stay the same: what a dropped thread reads, followed by what its
     /// continuation reads, the other thread reads as well. Two threads never drop each other, since
     /// languages that cover each other by counts have equal counts, and so are one expression. So
     /// each dropped thread is covered by one that stays.
     fn drop_covered(&self, threads: &mut Vec<Thread>) {
-        if threads.len() <= FEW {
+        if threads.len() <= MAX_THREADS_UNPRUNED {
             return;
         }
         let languages = &self.pool.languages;
@@ -460,7 +462,7 @@ impl Machine {
         sorted.sort_unstable_by_key(|thread| (thread.cont, thread.capture));
         let mut covered: Vec<Thread> = Vec::new();
         for same in sorted.chunk_by(|a, b| (a.cont, a.capture) == (b.cont, b.capture)) {
-            if same.len() < 2 || same.len() > MANY {
+            if same.len() < 2 || same.len() > MAX_THREADS_COMPARED {
                 continue;
             }
             for (i, thread) in same.iter().enumerate() {

@@ -151,7 +151,8 @@ impl Markers {
     }
 }
 
-/// The token of a marker: a special one by one and the same name, or the text of an ordinary one.
+/// The piece for a token that a marker names: for a special token always the same name of it, for
+/// an ordinary token its text.
 fn token(vocabulary: &Vocabulary, name: &str) -> Result<Piece<Box<str>>, EngineError> {
     if let Some(bytes) = ordinary_text(vocabulary, name) {
         return match std::str::from_utf8(bytes) {
@@ -165,7 +166,8 @@ fn token(vocabulary: &Vocabulary, name: &str) -> Result<Piece<Box<str>>, EngineE
 }
 
 impl Markers {
-    /// The node that a spelled text, or free text up to one, is in this vocabulary.
+    /// The node that takes the place of a spelled text, or of free text up to markers, with this
+    /// vocabulary. Other nodes stay as they are.
     pub(super) fn bind(&mut self, node: NodeId, pool: &mut NodePool) -> NodeId {
         if let Some(&known) = self.bound.get(&node) {
             return known;
@@ -368,7 +370,7 @@ impl Binder<'_> {
         Until::text(texts).map_or(LangId::NEVER, |text| languages.machine(Arc::new(text)))
     }
 
-    /// At most so many characters, and then `end`.
+    /// At most `max_chars` characters, and then `end`.
     fn counted(&mut self, max_chars: u32, end: &str) -> LangId {
         let languages = &mut self.pool.languages;
         if max_chars == UNBOUNDED {
@@ -443,7 +445,7 @@ impl Binder<'_> {
         self.pool.alt(&ways)
     }
 
-    /// Marks that lie `back` bytes before this place, then the node.
+    /// The node of these marks, which lie `back` bytes before this place, and then of `node`.
     fn behind(&mut self, marks: &[MarkId], back: usize, node: NodeId) -> NodeId {
         marks.iter().rev().fold(node, |node, &mark| {
             let mark = self.pool.mark_back(mark, back as u32);
@@ -460,7 +462,7 @@ impl Binder<'_> {
         rivals: &Rivals<'_>,
         ways: &mut Vec<NodeId>,
     ) {
-        // What follows equal texts is one node.
+        // The nodes that follow equal texts are joined to one node.
         let mut behind: Vec<(LangId, NodeId)> = Vec::with_capacity(markers.len());
         for TokenMarker { pieces, trigger, target, marks } in markers {
             interrupt::spend(1);

@@ -25,7 +25,7 @@
 //! - [`markers`]: texts in which special tokens are named.
 //! - [`marks`]: the parts of an output, for readers of events.
 //! - [`containers`]: objects and arrays. [`lexed`]: grammars with a lexer and a parser.
-//! - [`counted`]: free text of at most so many tokens.
+//! - [`token_limit`]: free text with a limit on its number of tokens.
 //! - [`canonical`], [`truncate`], [`cut`]: coarser states and stacks that share results.
 //!
 //! Everything here runs under the graph's lock.
@@ -34,7 +34,6 @@ mod canonical;
 pub(super) mod captures;
 pub(super) mod containers;
 pub(super) mod continuation;
-mod counted;
 pub(super) mod cut;
 pub(super) mod interner;
 pub(super) mod lexed;
@@ -42,7 +41,8 @@ pub(super) mod machine;
 mod markers;
 pub(super) mod marks;
 pub(super) mod state;
-mod truncate;
+mod token_limit;
+pub(super) mod truncate;
 
 use super::error::EngineError;
 use super::limits::Limits;
@@ -54,11 +54,11 @@ use canonical::CanonicalForms;
 use captures::{CaptureId, CaptureKind};
 use containers::{ArrayState, Containers, KeySupply, ObjectState};
 use continuation::{ContId, Frame, one_less};
-use counted::Counted;
 use lexed::LexedReader;
 use machine::Machine;
 use state::{Awaits, Entry, StateId, Thread};
 use std::sync::{Mutex, MutexGuard};
+use token_limit::TokenLimits;
 use truncate::Truncations;
 
 /// The largest number of nodes that may be entered for each thread that a state may have.
@@ -71,7 +71,7 @@ pub(super) struct Recogniser {
     pub lexed: LexedReader,
     canonical_forms: CanonicalForms,
     truncations: Truncations,
-    counted: Counted,
+    token_limits: TokenLimits,
 }
 
 impl Recogniser {
@@ -84,7 +84,7 @@ impl Recogniser {
             lexed,
             canonical_forms: CanonicalForms::default(),
             truncations: Truncations::default(),
-            counted: Counted::default(),
+            token_limits: TokenLimits::default(),
         }
     }
 
@@ -261,10 +261,10 @@ impl Recogniser {
     }
 
     /// The state after all of an input that led to `state`, with the tokens of free text counted if
-    /// the input was a token; see [`counted`].
+    /// the input was a token; see [`token_limit`].
     pub fn after_input(&mut self, state: StateId, is_token: bool) -> Result<StateId, EngineError> {
         match self.machine.counts_tokens() {
-            true => self.counted.after_input(&mut self.machine, state, is_token),
+            true => self.token_limits.after_input(&mut self.machine, state, is_token),
             false => Ok(state),
         }
     }
@@ -272,7 +272,7 @@ impl Recogniser {
     /// The state that reads what `state` reads within one token, without counts of tokens.
     pub fn without_counts(&mut self, state: StateId) -> Result<StateId, EngineError> {
         match self.machine.counts_tokens() {
-            true => self.counted.without_counts(&mut self.machine, state),
+            true => self.token_limits.without_counts(&mut self.machine, state),
             false => Ok(state),
         }
     }
@@ -336,7 +336,7 @@ impl Recogniser {
             + self.containers.memory()
             + self.lexed.memory()
             + self.truncations.memory()
-            + self.counted.memory()
+            + self.token_limits.memory()
     }
 
     /// Interns the state being built, after entering every node that is still to be entered.

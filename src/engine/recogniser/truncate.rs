@@ -23,6 +23,12 @@ use hashbrown::HashMap;
 /// The largest number of bytes for which states are truncated. Few tokens have more bytes left.
 const MAX_HEIGHT: u32 = 32;
 
+/// A number of bytes that is left of a token, rounded up to a power of two. So only a few heights
+/// occur, and more results are shared.
+pub(in crate::engine) fn coarse_height(height: u32) -> u32 {
+    height.next_power_of_two()
+}
+
 /// The truncations found so far.
 #[derive(Default)]
 pub(in crate::engine) struct Truncations {
@@ -38,8 +44,7 @@ impl Truncations {
         state: StateId,
         height: u32,
     ) -> Result<StateId, EngineError> {
-        // Rounded up, so that only a few heights occur.
-        let height = height.next_power_of_two();
+        let height = coarse_height(height);
         if height > MAX_HEIGHT || state == StateId::DEAD {
             return Ok(state);
         }

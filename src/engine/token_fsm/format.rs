@@ -43,12 +43,12 @@ fn malformed(offset: usize, reason: &'static str) -> EngineError {
 }
 
 /// Numbers read one after the other.
-struct Reader<'a> {
+struct FsmReader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
-impl Reader<'_> {
+impl FsmReader<'_> {
     fn take<const N: usize>(&mut self) -> Result<[u8; N], EngineError> {
         let taken = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk());
         let taken = *taken.ok_or_else(|| malformed(self.bytes.len(), "the bytes end too early"))?;
@@ -110,7 +110,7 @@ impl TokenFsm {
     /// [`EngineError::TokenFsmBytes`] for anything but a whole, undamaged machine of a known
     /// version.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, EngineError> {
-        let mut reader = Reader { bytes, at: 0 };
+        let mut reader = FsmReader { bytes, at: 0 };
         if reader.take::<8>()? != *MAGIC {
             return Err(malformed(0, "these are not the bytes of a token state machine"));
         }

@@ -1,4 +1,4 @@
-//! The finished state machine, and what is asked of it.
+//! The finished state machine and its queries.
 
 use super::tables::{ACCEPTING, STOPPED, Tables};
 use crate::engine::error::EngineError;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 /// The error of a search that needs more states than a limit allows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Exhausted {
     /// The limit.
     pub limit: u64,
@@ -41,7 +42,7 @@ pub struct Lexing {
     settled: HashMap<(LangId, u32), Arc<[LangId]>>,
     /// The obligations after a lexeme, by the obligation and state in which it was read.
     after: HashMap<(LangId, u32, u32), Arc<[LangId]>>,
-    easy: Option<Option<Easy>>,
+    discharging: Option<Option<DischargingText>>,
     /// Obligations, each `true` if ignored text removes it.
     free: HashMap<LangId, bool>,
     /// States of lexemes, each `true` if it leads to an end under an obligation that ignored text
@@ -57,7 +58,7 @@ pub struct Lexing {
 /// Ignored text of one byte. After it only the obligation `then` is left, under which the parser is
 /// never stuck. Without ignored text, `language` is empty.
 #[derive(Clone, Copy)]
-struct Easy {
+struct DischargingText {
     /// The language of an ignored lexeme in a state in which all lexemes are expected.
     language: LangId,
     /// The obligation after it.
@@ -88,7 +89,7 @@ fn keyword_texts(pool: &mut ExprPool, keyword: &str, rest: LangId) -> (LangId, L
 }
 
 impl Lexing {
-    /// A record without answers, for searches of up to `limit` states.
+    /// A `Lexing` without answers, for searches of up to `limit` states.
     pub fn new(limit: u64) -> Self {
         Lexing {
             limit,
@@ -100,7 +101,7 @@ impl Lexing {
             obligations: HashMap::new(),
             settled: HashMap::new(),
             after: HashMap::new(),
-            easy: None,
+            discharging: None,
             free: HashMap::new(),
             free_end: HashMap::new(),
             good_ends_only: HashMap::new(),
@@ -193,8 +194,8 @@ impl Lexing {
                 }
                 let (all, own_texts) = keyword_texts(pool, &keyword.text, rest);
                 taken.push(all);
-                // Found as another lexeme, the text of an ignored one is not ignored: the parser
-                // gets it, and does not expect it.
+                // If an ignored text is found as another lexeme, the parser gets it, though it does
+                // not expect it.
                 if !lexed.lexeme(keyword.lexeme.0).ignored {
                     found.push((keyword.lexeme.0, own_texts));
                 }
@@ -406,21 +407,29 @@ impl Lexing {
     /// stuck. Otherwise each state of the parser is examined
     /// ([`safe_positions`](Self::safe_positions)). If no ignored text will do, the states are
     /// examined as if there were none.
-    fn easy(&mut self, lexed: &Lexed, pool: &mut ExprPool) -> Result<Option<Easy>, Exhausted> {
-        if let Some(known) = self.easy {
+    fn discharging_text(
+        &mut self,
+        lexed: &Lexed,
+        pool: &mut ExprPool,
+    ) -> Result<Option<DischargingText>, Exhausted> {
+        if let Some(known) = self.discharging {
             return Ok(known);
         }
         if !pool.is_sound() {
             return Ok(None);
         }
-        let found = self.find_easy(lexed, pool);
+        let found = self.find_discharging_text(lexed, pool);
         if found.is_err() || !pool.is_sound() {
-            self.easy = None;
+            self.discharging = None;
         }
         found
     }
 
-    fn find_easy(&mut self, lexed: &Lexed, pool: &mut ExprPool) -> Result<Option<Easy>, Exhausted> {
+    fn find_discharging_text(
+        &mut self,
+        lexed: &Lexed,
+        pool: &mut ExprPool,
+    ) -> Result<Option<DischargingText>, Exhausted> {
         let all = self.least(lexed, pool);
         let mut candidates = Vec::new();
         for &(_, language) in all.iter().filter(|b| lexed.lexeme(b.0).ignored) {
@@ -428,23 +437,23 @@ impl Lexing {
                 let end = pool.step(language, byte);
                 let then = self.end(pool, end);
                 if then != LangId::NEVER && pool.is_nullable(then) {
-                    candidates.push(Easy { language, then });
+                    candidates.push(DischargingText { language, then });
                     break;
                 }
             }
         }
         let mut found = None;
         for &candidate in &candidates {
-            self.suppose(Some(candidate));
+            self.assume(Some(candidate));
             if self.is_easy(lexed, pool, &all, candidate.then)? {
                 found = Some(candidate);
                 break;
             }
         }
         if found.is_none() {
-            candidates.push(Easy { language: LangId::NEVER, then: LangId::ALL });
+            candidates.push(DischargingText { language: LangId::NEVER, then: LangId::ALL });
             for &candidate in &candidates {
-                self.suppose(Some(candidate));
+                self.assume(Some(candidate));
                 if let Some(positions) = self.safe_positions(lexed, pool, candidate.then)? {
                     self.safe = positions;
                     found = Some(candidate);
@@ -453,14 +462,14 @@ impl Lexing {
             }
         }
         if found.is_none() {
-            self.suppose(None);
+            self.assume(None);
         }
         Ok(found)
     }
 
-    /// Assumes that `easy` is the answer, and drops the results of another assumption.
-    fn suppose(&mut self, easy: Option<Easy>) {
-        self.easy = Some(easy);
+    /// Assumes that `text` is the answer, and drops the results of another assumption.
+    fn assume(&mut self, text: Option<DischargingText>) {
+        self.discharging = Some(text);
         self.safe.clear();
         self.free.clear();
         self.free_end.clear();
@@ -499,7 +508,9 @@ impl Lexing {
         pool: &mut ExprPool,
         obligation: LangId,
     ) -> Result<bool, Exhausted> {
-        let Some(Easy { language, then }) = self.easy(lexed, pool)? else { return Ok(false) };
+        let Some(DischargingText { language, then }) = self.discharging_text(lexed, pool)? else {
+            return Ok(false);
+        };
         if obligation == then {
             return Ok(true);
         }
@@ -528,7 +539,7 @@ impl Lexing {
         pool: &mut ExprPool,
         language: LangId,
     ) -> Result<bool, Exhausted> {
-        if self.easy(lexed, pool)?.is_none() {
+        if self.discharging_text(lexed, pool)?.is_none() {
             return Ok(false);
         }
         if let Some(&known) = self.free_end.get(&language) {
@@ -579,7 +590,7 @@ impl Lexing {
         language: LangId,
         after: Option<u32>,
     ) -> Result<bool, Exhausted> {
-        if self.easy(lexed, pool)?.is_none() {
+        if self.discharging_text(lexed, pool)?.is_none() {
             return Ok(false);
         }
         // Without safe positions the state makes no difference.

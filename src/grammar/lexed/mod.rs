@@ -42,7 +42,7 @@ pub struct LexemeId(pub u32);
 /// A terminal as a lexer finds it.
 #[derive(Clone, Debug)]
 pub struct Lexeme {
-    /// The name, for people.
+    /// The name, for messages and snapshots.
     pub name: Arc<str>,
     /// The marked texts: a match, the mark, and any text that lets the match end there.
     pub marked: LangId,

@@ -52,7 +52,7 @@ const DISCHARGED: Controls = 1;
 /// The controls after a rule that is read from a state and a control.
 type RuleKey = (u32, u32, u8);
 
-struct Search<'a> {
+struct SafetySearch<'a> {
     lexed: &'a Lexed,
     controls: Vec<LangId>,
     /// The controls after a lexeme, by the state of the lexer and the control before.
@@ -90,7 +90,7 @@ impl Lexing {
         pool: &mut ExprPool,
         then: LangId,
     ) -> Result<Option<Positions>, Exhausted> {
-        let mut search = Search {
+        let mut search = SafetySearch {
             lexed,
             controls: vec![then],
             lexemes: HashMap::new(),
@@ -124,7 +124,7 @@ impl Lexing {
     /// control that arise. `None` if there are too many controls.
     fn read_lexemes(
         &mut self,
-        search: &mut Search<'_>,
+        search: &mut SafetySearch<'_>,
         pool: &mut ExprPool,
     ) -> Result<Option<HashSet<(u32, u8)>>, Exhausted> {
         let lexed = search.lexed;
@@ -181,7 +181,7 @@ impl Lexing {
     /// `None` if there are too many controls.
     fn outcome(
         &mut self,
-        search: &mut Search<'_>,
+        search: &mut SafetySearch<'_>,
         pool: &mut ExprPool,
         language: LangId,
     ) -> Result<Option<(Controls, Controls)>, Exhausted> {
@@ -208,7 +208,7 @@ impl Lexing {
     }
 }
 
-impl Search<'_> {
+impl SafetySearch<'_> {
     /// Finds the controls after a lexeme that hold in all states of the lexer, for use when the
     /// state is not known.
     fn join_lexer_states(&mut self) {

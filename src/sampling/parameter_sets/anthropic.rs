@@ -2,13 +2,13 @@
 //!
 //! Source: Anthropic's API reference, "Messages".
 
-use super::row::{ANY, Row, rows};
+use super::row::{ANY, FieldRow, rows};
 use super::{Fields, NotRead, ParameterSet};
 use crate::sampling::SamplingError;
 
 const NOT_READ: NotRead = NotRead {
-    harmless: &["model", "metadata", "service_tier"],
-    telling: &[
+    no_effect: &["model", "metadata", "service_tier"],
+    affects_output: &[
         "messages",
         "stream",
         "system",
@@ -23,7 +23,7 @@ const NOT_READ: NotRead = NotRead {
     ],
 };
 
-const PARAMETERS: &[Row] = rows! {
+const PARAMETERS: &[FieldRow] = rows! {
     "max_tokens" => max_tokens, 1.0, ANY;
     "temperature" => temperature, 0.0, 1.0;
     "top_p" => top_p, 0.0, 1.0;

@@ -10,11 +10,11 @@
 //!
 //! Source: documentation of `transformers.GenerationConfig`.
 
-use super::row::{ANY, Row, rows};
+use super::row::{ANY, FieldRow, rows};
 use super::{Beams, EarlyStopping, Fields, Json, NotRead, ParameterSet};
 use crate::sampling::{SamplingError, SamplingParams, Watermark, WatermarkSeeding};
 
-const HARMLESS: &[&str] = &[
+const NO_EFFECT: &[&str] = &[
     "_from_model_config",
     "_commit_hash",
     "transformers_version",
@@ -45,7 +45,7 @@ const HARMLESS: &[&str] = &[
     "trust_remote_code",
 ];
 
-const TELLING: &[&str] = &[
+const AFFECTS_OUTPUT: &[&str] = &[
     "assistant_early_exit",
     "custom_generate",
     "forced_bos_token_id",
@@ -58,8 +58,8 @@ const TELLING: &[&str] = &[
 const OF_ENCODERS: &str = "remove the field";
 const OF_WORDS: &str = "make a constraint of it and remove the field";
 
-/// Fields that do not act on one row of logits, their neutral values, which are accepted, and what
-/// to do about others.
+/// Fields that concern more than one row of logits. Each has the value that changes nothing, which
+/// is accepted, and the remedy for other values.
 const UNSUPPORTED: &[(&str, f64, &str)] = &[
     ("encoder_repetition_penalty", 1.0, OF_ENCODERS),
     ("encoder_no_repeat_ngram_size", 0.0, OF_ENCODERS),
@@ -71,7 +71,7 @@ const UNSUPPORTED: &[(&str, f64, &str)] = &[
 ];
 
 /// Fields of drawing tokens, which need `do_sample`.
-const DRAWING: &[Row] = rows! {
+const DRAWING: &[FieldRow] = rows! {
     "temperature" => temperature, 0.0, ANY;
     "top_k" => top_k, 0.0, ANY;
     "top_p" => top_p, 0.0, 1.0;
@@ -83,7 +83,7 @@ const DRAWING: &[Row] = rows! {
 };
 
 /// Fields that act without `do_sample`, too.
-const ALWAYS: &[Row] = rows! {
+const ALWAYS: &[FieldRow] = rows! {
     "repetition_penalty" => repetition_penalty, 0.0, ANY;
     "no_repeat_ngram_size" => no_repeat_ngram, 0.0, ANY;
     "suppress_tokens" => suppressed_tokens;
@@ -135,7 +135,7 @@ pub(super) fn read(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<No
         return Err(fields.fault("num_return_sequences", reason));
     }
     set.sampling.watermark = watermark(fields)?;
-    Ok(NotRead { harmless: HARMLESS, telling: TELLING })
+    Ok(NotRead { no_effect: NO_EFFECT, affects_output: AFFECTS_OUTPUT })
 }
 
 /// Reads the fields of drawing tokens; true if tokens are drawn.
@@ -159,7 +159,7 @@ fn drawing(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<bool, Samp
     Ok(false)
 }
 
-/// Reads the lengths that count the prompt, in place of which those that do not take precedence.
+/// Reads the lengths that count the prompt. The lengths that do not count it take precedence.
 fn lengths(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<(), SamplingError> {
     set.max_length = fields.value("max_length", 1.0, ANY)?;
     let least: Option<usize> = fields.value("min_length", 0.0, ANY)?;

@@ -327,9 +327,9 @@ struct Fields<'a> {
 /// The fields of an API that are not read.
 struct NotRead {
     /// Fields that change no output here.
-    harmless: &'static [&'static str],
+    no_effect: &'static [&'static str],
     /// Fields that would change the output.
-    telling: &'static [&'static str],
+    affects_output: &'static [&'static str],
 }
 
 /// True if a field asks for nothing by this value.
@@ -460,12 +460,12 @@ impl<'a> Fields<'a> {
             if self.used.contains(&name.as_str()) && !is_void {
                 continue;
             }
-            let is_telling = is_void || not_read.telling.contains(&name.as_str());
-            if !is_telling && !not_read.harmless.contains(&name.as_str()) {
+            let affects_output = is_void || not_read.affects_output.contains(&name.as_str());
+            if !affects_output && !not_read.no_effect.contains(&name.as_str()) {
                 return Err(self.unknown(name));
             }
             set.passed_over.push(name.clone());
-            if is_telling && !asks_nothing(name, value) {
+            if affects_output && !asks_nothing(name, value) {
                 set.unused.push(name.clone());
             }
         }

@@ -2,12 +2,12 @@
 //!
 //! Source: OpenAI's API reference, "Create chat completion".
 
-use super::row::{ANY, Row, rows};
+use super::row::{ANY, FieldRow, rows};
 use super::{Fields, Json, NotRead, ParameterSet};
 use crate::sampling::SamplingError;
 
 const NOT_READ: NotRead = NotRead {
-    harmless: &[
+    no_effect: &[
         "model",
         "user",
         "metadata",
@@ -17,7 +17,7 @@ const NOT_READ: NotRead = NotRead {
         "prompt_cache_key",
         "prompt_cache_retention",
     ],
-    telling: &[
+    affects_output: &[
         "messages",
         "stream",
         "stream_options",
@@ -35,7 +35,7 @@ const NOT_READ: NotRead = NotRead {
     ],
 };
 
-const PARAMETERS: &[Row] = rows! {
+const PARAMETERS: &[FieldRow] = rows! {
     "temperature" => temperature, 0.0, 2.0;
     "top_p" => top_p, 0.0, 1.0;
     "frequency_penalty" => frequency_penalty, -2.0, 2.0;
@@ -63,7 +63,7 @@ pub(super) fn read(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<No
         return Err(fields.fault("top_logprobs", "needs `logprobs` to be true"));
     }
     set.logprobs = logprobs.then(|| top.unwrap_or(0));
-    // Plain text is what there is without a format.
+    // A request without a format gets plain text, too.
     let is_text = |format: &&Json| format.get("type").is_some_and(|kind| kind == "text");
     set.response_format = fields.take("response_format").filter(|format| !is_text(format)).cloned();
     Ok(NOT_READ)

@@ -5,7 +5,7 @@ use crate::sampling::value::Bounds;
 use crate::sampling::{SamplingError, SamplingParams};
 
 /// A field of an API that is a parameter of the sampler.
-pub(super) struct Row {
+pub(super) struct FieldRow {
     pub field: &'static str,
     pub parameter: &'static str,
     pub bounds: Bounds,
@@ -18,7 +18,7 @@ pub(super) struct Row {
 /// ANY`.
 macro_rules! rows {
     ($($field:literal => $parameter:ident $(, $low:expr, $high:expr)?;)*) => {
-        &[$($crate::sampling::parameter_sets::row::Row {
+        &[$($crate::sampling::parameter_sets::row::FieldRow {
             field: $field,
             parameter: stringify!($parameter),
             bounds: $crate::sampling::parameter_sets::row::bounds(&[$($low, $high)?]),
@@ -44,7 +44,7 @@ pub(super) const fn bounds(given: &[f64]) -> Bounds {
 
 impl Fields<'_> {
     /// Reads the fields of a table that are there. Parameters without a field keep their values.
-    pub fn read(&mut self, rows: &[Row], params: &mut SamplingParams) -> Result<(), SamplingError> {
+    pub fn read(&mut self, rows: &[FieldRow], params: &mut SamplingParams) -> Result<(), SamplingError> {
         rows.iter().try_for_each(|row| match self.take(row.field) {
             None => Ok(()),
             Some(json) => {

@@ -6,13 +6,13 @@
 //!
 //! Sources: vLLM's documentation of `vllm.SamplingParams` and of its OpenAI-compatible server.
 
-use super::row::{ANY, Row, rows};
+use super::row::{ANY, FieldRow, rows};
 use super::{Beams, EarlyStopping, Fields, NotRead, ParameterSet};
 use crate::sampling::{ChainOrder, SamplingError};
 
 const NOT_READ: NotRead = NotRead {
-    harmless: &["detokenize", "spaces_between_special_tokens", "output_kind", "flat_logprobs"],
-    telling: &[
+    no_effect: &["detokenize", "spaces_between_special_tokens", "output_kind", "flat_logprobs"],
+    affects_output: &[
         "include_stop_str_in_output",
         "prompt_logprobs",
         "truncate_prompt_tokens",
@@ -21,7 +21,7 @@ const NOT_READ: NotRead = NotRead {
     ],
 };
 
-const PARAMETERS: &[Row] = rows! {
+const PARAMETERS: &[FieldRow] = rows! {
     "temperature" => temperature, 0.0, ANY;
     "top_p" => top_p, 0.0, 1.0;
     "min_p" => min_p, 0.0, 1.0;
@@ -36,7 +36,7 @@ const PARAMETERS: &[Row] = rows! {
     "seed" => seed;
 };
 
-/// vLLM's `max_tokens`, if it is not there. A value of `null` means no limit.
+/// The `max_tokens` of a request to vLLM that has no such field. `null` means no limit.
 const MAX_TOKENS: usize = 16;
 
 pub(super) fn read(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<NotRead, SamplingError> {

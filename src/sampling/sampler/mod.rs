@@ -10,6 +10,7 @@ mod run;
 mod top_logits;
 
 use super::adaptive::Average;
+use super::block_maxima::Index;
 use super::candidates::Candidates;
 use super::error::SamplingError;
 use super::history::{Feedback, History};
@@ -17,8 +18,7 @@ use super::mirostat;
 use super::params::SamplingParams;
 use super::rng::{Purpose, Rng, bits_below, gumbel_of};
 use super::row::{LogitRow, allows, check_lengths};
-use super::rules::Selection;
-use super::selection::Index;
+use super::step_settings::Selection;
 use super::steps::Step;
 use super::watermark::Watermarker;
 use crate::vocab::TokenId;
@@ -78,6 +78,7 @@ struct Work {
 
 /// A drawn token.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Sampled {
     /// The token.
     pub token: TokenId,
@@ -87,6 +88,7 @@ pub struct Sampled {
 
 /// The distribution after one step of the chain.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Stage {
     /// The step's name; `logits` for the row before any step.
     pub name: &'static str,

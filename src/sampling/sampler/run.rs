@@ -1,20 +1,28 @@
 //! Running a chain: the first steps on the whole row, and the others on candidates.
 //!
 //! Edits become a short sorted list beside the row. If the mask allows few tokens, these are
-//! gathered. A temperature, alone or followed by top-k, top-p, min-p or Mirostat, runs on the whole
-//! row ([`selection`]). All later steps, and chains in another order, work on [`Candidates`].
+//! gathered. The first filter behind a plain temperature, or the first one without it, may run on
+//! the whole row ([`block_maxima`]). All later steps work on [`Candidates`].
+//!
+//! | filter | on the whole row |
+//! |---|---|
+//! | any, at temperature 0 | the largest logit is the only candidate |
+//! | none, and one token is drawn | the draw |
+//! | top-k with ties by the lowest id, top-p, typical, Mirostat | the filter |
+//! | min-p | a bound that leaves out most tokens; the filter then runs on candidates |
+//! | any other | nothing: all tokens become candidates |
 
 use super::{Sampled, Sampler, Scratch, Work};
+use crate::sampling::block_maxima;
 use crate::sampling::candidates::Candidates;
 use crate::sampling::error::SamplingError;
 use crate::sampling::mirostat;
 use crate::sampling::penalties::{CandidateLogits, EditLogits, changed};
 use crate::sampling::rng::Purpose;
 use crate::sampling::row::{MaskedRow, allows, check_lengths};
-use crate::sampling::rules::{DynamicTemperature, MirostatVersion, Ties};
-use crate::sampling::selection;
 use crate::sampling::simd;
-use crate::sampling::steps::{AnyLogits, Kind, Step, StepInput, UnknownToken};
+use crate::sampling::step_settings::{DynamicTemperature, MirostatVersion, Ties};
+use crate::sampling::steps::{AnyLogits, Step, StepInput, StepKind, UnknownToken};
 use crate::sampling::temperature;
 use crate::vocab::TokenId;
 use hashbrown::{HashMap, HashSet};
@@ -54,8 +62,8 @@ pub(super) fn edits_and_filters(steps: &[Step]) -> (&[Step], &[Step]) {
     steps.split_at(steps.iter().position(|step| step.is_filter()).unwrap_or(steps.len()))
 }
 
-/// True if end tokens are held back before the minimum length, or allowed because there is nothing
-/// else.
+/// The treatment of end tokens before the minimum length: held back, or allowed because no other
+/// token is.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum MinTokens {
     Hold,
@@ -112,7 +120,7 @@ impl Sampler {
         let narrow = row.mask.map(|mask| (mask, simd::count_ones(mask)));
         let narrow = narrow.filter(|&(_, allowed)| allowed <= values.len() / 16);
         if let Some((mask, allowed)) = narrow {
-            selection::gather(&row, mask, allowed, ids, gathered)?;
+            block_maxima::gather(&row, mask, allowed, ids, gathered)?;
             row = MaskedRow { logits: gathered, mask: None, edits: &[] };
         }
         let names = narrow.map(|_| &ids[..]);
@@ -192,7 +200,7 @@ impl Sampler {
         };
         filters = &filters[used..];
         if let Some(names) = names {
-            candidates.rename(names);
+            candidates.map_ids(names);
         }
         for &step in filters {
             self.step(step, candidates, vocab)?;
@@ -201,8 +209,8 @@ impl Sampler {
         Ok(Outcome::Candidates)
     }
 
-    /// The temperature of the first filter and the filters after it. If the first filter is no
-    /// plain temperature, 1 and all filters.
+    /// The temperature of the first filter, and the filters after it. If the first filter is no
+    /// plain temperature, this is the temperature 1, and all filters.
     pub(super) fn leading_temperature<'a>(&self, filters: &'a [Step]) -> (f32, &'a [Step]) {
         match filters.split_first() {
             Some((&first, behind)) => {
@@ -233,7 +241,7 @@ impl Sampler {
         (t == 0.0 || t.recip().is_finite()).then_some(t)
     }
 
-    /// The edits of a row of so many logits.
+    /// The edits of a row of `logits` logits.
     pub(super) fn edit_all(
         &self,
         steps: &[Step],
@@ -284,7 +292,7 @@ impl Sampler {
     /// do not have.
     pub(super) fn edit(&self, step: Step, logits: &mut impl EditLogits) -> Result<(), UnknownToken> {
         match step.row().kind {
-            Kind::Edit(edit) => {
+            StepKind::Edit(edit) => {
                 let mut change = |token, change: &mut dyn FnMut(f32) -> f32| logits.edit(token, change);
                 edit(&mut AnyLogits(&mut change), &self.step_input(0))
             }
@@ -296,19 +304,19 @@ impl Sampler {
     /// candidates were made.
     pub(super) fn step(&mut self, step: Step, c: &mut Candidates, vocab: usize) -> Result<(), SamplingError> {
         match step.row().kind {
-            Kind::Edit(_) => {
+            StepKind::Edit(_) => {
                 let mut logits = CandidateLogits::new(c);
                 // A token that an earlier step has removed is no mistake of the caller's.
                 let _ = self.edit(step, &mut logits);
                 logits.finish();
             }
-            Kind::Restriction => {
+            StepKind::Restriction => {
                 if let (Step::AllowedTokens, Some(allowed)) = (step, &self.allowed) {
                     c.map_logits(|id, l| if allowed.contains(&id) { l } else { f32::NEG_INFINITY });
                 }
             }
-            Kind::Filter(filter) => filter(c, &self.step_input(vocab)),
-            Kind::Draw(draw) => {
+            StepKind::Filter(filter) => filter(c, &self.step_input(vocab)),
+            StepKind::Draw(draw) => {
                 let mut observed = std::mem::take(&mut self.observed);
                 let position = self.position();
                 draw(c, &self.step_input(vocab), &mut |c| observed.observe(position, c));
@@ -357,8 +365,8 @@ mod tests {
     use crate::sampling::{ChainOrder, Mirostat, PLess, SamplingParams, Xtc};
 
     /// Whole chains, on rows of any spread: the scalar loops and the vector ones keep the same
-    /// tokens with the same probabilities, bit for bit. That these are the right ones is the matter
-    /// of `tests/suite/sampling_reference.rs`.
+    /// tokens with the same probabilities, bit for bit. `tests/suite/sampling_reference.rs` checks
+    /// that these tokens are the right ones.
     #[test]
     fn the_scalar_loops_give_the_same_distribution() {
         let p = SamplingParams::default;

@@ -21,17 +21,17 @@ use super::{Sampled, Sampler, Scratch};
 use crate::sampling::error::SamplingError;
 use crate::sampling::penalties::{EditLogits, changed};
 use crate::sampling::row::{MaskedRow, allows, check_lengths, check_logit};
-use crate::sampling::rules::Ties;
 use crate::sampling::simd;
+use crate::sampling::step_settings::Ties;
 use crate::sampling::steps::Step;
 use crate::vocab::TokenId;
 use std::sync::Arc;
 
 /// The most logits that a query asks for beside those of touched tokens.
-const MOST: usize = 1024;
+const MAX_REQUESTED_LOGITS: usize = 1024;
 /// The largest share of the whole mass that the top logits may have for top-p to use them. Nearer
 /// to the whole, rounding errors would decide which tokens are kept.
-const CERTAIN: f64 = 1.0 - 1e-6;
+const MAX_SHARE_OF_MASS: f64 = 1.0 - 1e-6;
 
 /// The part of a row that a sampler needs.
 #[derive(Debug, Clone, PartialEq)]
@@ -138,13 +138,18 @@ impl Sampler {
         let (count, temperature) = match filters.first() {
             _ if t == 0.0 => (1, None),
             Some(Step::TopK) if self.params.top_k_ties == Ties::LowestId => (self.params.top_k, None),
-            Some(Step::TopP) => (MOST, Some(t)),
-            Some(Step::MinP) => (MOST, None),
+            Some(Step::TopP) => (MAX_REQUESTED_LOGITS, Some(t)),
+            Some(Step::MinP) => (MAX_REQUESTED_LOGITS, None),
             _ => (usize::MAX, None),
         };
         let complete = allowed <= count;
         let (count, temperature) = if complete { (allowed, None) } else { (count, temperature) };
-        Ok((count <= MOST).then_some(TopLogitsQuery { touched, count, temperature, complete }))
+        Ok((count <= MAX_REQUESTED_LOGITS).then_some(TopLogitsQuery {
+            touched,
+            count,
+            temperature,
+            complete,
+        }))
     }
 
     /// Draws a token as [`sample`](Self::sample) does on the whole row. `None` if the whole row is
@@ -216,11 +221,11 @@ impl Sampler {
                 let others = (top_logits.log_mass - f64::from(max / t)).exp();
                 let share = f64::from(top_p) * (kept + (others - unedited).max(0.0)) / kept;
                 // NaN is not certain either.
-                (share < CERTAIN).then_some(share as f32)
+                (share < MAX_SHARE_OF_MASS).then_some(share as f32)
             }
             Some(Step::MinP) => {
                 let least = top_logits.untouched().fold(f32::INFINITY, f32::min);
-                (weight(least) < CERTAIN * f64::from(self.params.min_p)).then_some(top_p)
+                (weight(least) < MAX_SHARE_OF_MASS * f64::from(self.params.min_p)).then_some(top_p)
             }
             _ => Some(top_p),
         }
@@ -252,7 +257,7 @@ struct ShortRow<'a> {
 
 impl EditLogits for ShortRow<'_> {
     fn edit(&mut self, token: TokenId, change: impl FnOnce(f32) -> f32) -> bool {
-        // What the mask forbids is not among the top logits.
+        // A token that the mask forbids is not among the top logits.
         if let Ok(at) = self.ids.binary_search(&token.0) {
             self.logits[at] = changed(self.logits[at], change);
         }
@@ -299,7 +304,7 @@ mod tests {
     fn top_logits_give_the_token_of_the_row() {
         let p = SamplingParams::default;
         let penalised = || p().repetition_penalty(1.3).presence_penalty(0.7).frequency_penalty(0.2);
-        // With each the least share of draws that must do without the row, in %.
+        // Each chain has the smallest share of draws, in percent, that must not need the whole row.
         let table = [
             (p().temperature(0.0), 100),
             (penalised().temperature(0.0), 100),

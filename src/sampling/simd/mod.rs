@@ -3,7 +3,7 @@
 //!
 //! The scalar code adds in the same eight lanes and in the same order as the vector code, and
 //! neither uses fused multiply-add. So the same logits and seed give the same token on every
-//! machine. The price is about a tenth of the speed of the exponential.
+//! machine. The price is a slower exponential than one with fused multiply-add.
 //!
 //! This is the only module of `sampling` with `unsafe` code. Two things make it necessary: calling
 //! a function compiled for AVX2 (sound because [`avx2`] has asked the processor first), and loads

@@ -10,7 +10,7 @@ use crate::automata::{ExprPool, LangId, Machine};
 use std::sync::Arc;
 
 /// The most characters that a name may have.
-pub(super) const LONGEST: u32 = 9;
+pub(super) const MAX_NAME_CHARS: u32 = 9;
 /// The bits that a character of a name takes in a state. The value 0 stands for no character.
 const BITS: u32 = 6;
 
@@ -39,7 +39,7 @@ struct State {
 }
 
 /// The value that stands for a forgotten name.
-const FORGOTTEN: u64 = 1 << (BITS * LONGEST);
+const FORGOTTEN: u64 = 1 << (BITS * MAX_NAME_CHARS);
 
 impl State {
     fn pack(self) -> u64 {
@@ -62,9 +62,9 @@ fn code(byte: u8) -> Option<u64> {
     }))
 }
 
-struct Names;
+struct GroupNames;
 
-impl Machine for Names {
+impl Machine for GroupNames {
     fn key(&self) -> String {
         "regex group names".to_owned()
     }
@@ -94,7 +94,7 @@ impl Machine for Names {
             (phase::ANGLE, _) if name != 0 => None,
             (phase::ANGLE, _) => Some(State { phase: phase::NAME, read: 1, name: code(byte)? }),
             (phase::NAME, b'>') => go(phase::TEXT),
-            (phase::NAME, _) if read == LONGEST => None,
+            (phase::NAME, _) if read == MAX_NAME_CHARS => None,
             (phase::NAME, _) if name == FORGOTTEN => {
                 code(byte)?;
                 Some(State { phase: at, read: read + 1, name })
@@ -147,5 +147,5 @@ impl Machine for Names {
 }
 
 pub(super) fn language(pool: &mut ExprPool) -> LangId {
-    pool.machine(Arc::new(Names))
+    pool.machine(Arc::new(GroupNames))
 }

@@ -23,8 +23,8 @@ use regex_syntax::hir::{Class, HirKind};
 use std::sync::Arc;
 
 /// The most characters of a label of ASCII characters, and of another one.
-const LONGEST_ASCII: u8 = 63;
-const LONGEST: u8 = 59;
+const MAX_ASCII_LABEL_CHARS: u8 = 63;
+const MAX_LABEL_CHARS: u8 = 59;
 
 /// Arabic letters that join on both sides, and those that join on the right side. ZERO WIDTH
 /// NON-JOINER may stand between such letters (RFC 5892, appendix A.1).
@@ -349,11 +349,11 @@ impl Name {
 }
 
 /// The rules of names whose labels are separated by one of some characters.
-struct Names {
+struct HostNames {
     separators: &'static str,
 }
 
-impl CharRules for Names {
+impl CharRules for HostNames {
     type State = Name;
 
     fn key(&self) -> String {
@@ -381,7 +381,7 @@ impl CharRules for Names {
     }
 
     fn longest_run(&self, name: &Name) -> u8 {
-        if name.ascii_label.is_some() { LONGEST_ASCII } else { LONGEST }
+        if name.ascii_label.is_some() { MAX_ASCII_LABEL_CHARS } else { MAX_LABEL_CHARS }
     }
 }
 
@@ -389,7 +389,7 @@ impl CharRules for Names {
 /// class.
 pub(super) fn name(pool: &mut ExprPool, separators: &'static str) -> LangId {
     // The rules are constants; the tests build the table.
-    let table = CharTable::new(&Names { separators });
+    let table = CharTable::new(&HostNames { separators });
     debug_assert!(table.is_some());
     let Some(table) = table else { return LangId::NEVER };
     let names = pool.machine(Arc::new(table));

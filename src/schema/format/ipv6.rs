@@ -10,7 +10,7 @@ pub(super) fn pattern() -> String {
     compressed_by(1)
 }
 
-/// The addresses in which `::` stands for at least so many groups, 1 or 2.
+/// The addresses in which `::` stands for at least `least` groups, which is 1 or 2.
 pub(super) fn compressed_by(least: usize) -> String {
     let group = "[0-9A-Fa-f]{1,4}";
     let last = format!("(?:{group}:{group}|{})", super::ipv4::PATTERN);

@@ -43,60 +43,61 @@ use crate::automata::regex::{Anchoring, Dialect, compile};
 use crate::automata::{ByteSet, ExprPool, LangId, interrupt};
 use std::sync::OnceLock;
 
-/// A format that is enforced.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[non_exhaustive]
-#[allow(missing_docs)]
-pub enum Format {
+/// Declares the formats, each with the function that builds its language. A format that has no name
+/// is no value of `format`.
+macro_rules! formats {
+    ($($(#[$doc:meta])* $format:ident $(= $name:literal)? => $language:path,)*) => {
+        /// A format that is enforced.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        #[non_exhaustive]
+        #[allow(missing_docs)]
+        pub enum Format {
+            $($(#[$doc])* $format,)*
+        }
+
+        impl Format {
+            const COUNT: usize = [$(Format::$format),*].len();
+            const NAMED: usize = [$($($name,)?)*].len();
+
+            /// Every format with its name.
+            pub const ALL: [(&'static str, Format); Format::NAMED] = [$($(($name, Format::$format),)?)*];
+
+            fn build(self, pool: &mut ExprPool) -> LangId {
+                match self {
+                    $(Format::$format => $language(pool),)*
+                }
+            }
+        }
+    };
+}
+
+formats! {
     /// `hostname` in drafts 4 and 6, in which labels that start with `xn--` are labels like others.
-    AsciiHostname,
+    AsciiHostname => hostname::ascii,
     /// The value `base64` of `contentEncoding`, which is not a `format`.
-    Base64,
-    Date,
-    DateTime,
-    Duration,
-    Email,
-    Hostname,
-    IdnEmail,
-    IdnHostname,
-    Ipv4,
-    Ipv6,
-    Iri,
-    IriReference,
-    JsonPointer,
-    Regex,
-    RelativeJsonPointer,
-    Time,
-    Uri,
-    UriReference,
-    UriTemplate,
-    Uuid,
+    Base64 => base64::language,
+    Date = "date" => date::language,
+    DateTime = "date-time" => date_time::language,
+    Duration = "duration" => duration::language,
+    Email = "email" => email::language,
+    Hostname = "hostname" => hostname::language,
+    IdnEmail = "idn-email" => idn_email::language,
+    IdnHostname = "idn-hostname" => idn_hostname::language,
+    Ipv4 = "ipv4" => ipv4::language,
+    Ipv6 = "ipv6" => ipv6::language,
+    Iri = "iri" => iri::language,
+    IriReference = "iri-reference" => iri_reference::language,
+    JsonPointer = "json-pointer" => json_pointer::language,
+    Regex = "regex" => regex::language,
+    RelativeJsonPointer = "relative-json-pointer" => relative_json_pointer::language,
+    Time = "time" => time::language,
+    Uri = "uri" => uri::language,
+    UriReference = "uri-reference" => uri_reference::language,
+    UriTemplate = "uri-template" => uri_template::language,
+    Uuid = "uuid" => uuid::language,
 }
 
 impl Format {
-    /// Every format with its name.
-    pub const ALL: [(&'static str, Format); 19] = [
-        ("date", Format::Date),
-        ("date-time", Format::DateTime),
-        ("duration", Format::Duration),
-        ("email", Format::Email),
-        ("hostname", Format::Hostname),
-        ("idn-email", Format::IdnEmail),
-        ("idn-hostname", Format::IdnHostname),
-        ("ipv4", Format::Ipv4),
-        ("ipv6", Format::Ipv6),
-        ("iri", Format::Iri),
-        ("iri-reference", Format::IriReference),
-        ("json-pointer", Format::JsonPointer),
-        ("regex", Format::Regex),
-        ("relative-json-pointer", Format::RelativeJsonPointer),
-        ("time", Format::Time),
-        ("uri", Format::Uri),
-        ("uri-reference", Format::UriReference),
-        ("uri-template", Format::UriTemplate),
-        ("uuid", Format::Uuid),
-    ];
-
     /// The format with this name.
     pub fn by_name(name: &str) -> Option<Format> {
         Self::ALL.iter().find(|(known, _)| *known == name).map(|&(_, format)| format)
@@ -105,8 +106,8 @@ impl Format {
     /// The texts in the format. The language is built once in the process and then copied into each
     /// pool.
     pub fn language(self, pool: &mut ExprPool) -> LangId {
-        static BUILT: [OnceLock<(ExprPool, LangId)>; Format::Uuid as usize + 1] =
-            [const { OnceLock::new() }; Format::Uuid as usize + 1];
+        static BUILT: [OnceLock<(ExprPool, LangId)>; Format::COUNT] =
+            [const { OnceLock::new() }; Format::COUNT];
         let (built, language) = BUILT[self as usize].get_or_init(|| {
             interrupt::suspended(|| {
                 let mut pool = ExprPool::new();
@@ -128,8 +129,8 @@ impl Format {
         matches!(self, Format::Hostname | Format::IdnHostname | Format::IdnEmail | Format::Regex)
     }
 
-    /// Texts among which are all that are valid and not in the [language](Self::language). They may
-    /// be valid or not, so a complement has none of them.
+    /// Texts that include every valid text outside the [language](Self::language). Some of them may
+    /// be invalid. A complement allows none of them.
     pub(super) fn left_out(self, pool: &mut ExprPool) -> LangId {
         match self {
             Format::Hostname => Format::AsciiHostname.language(pool),
@@ -147,32 +148,6 @@ impl Format {
     pub(super) fn widest(self, pool: &mut ExprPool) -> LangId {
         let parts = [self.language(pool), self.left_out(pool)];
         pool.union(&parts)
-    }
-
-    fn build(self, pool: &mut ExprPool) -> LangId {
-        match self {
-            Format::AsciiHostname => hostname::ascii(pool),
-            Format::Base64 => base64::language(pool),
-            Format::Date => date::language(pool),
-            Format::DateTime => date_time::language(pool),
-            Format::Duration => duration::language(pool),
-            Format::Email => email::language(pool),
-            Format::Hostname => hostname::language(pool),
-            Format::IdnEmail => idn_email::language(pool),
-            Format::IdnHostname => idn_hostname::language(pool),
-            Format::Ipv4 => ipv4::language(pool),
-            Format::Ipv6 => ipv6::language(pool),
-            Format::Iri => iri::language(pool),
-            Format::IriReference => iri_reference::language(pool),
-            Format::JsonPointer => json_pointer::language(pool),
-            Format::Regex => regex::language(pool),
-            Format::RelativeJsonPointer => relative_json_pointer::language(pool),
-            Format::Time => time::language(pool),
-            Format::Uri => uri::language(pool),
-            Format::UriReference => uri_reference::language(pool),
-            Format::UriTemplate => uri_template::language(pool),
-            Format::Uuid => uuid::language(pool),
-        }
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) fn language(pool: &mut ExprPool) -> LangId {
     let quantifier = pool.repeat(quantifier, 0, 1);
     let assertion = super::rust(pool, r"\^|\$|\\[bB]");
     let (bar, close) = (super::rust(pool, r"\|"), super::rust(pool, r"\)"));
-    let name = format!("<[A-Za-z_][A-Za-z0-9_]{{0,{}}}>", group_name::LONGEST - 1);
+    let name = format!("<[A-Za-z_][A-Za-z0-9_]{{0,{}}}>", group_name::MAX_NAME_CHARS - 1);
     let group = super::rust(pool, &format!(r"\((?:\?:|\?{name})?"));
     let reference = super::rust(pool, &format!(r"\\k{name}"));
     let look = super::rust(pool, r"\(\?<?[=!]");

@@ -2,9 +2,9 @@
 //! and the keywords that result from it.
 
 use super::super::document::{Keyword, NULL, Types, What};
-use super::super::json::{Kind, Value};
+use super::super::json::{JsonKind, Value};
 use super::super::options::Draft;
-use super::state::{Member, Reader};
+use super::state::{SchemaMember, SchemaReader};
 use crate::automata::UNBOUNDED;
 use crate::grammar::CompileError;
 
@@ -12,9 +12,9 @@ use crate::grammar::CompileError;
 #[derive(Clone, Copy, Default)]
 pub(super) struct Limit {
     /// `minimum` or `maximum`.
-    pub inclusive: Option<Member>,
+    pub inclusive: Option<SchemaMember>,
     /// `exclusiveMinimum` or `exclusiveMaximum`: a number, or draft 4's boolean.
-    pub exclusive: Option<Member>,
+    pub exclusive: Option<SchemaMember>,
 }
 
 /// The part that a keyword may leave of the values that the rest of its schema allows.
@@ -22,7 +22,7 @@ pub(super) struct Limit {
 /// If a value is evidently left, the schema can be satisfied, and its shape need not be computed to
 /// know that. For example, `maxItems` leaves the empty array, but `enum` may leave nothing.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Leaves {
+pub(super) enum Satisfiability {
     /// Some value is left.
     Something,
     /// Perhaps nothing is left.
@@ -36,31 +36,31 @@ pub(super) enum Leaves {
 pub(super) struct DeferredKeywords {
     pub types: Types,
     /// OpenAPI's `nullable: true`.
-    pub nullable: Option<Member>,
+    pub nullable: Option<SchemaMember>,
     /// The values of `enum`.
     pub values: Option<Value>,
     pub lower: Limit,
     pub upper: Limit,
-    pub prefix_items: Option<Member>,
-    pub items: Option<Member>,
-    pub additional_items: Option<Member>,
-    pub contains: Option<Member>,
-    pub min_contains: Option<Member>,
-    pub max_contains: Option<Member>,
-    pub test: Option<Member>,
-    pub then: Option<Member>,
-    pub otherwise: Option<Member>,
+    pub prefix_items: Option<SchemaMember>,
+    pub items: Option<SchemaMember>,
+    pub additional_items: Option<SchemaMember>,
+    pub contains: Option<SchemaMember>,
+    pub min_contains: Option<SchemaMember>,
+    pub max_contains: Option<SchemaMember>,
+    pub test: Option<SchemaMember>,
+    pub then: Option<SchemaMember>,
+    pub otherwise: Option<SchemaMember>,
     strings: u32,
     perhaps_nothing: bool,
 }
 
 impl DeferredKeywords {
     /// Records that a keyword leaves these values.
-    pub fn leaves(&mut self, leaves: Leaves) {
+    pub fn leaves(&mut self, leaves: Satisfiability) {
         match leaves {
-            Leaves::Something => {}
-            Leaves::PerhapsNothing => self.perhaps_nothing = true,
-            Leaves::SomeStrings => self.strings += 1,
+            Satisfiability::Something => {}
+            Satisfiability::PerhapsNothing => self.perhaps_nothing = true,
+            Satisfiability::SomeStrings => self.strings += 1,
         }
     }
 
@@ -70,7 +70,7 @@ impl DeferredKeywords {
     }
 }
 
-impl Reader<'_> {
+impl SchemaReader<'_> {
     /// Adds the keywords that result from several members together.
     pub(super) fn finish(&mut self, deferred: &DeferredKeywords) -> Result<(), CompileError> {
         self.note_what_stands_alone(deferred);
@@ -93,13 +93,14 @@ impl Reader<'_> {
 
     /// Warns of keywords that have no effect without another one.
     fn note_what_stands_alone(&mut self, deferred: &DeferredKeywords) {
-        let is_list = |m: Member| matches!(self.doc.json.kind(m.value), Kind::Array { .. });
-        let flag = |m: &Member| self.doc.json.kind(m.value) == Kind::Bool(true);
+        let is_list = |m: SchemaMember| matches!(self.doc.json.kind(m.value), JsonKind::Array { .. });
+        let flag = |m: &SchemaMember| self.doc.json.kind(m.value) == JsonKind::Bool(true);
         let holds_null = |list: Value| {
-            self.doc.json.items(list).iter().any(|&value| self.doc.json.kind(value) == Kind::Null)
+            self.doc.json.items(list).iter().any(|&value| self.doc.json.kind(value) == JsonKind::Null)
         };
-        let alone =
-            |member: Option<Member>, is_alone: bool, what| member.filter(|_| is_alone).map(|m| (m, what));
+        let alone = |member: Option<SchemaMember>, is_alone: bool, what| {
+            member.filter(|_| is_alone).map(|m| (m, what))
+        };
         let untyped = deferred.types == 0;
         let no_list = deferred.prefix_items.is_none() && !deferred.items.is_some_and(is_list);
         let notes = [
@@ -133,7 +134,7 @@ impl Reader<'_> {
     fn finish_limit(&mut self, limit: Limit, make: fn(Value, bool) -> Keyword) -> Result<(), CompileError> {
         // The boolean `true` of draft 4 excludes the bound itself.
         let flag = match limit.exclusive.map(|m| self.doc.json.kind(m.value)) {
-            Some(Kind::Bool(flag)) => Some(flag),
+            Some(JsonKind::Bool(flag)) => Some(flag),
             _ => None,
         };
         if let Some(exclusive) = limit.exclusive {
@@ -161,7 +162,7 @@ impl Reader<'_> {
 
     fn finish_items(&mut self, deferred: &DeferredKeywords) -> Result<(), CompileError> {
         let (mut prefix, mut rest) = (deferred.prefix_items, deferred.items);
-        if let Some(items) = rest.filter(|m| matches!(self.doc.json.kind(m.value), Kind::Array { .. })) {
+        if let Some(items) = rest.filter(|m| matches!(self.doc.json.kind(m.value), JsonKind::Array { .. })) {
             if items.draft == Draft::Y2020 || prefix.is_some() {
                 return Err(self.malformed(items, "must be a schema; a list of schemas is `prefixItems`"));
             }

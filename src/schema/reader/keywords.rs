@@ -7,10 +7,10 @@
 use super::super::document::{ARRAY, BOOLEAN, INTEGER, Keyword, NULL, NUMBER, OBJECT, STRING, Types, What};
 use super::super::error;
 use super::super::format::Format;
-use super::super::json::{Kind, Value};
+use super::super::json::{JsonKind, Value};
 use super::super::options::{ContentEncoding, Draft, FormatPolicy, UnknownFormat};
-use super::deferred::{DeferredKeywords, Leaves};
-use super::state::{Member, Reader};
+use super::deferred::{DeferredKeywords, Satisfiability};
+use super::state::{SchemaMember, SchemaReader};
 use crate::automata::Decimal;
 use crate::grammar::CompileError;
 
@@ -19,10 +19,14 @@ type Read = Result<Option<Keyword>, CompileError>;
 /// The most digits of a divisor, in all and after the point.
 const DIVISOR_DIGITS: u32 = 15;
 
-pub(super) fn types(reader: &mut Reader<'_>, member: Member, deferred: &mut DeferredKeywords) -> Read {
+pub(super) fn types(
+    reader: &mut SchemaReader<'_>,
+    member: SchemaMember,
+    deferred: &mut DeferredKeywords,
+) -> Read {
     let bits = match reader.doc.json.kind(member.value) {
-        Kind::String(_) => reader.type_bit(member.value),
-        Kind::Array { .. } => {
+        JsonKind::String(_) => reader.type_bit(member.value),
+        JsonKind::Array { .. } => {
             let items = reader.doc.json.items(member.value);
             items.iter().try_fold(0, |bits, &v| Some(bits | reader.type_bit(v)?))
         }
@@ -37,17 +41,25 @@ pub(super) fn types(reader: &mut Reader<'_>, member: Member, deferred: &mut Defe
     Ok(None)
 }
 
-pub(super) fn nullable(reader: &mut Reader<'_>, member: Member, deferred: &mut DeferredKeywords) -> Read {
+pub(super) fn nullable(
+    reader: &mut SchemaReader<'_>,
+    member: SchemaMember,
+    deferred: &mut DeferredKeywords,
+) -> Read {
     match reader.doc.json.kind(member.value) {
-        Kind::Bool(nullable) => deferred.nullable = nullable.then_some(member),
+        JsonKind::Bool(nullable) => deferred.nullable = nullable.then_some(member),
         _ => reader.note(member, What::Unknown),
     }
     Ok(None)
 }
 
-pub(super) fn enumeration(reader: &mut Reader<'_>, member: Member, deferred: &mut DeferredKeywords) -> Read {
+pub(super) fn enumeration(
+    reader: &mut SchemaReader<'_>,
+    member: SchemaMember,
+    deferred: &mut DeferredKeywords,
+) -> Read {
     match reader.doc.json.kind(member.value) {
-        Kind::Array { .. } => {
+        JsonKind::Array { .. } => {
             deferred.values = Some(member.value);
             reader.constants(member, Keyword::Enum(member.value))
         }
@@ -55,11 +67,19 @@ pub(super) fn enumeration(reader: &mut Reader<'_>, member: Member, deferred: &mu
     }
 }
 
-pub(super) fn constant(reader: &mut Reader<'_>, member: Member, _: &mut DeferredKeywords) -> Read {
+pub(super) fn constant(
+    reader: &mut SchemaReader<'_>,
+    member: SchemaMember,
+    _: &mut DeferredKeywords,
+) -> Read {
     reader.constants(member, Keyword::Const(member.value))
 }
 
-pub(super) fn multiple(reader: &mut Reader<'_>, member: Member, _: &mut DeferredKeywords) -> Read {
+pub(super) fn multiple(
+    reader: &mut SchemaReader<'_>,
+    member: SchemaMember,
+    _: &mut DeferredKeywords,
+) -> Read {
     let divisor = reader.number(member)?;
     if divisor.is_zero() || divisor.is_negative() {
         return Err(reader.malformed(member, "must be greater than 0"));
@@ -73,15 +93,15 @@ pub(super) fn multiple(reader: &mut Reader<'_>, member: Member, _: &mut Deferred
 }
 
 pub(super) fn string_pattern(
-    reader: &mut Reader<'_>,
-    member: Member,
+    reader: &mut SchemaReader<'_>,
+    member: SchemaMember,
     deferred: &mut DeferredKeywords,
 ) -> Read {
     let pattern = reader.text(member)?;
     match reader.pattern(&pattern) {
         Ok(inhabited) => {
             if !inhabited {
-                deferred.leaves(Leaves::PerhapsNothing);
+                deferred.leaves(Satisfiability::PerhapsNothing);
             }
             if super::super::pattern::leniency(&pattern).is_some() {
                 reader.note(member, What::AnnexB(0));
@@ -95,7 +115,7 @@ pub(super) fn string_pattern(
     Ok(Some(Keyword::Pattern(member.value)))
 }
 
-pub(super) fn format(reader: &mut Reader<'_>, member: Member, _: &mut DeferredKeywords) -> Read {
+pub(super) fn format(reader: &mut SchemaReader<'_>, member: SchemaMember, _: &mut DeferredKeywords) -> Read {
     let name = reader.text(member)?;
     if reader.options.format == FormatPolicy::Annotate {
         reader.note(member, What::Annotation);
@@ -116,7 +136,11 @@ pub(super) fn format(reader: &mut Reader<'_>, member: Member, _: &mut DeferredKe
     Ok(None)
 }
 
-pub(super) fn encoding(reader: &mut Reader<'_>, member: Member, _: &mut DeferredKeywords) -> Read {
+pub(super) fn encoding(
+    reader: &mut SchemaReader<'_>,
+    member: SchemaMember,
+    _: &mut DeferredKeywords,
+) -> Read {
     let is_base64 = reader.text(member)?.eq_ignore_ascii_case("base64");
     if !is_base64 || reader.options.content_encoding == ContentEncoding::Annotate {
         reader.note(member, What::Annotation);
@@ -125,15 +149,19 @@ pub(super) fn encoding(reader: &mut Reader<'_>, member: Member, _: &mut Deferred
     Ok(Some(Keyword::Format(Format::Base64)))
 }
 
-pub(super) fn unique(reader: &mut Reader<'_>, member: Member, _: &mut DeferredKeywords) -> Read {
+pub(super) fn unique(reader: &mut SchemaReader<'_>, member: SchemaMember, _: &mut DeferredKeywords) -> Read {
     match reader.doc.json.kind(member.value) {
-        Kind::Bool(true) => Ok(Some(Keyword::UniqueItems)),
-        Kind::Bool(false) => Ok(None),
+        JsonKind::Bool(true) => Ok(Some(Keyword::UniqueItems)),
+        JsonKind::Bool(false) => Ok(None),
         _ => Err(reader.malformed(member, "must be `true` or `false`")),
     }
 }
 
-pub(super) fn required(reader: &mut Reader<'_>, member: Member, _: &mut DeferredKeywords) -> Read {
+pub(super) fn required(
+    reader: &mut SchemaReader<'_>,
+    member: SchemaMember,
+    _: &mut DeferredKeywords,
+) -> Read {
     if !reader.is_string_list(member.value) {
         return Err(reader.malformed(member, "must be an array of strings"));
     }
@@ -141,7 +169,11 @@ pub(super) fn required(reader: &mut Reader<'_>, member: Member, _: &mut Deferred
     Ok((!is_empty).then_some(Keyword::Required(member.value)))
 }
 
-pub(super) fn pattern_properties(reader: &mut Reader<'_>, member: Member, _: &mut DeferredKeywords) -> Read {
+pub(super) fn pattern_properties(
+    reader: &mut SchemaReader<'_>,
+    member: SchemaMember,
+    _: &mut DeferredKeywords,
+) -> Read {
     for i in 0..reader.doc.json.member_count(member.value) {
         let pattern = reader.doc.json.member_key(member.value, i).to_owned();
         if let Err(reason) = reader.pattern(&pattern) {
@@ -157,24 +189,36 @@ pub(super) fn pattern_properties(reader: &mut Reader<'_>, member: Member, _: &mu
     Ok(Some(Keyword::PatternProperties(member.value)))
 }
 
-pub(super) fn dependencies(reader: &mut Reader<'_>, member: Member, _: &mut DeferredKeywords) -> Read {
+pub(super) fn dependencies(
+    reader: &mut SchemaReader<'_>,
+    member: SchemaMember,
+    _: &mut DeferredKeywords,
+) -> Read {
     reader.each_dependency(member, |reader, item| match reader.is_string_list(item) {
         true => Ok(()),
         false => reader.subschema_at(member, item).map(drop),
     })
 }
 
-pub(super) fn dependent_required(reader: &mut Reader<'_>, member: Member, _: &mut DeferredKeywords) -> Read {
+pub(super) fn dependent_required(
+    reader: &mut SchemaReader<'_>,
+    member: SchemaMember,
+    _: &mut DeferredKeywords,
+) -> Read {
     reader.each_dependency(member, |reader, item| match reader.is_string_list(item) {
         true => Ok(()),
         false => Err(reader.malformed(member, "must hold arrays of strings")),
     })
 }
 
-pub(super) fn reference(reader: &mut Reader<'_>, member: Member, _: &mut DeferredKeywords) -> Read {
+pub(super) fn reference(
+    reader: &mut SchemaReader<'_>,
+    member: SchemaMember,
+    _: &mut DeferredKeywords,
+) -> Read {
     let target = reader.text(member)?;
     let found = reader.doc.references.resolve(&mut reader.doc.json, member.resource, &target);
-    let error = |reader: &Reader<'_>, reason: &str| {
+    let error = |reader: &SchemaReader<'_>, reason: &str| {
         error::unresolved(reader.error_place(member), member.name, &target, reason)
     };
     let found = match found {
@@ -185,7 +229,7 @@ pub(super) fn reference(reader: &mut Reader<'_>, member: Member, _: &mut Deferre
             return Ok(Some(Keyword::Unknown));
         }
     };
-    if !matches!(reader.doc.json.kind(found), Kind::Object { .. } | Kind::Bool(_)) {
+    if !matches!(reader.doc.json.kind(found), JsonKind::Object { .. } | JsonKind::Bool(_)) {
         return Err(error(reader, "which is not a schema (an object, `true` or `false`)"));
     }
     let home = reader.doc.references.enclosing_resource(&reader.doc.json, found);
@@ -204,17 +248,17 @@ pub(super) fn reference(reader: &mut Reader<'_>, member: Member, _: &mut Deferre
     Ok(Some(Keyword::DynamicRef { initial: found, anchor }))
 }
 
-impl Reader<'_> {
+impl SchemaReader<'_> {
     /// The keyword; `None` in lenient mode if the numbers in its value cannot be told apart.
-    fn constants(&mut self, member: Member, keyword: Keyword) -> Read {
+    fn constants(&mut self, member: SchemaMember, keyword: Keyword) -> Read {
         let json = &self.doc.json;
         let mut open = vec![member.value];
         let mut is_long = false;
         while let Some(value) = open.pop() {
             match json.kind(value) {
-                Kind::Array { .. } => open.extend_from_slice(json.items(value)),
-                Kind::Object { .. } => open.extend(json.members(value).map(|(_, value)| value)),
-                Kind::Number(span) => is_long |= Decimal::parse(json.text(span)).is_none(),
+                JsonKind::Array { .. } => open.extend_from_slice(json.items(value)),
+                JsonKind::Object { .. } => open.extend(json.members(value).map(|(_, value)| value)),
+                JsonKind::Number(span) => is_long |= Decimal::parse(json.text(span)).is_none(),
                 _ => {}
             }
         }
@@ -238,7 +282,7 @@ impl Reader<'_> {
         })
     }
 
-    fn text(&self, member: Member) -> Result<String, CompileError> {
+    fn text(&self, member: SchemaMember) -> Result<String, CompileError> {
         let text = self.doc.json.as_str(member.value).map(str::to_owned);
         text.ok_or_else(|| self.malformed(member, "must be a string"))
     }
@@ -257,13 +301,13 @@ impl Reader<'_> {
     }
 
     fn is_string_list(&self, value: Value) -> bool {
-        matches!(self.doc.json.kind(value), Kind::Array { .. })
+        matches!(self.doc.json.kind(value), JsonKind::Array { .. })
             && self.doc.json.items(value).iter().all(|&v| self.doc.json.as_str(v).is_some())
     }
 
     fn each_dependency(
         &mut self,
-        member: Member,
+        member: SchemaMember,
         check: impl Fn(&mut Self, Value) -> Result<(), CompileError>,
     ) -> Read {
         if !self.doc.json.is_object(member.value) {

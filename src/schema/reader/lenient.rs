@@ -8,11 +8,11 @@
 
 use super::super::document::{Keyword, What};
 use super::super::json::Value;
-use super::state::Reader;
+use super::state::SchemaReader;
 use crate::automata::UNBOUNDED;
 use hashbrown::{HashMap, HashSet};
 
-impl Reader<'_> {
+impl SchemaReader<'_> {
     /// Widens the keywords that depend on dropped ones, after everything has been read.
     pub(super) fn widen(&mut self) {
         if self.dropped.is_empty() {
@@ -26,8 +26,8 @@ impl Reader<'_> {
         }
     }
 
-    /// The schemas that accept more values than before, because they or schemas that they apply,
-    /// directly or not, have lost a keyword.
+    /// The schemas that accept more values than before. They have lost a keyword, or they apply
+    /// such a schema, directly or not.
     fn wider_schemas(&self) -> HashSet<Value> {
         let mut applied_by: HashMap<Value, Vec<Value>> = HashMap::new();
         for (at, _) in self.doc.records.iter().enumerate().filter(|(_, record)| record.read) {

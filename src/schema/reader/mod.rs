@@ -25,14 +25,14 @@ mod table;
 use super::document::{Document, Keyword, Note, What};
 use super::envelope;
 use super::error;
-use super::json::{Json, Kind, Value};
+use super::json::{Json, JsonKind, Value};
 use super::options::{Draft, SchemaOptions};
 use super::reference::References;
 use crate::automata::ExprPool;
 use crate::grammar::CompileError;
-use deferred::{DeferredKeywords, Leaves};
+use deferred::{DeferredKeywords, Satisfiability};
 use hashbrown::{HashMap, HashSet};
-use state::{Member, Reader};
+use state::{SchemaMember, SchemaReader};
 use table::{KeywordRow, Role};
 
 /// Reads a parsed document and everything it refers to. Patterns are compiled into `pool`.
@@ -43,7 +43,7 @@ pub(super) fn read(
     options: &SchemaOptions,
     pool: &mut ExprPool,
 ) -> Result<(Document, Vec<Note>), CompileError> {
-    if !matches!(json.kind(root), Kind::Object { .. } | Kind::Bool(_)) {
+    if !matches!(json.kind(root), JsonKind::Object { .. } | JsonKind::Bool(_)) {
         let pointer = format!("#{}", json.pointer(root));
         return Err(error::malformed(pointer, "schema", "must be an object, `true` or `false`"));
     }
@@ -51,7 +51,7 @@ pub(super) fn read(
     envelope::refuse_holders(&json, root, json.members(root).any(has_effect))?;
     let known = |name: &str, draft| table::find(name).is_some_and(|row| row.drafts.contains(draft));
     let references = References::new(&mut json, root, text, options, known);
-    let mut reader = Reader {
+    let mut reader = SchemaReader {
         doc: Document {
             json,
             root,
@@ -79,13 +79,13 @@ pub(super) fn read(
     Ok((reader.doc, reader.notes))
 }
 
-impl Reader<'_> {
+impl SchemaReader<'_> {
     fn schema(&mut self, schema: Value, outer: Value) -> Result<(), CompileError> {
         let first = self.doc.keywords.len() as u32;
         let mut inhabited = true;
         match self.doc.json.kind(schema) {
-            Kind::Bool(true) => {}
-            Kind::Object { len, .. } => inhabited = self.object_schema(schema, outer, len)?,
+            JsonKind::Bool(true) => {}
+            JsonKind::Object { len, .. } => inhabited = self.object_schema(schema, outer, len)?,
             _ => {
                 self.doc.keywords.push(Keyword::Never);
                 inhabited = false;
@@ -132,7 +132,7 @@ impl Reader<'_> {
                 continue;
             }
             let Some(row) = table::find(key) else { continue };
-            let member = Member { schema, index, name: row.name, value, resource, draft };
+            let member = SchemaMember { schema, index, name: row.name, value, resource, draft };
             self.member(member, row.leaves, row.role, &mut deferred)?;
         }
         self.finish(&deferred)?;
@@ -141,8 +141,8 @@ impl Reader<'_> {
 
     fn member(
         &mut self,
-        member: Member,
-        leaves: Leaves,
+        member: SchemaMember,
+        leaves: Satisfiability,
         role: Role,
         deferred: &mut DeferredKeywords,
     ) -> Result<(), CompileError> {

@@ -3,7 +3,7 @@
 
 use super::super::document::{Document, Note, Record, What};
 use super::super::error;
-use super::super::json::{Kind, Value};
+use super::super::json::{JsonKind, Value};
 use super::super::options::{Draft, SchemaOptions, Strictness};
 use crate::automata::{Decimal, ExprPool, UNBOUNDED};
 use crate::grammar::CompileError;
@@ -12,7 +12,7 @@ use hashbrown::HashSet;
 /// The most warnings that are kept.
 const MAX_NOTES: usize = 10_000;
 
-pub(super) struct Reader<'o> {
+pub(super) struct SchemaReader<'o> {
     pub(super) doc: Document,
     pub(super) options: &'o SchemaOptions,
     pub(super) pool: &'o mut ExprPool,
@@ -26,7 +26,7 @@ pub(super) struct Reader<'o> {
 
 /// A member of a schema object, with its place.
 #[derive(Clone, Copy)]
-pub(super) struct Member {
+pub(super) struct SchemaMember {
     pub(super) schema: Value,
     /// The index of the member in the schema.
     pub(super) index: u32,
@@ -38,7 +38,7 @@ pub(super) struct Member {
     pub(super) draft: Draft,
 }
 
-impl Reader<'_> {
+impl SchemaReader<'_> {
     pub(super) fn enqueue(&mut self, schema: Value, resource: Value) {
         let at = schema.0 as usize;
         if self.doc.records.len() <= at {
@@ -51,14 +51,14 @@ impl Reader<'_> {
         }
     }
 
-    pub(super) fn subschema(&mut self, member: Member) -> Result<Value, CompileError> {
+    pub(super) fn subschema(&mut self, member: SchemaMember) -> Result<Value, CompileError> {
         self.subschema_at(member, member.value)
     }
 
     /// Queues a schema that is the member's value or stands inside it.
-    pub(super) fn subschema_at(&mut self, member: Member, value: Value) -> Result<Value, CompileError> {
+    pub(super) fn subschema_at(&mut self, member: SchemaMember, value: Value) -> Result<Value, CompileError> {
         match self.doc.json.kind(value) {
-            Kind::Object { .. } | Kind::Bool(_) => {
+            JsonKind::Object { .. } | JsonKind::Bool(_) => {
                 self.enqueue(value, member.resource);
                 Ok(value)
             }
@@ -73,8 +73,8 @@ impl Reader<'_> {
     }
 
     /// Reads the list and returns the number of schemas in it.
-    pub(super) fn subschema_list(&mut self, member: Member) -> Result<u32, CompileError> {
-        let Kind::Array { len, .. } = self.doc.json.kind(member.value) else {
+    pub(super) fn subschema_list(&mut self, member: SchemaMember) -> Result<u32, CompileError> {
+        let JsonKind::Array { len, .. } = self.doc.json.kind(member.value) else {
             return Err(self.malformed(member, "must be an array of schemas"));
         };
         for i in 0..len as usize {
@@ -84,8 +84,8 @@ impl Reader<'_> {
         Ok(len)
     }
 
-    pub(super) fn subschema_map(&mut self, member: Member) -> Result<(), CompileError> {
-        let Kind::Object { len, .. } = self.doc.json.kind(member.value) else {
+    pub(super) fn subschema_map(&mut self, member: SchemaMember) -> Result<(), CompileError> {
+        let JsonKind::Object { len, .. } = self.doc.json.kind(member.value) else {
             return Err(self.malformed(member, "must be an object of schemas"));
         };
         for i in 0..len {
@@ -95,7 +95,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    pub(super) fn count(&self, member: Member) -> Result<u32, CompileError> {
+    pub(super) fn count(&self, member: SchemaMember) -> Result<u32, CompileError> {
         let decimal = self.doc.json.as_number(member.value).and_then(Decimal::parse);
         match decimal {
             Some(d) if d.is_integer() && !d.is_negative() => Ok(d.to_u32().unwrap_or(UNBOUNDED)),
@@ -103,23 +103,27 @@ impl Reader<'_> {
         }
     }
 
-    pub(super) fn number(&self, member: Member) -> Result<Decimal, CompileError> {
+    pub(super) fn number(&self, member: SchemaMember) -> Result<Decimal, CompileError> {
         let decimal = self.doc.json.as_number(member.value).and_then(Decimal::parse);
         decimal.ok_or_else(|| self.malformed(member, "must be a number"))
     }
 
     // --- errors and warnings ---
 
-    pub(super) fn error_place(&self, member: Member) -> String {
+    pub(super) fn error_place(&self, member: SchemaMember) -> String {
         format!("{}/{}", self.doc.place(member.schema), member.name)
     }
 
-    pub(super) fn malformed(&self, member: Member, reason: &str) -> CompileError {
+    pub(super) fn malformed(&self, member: SchemaMember, reason: &str) -> CompileError {
         error::malformed(self.error_place(member), member.name, reason)
     }
 
     /// Returns the error, or adds a note instead in lenient mode.
-    pub(super) fn unless_lenient(&mut self, member: Member, error: CompileError) -> Result<(), CompileError> {
+    pub(super) fn unless_lenient(
+        &mut self,
+        member: SchemaMember,
+        error: CompileError,
+    ) -> Result<(), CompileError> {
         if self.options.strictness == Strictness::Lenient {
             self.note(member, What::Dropped);
             self.dropped.push(member.schema);
@@ -128,12 +132,12 @@ impl Reader<'_> {
         Err(error)
     }
 
-    pub(super) fn unsupported(&mut self, member: Member, reason: &str) -> Result<(), CompileError> {
+    pub(super) fn unsupported(&mut self, member: SchemaMember, reason: &str) -> Result<(), CompileError> {
         let error = error::unsupported(self.error_place(member), member.name, reason);
         self.unless_lenient(member, error)
     }
 
-    pub(super) fn note(&mut self, member: Member, what: What) {
+    pub(super) fn note(&mut self, member: SchemaMember, what: What) {
         self.notes_on(member.schema, member.index, what);
     }
 

@@ -7,9 +7,9 @@ use super::super::document::Keyword;
 use super::super::drafts::Drafts;
 use super::super::json::Value;
 use super::super::options::Draft;
-use super::deferred::{DeferredKeywords, Leaves};
+use super::deferred::{DeferredKeywords, Satisfiability};
 use super::keywords;
-use super::state::{Member, Reader};
+use super::state::{SchemaMember, SchemaReader};
 use crate::grammar::CompileError;
 use hashbrown::HashMap;
 use std::sync::LazyLock;
@@ -30,16 +30,22 @@ pub(super) enum Role {
     /// The value is a whole number, 0 or more, that is a maximum.
     Most(fn(u32) -> Keyword),
     /// The member is kept until all members have been seen, since its meaning depends on others.
-    Deferred(fn(&mut DeferredKeywords) -> &mut Option<Member>),
+    Deferred(fn(&mut DeferredKeywords) -> &mut Option<SchemaMember>),
     /// The value is read by a rule of its own.
-    Own(fn(&mut Reader<'_>, Member, &mut DeferredKeywords) -> Result<Option<Keyword>, CompileError>),
+    Own(
+        fn(
+            &mut SchemaReader<'_>,
+            SchemaMember,
+            &mut DeferredKeywords,
+        ) -> Result<Option<Keyword>, CompileError>,
+    ),
 }
 
 /// The row of one keyword.
 pub(super) struct KeywordRow {
     pub name: &'static str,
     pub drafts: Drafts,
-    pub leaves: Leaves,
+    pub leaves: Satisfiability,
     /// Set if the keyword is of the validation vocabulary, which a meta-schema may leave out. The
     /// others are of the core, the applicators and the annotations.
     pub validation: bool,
@@ -53,11 +59,11 @@ impl KeywordRow {
     }
 }
 
-const fn row(name: &'static str, drafts: Drafts, leaves: Leaves, role: Role) -> KeywordRow {
+const fn row(name: &'static str, drafts: Drafts, leaves: Satisfiability, role: Role) -> KeywordRow {
     KeywordRow { name, drafts, leaves, validation: false, role }
 }
 
-const fn validation(name: &'static str, drafts: Drafts, leaves: Leaves, role: Role) -> KeywordRow {
+const fn validation(name: &'static str, drafts: Drafts, leaves: Satisfiability, role: Role) -> KeywordRow {
     KeywordRow { name, drafts, leaves, validation: true, role }
 }
 
@@ -73,7 +79,7 @@ const ONLY_4: Drafts = Drafts::only(Draft::Four);
 
 #[rustfmt::skip]
 const ROWS: &[KeywordRow] = {
-    use Leaves::{PerhapsNothing, SomeStrings, Something};
+    use Satisfiability::{PerhapsNothing, SomeStrings, Something};
     use Role::{Annotation, Deferred, Least, Most, Own, Schema, SchemaMap, Schemas};
     const ALL: Drafts = Drafts::ALL;
     &[

@@ -7,8 +7,8 @@
 //!
 //! The price is that nothing chooses among terminals. Priorities have no effect, `letx` may be the
 //! keyword `let` and then `x`, and a pattern cannot ask what stands around it. All texts are read
-//! that Lark reads with `lexer="dynamic_complete"`. So are those that llguidance reads, which takes
-//! the longest match among the terminals that may come.
+//! that Lark reads with `lexer="dynamic_complete"`. llguidance takes the longest match among the
+//! terminals that may come, so the texts that it reads are among them, too.
 
 use super::modules::Definitions;
 use super::options::Options;
@@ -113,8 +113,8 @@ struct Translation<'d> {
 }
 
 impl Translation<'_> {
-    /// Translates all rules, those that nothing refers to among them: they must refer to known
-    /// names, too.
+    /// Translates all rules. Those that nothing refers to are among them, because they, too, must
+    /// refer to known names.
     fn whole(&mut self, start: &Definition) -> Result<(), TextFault> {
         let definitions = self.definitions;
         let mut ignored = Vec::with_capacity(definitions.ignored.len());
@@ -296,7 +296,7 @@ impl Translation<'_> {
             what = what.replacen(&format!("line {line}, column {column}: "), "", 1);
             place = start + inner.start..start + inner.end;
         }
-        (place, Problem::told(error.kind(), what, "correct the schema"))
+        (place, Problem::of_kind(error.kind(), what, "correct the schema"))
     }
 }
 

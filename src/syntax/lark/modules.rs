@@ -36,7 +36,7 @@ impl Definitions {
 }
 
 /// A reader of a grammar and the modules that it imports from.
-struct Reader<'o> {
+struct ModuleReader<'o> {
     options: &'o Options,
     /// The modules being read, from the outermost to the innermost.
     open: Vec<String>,
@@ -45,7 +45,7 @@ struct Reader<'o> {
 
 /// The definitions of the grammar `text`.
 pub(super) fn read(text: &str, options: &Options) -> Result<Definitions, TextFault> {
-    Reader { options, open: Vec::new(), count: 0 }.module(text, "")
+    ModuleReader { options, open: Vec::new(), count: 0 }.module(text, "")
 }
 
 /// The modules that the grammar `text`, called `name`, imports from, by their full names.
@@ -73,7 +73,7 @@ fn full_name(module: &Module, from: &str) -> String {
 /// The name in the module, the name here, and the place of the import.
 type Imported = (String, String, Range<usize>);
 
-impl Reader<'_> {
+impl ModuleReader<'_> {
     /// The definitions of one module, called `name`; the name of the grammar itself is empty.
     fn module(&mut self, text: &str, name: &str) -> Result<Definitions, TextFault> {
         let mut found = Definitions::default();
@@ -169,7 +169,7 @@ impl Reader<'_> {
         let inner = self.module(text, &full).map_err(|(span, kind)| {
             let (line, _) = line_column(text, span.start.min(text.len()));
             let what = format!("in the module `{full}`, line {line}: {kind}");
-            (place.clone(), Problem::told(kind.kind(), what, kind.help()))
+            (place.clone(), Problem::of_kind(kind.kind(), what, kind.help()))
         })?;
         self.open.pop();
         let prefix = module.path.replace('.', "__");

@@ -48,7 +48,7 @@ pub(super) enum Expr {
     },
     Seq(Vec<Expr>),
     Alt(Vec<Expr>),
-    /// The body, at least and at most so many times.
+    /// The body repeated, with the least and the greatest number of rounds.
     Repeat(Box<Expr>, u32, u32),
 }
 

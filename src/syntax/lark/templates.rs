@@ -63,7 +63,7 @@ impl Instances {
     }
 }
 
-/// Fails unless a rule takes so many arguments.
+/// Fails unless a rule takes `given` arguments.
 pub(super) fn check_arguments(rule: &Definition, given: usize, span: &Range<usize>) -> Result<(), TextFault> {
     if rule.parameters.len() == given {
         return Ok(());

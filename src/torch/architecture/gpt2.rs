@@ -1,9 +1,9 @@
 //! GPT-2.
 //!
-//! It has learned positions instead of rotary ones, layer normalisation with biases, a feed-forward
-//! network without a gate, one projection for queries, keys and values, and an output matrix that
-//! is the embedding. Its Hugging Face checkpoints hold the projections transposed, and its
-//! `config.json` uses other keys than Llama's throughout.
+//! It has learned positions and layer normalisation with biases. Its feed-forward network has no
+//! gate. Queries, keys and values have one projection, and the output matrix is the embedding. Its
+//! Hugging Face checkpoints hold the projections transposed, and its `config.json` uses other keys
+//! than Llama's throughout.
 //!
 //! Source: Radford et al. 2019, “Language Models are Unsupervised Multitask Learners”.
 

@@ -206,7 +206,7 @@ impl Architecture {
     /// The configuration in a `config.json`.
     pub(crate) fn read_hugging_face(&self, json: &Map<String, Value>) -> Result<DecoderConfig, TorchError> {
         let mut config = DecoderConfig::read(self, &Settings::HuggingFace(&(self.translate)(json)?))?;
-        // What is wrong with a known setting is said first.
+        // A fault of a known setting is reported before an unknown setting.
         known_keys::check_hugging_face(json, self.own_keys)?;
         config.biases = self.biases.of_config(json)?;
         config.tied = Some(match json.get("tie_word_embeddings") {

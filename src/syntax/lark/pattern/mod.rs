@@ -219,8 +219,8 @@ impl Re {
                     before.extend(sooner);
                     after.extend(later);
                 }
-                // What a part does after its empty match, it does after all that follows that
-                // match.
+                // A matcher goes on to a part's later choices only after it has tried all choices
+                // of the parts behind it.
                 after.reverse();
                 [before, after].map(Re::any)
             }
@@ -239,7 +239,8 @@ impl Re {
                 let Some(more) = self.one_round_less() else { return [None, None] };
                 let round = |part: Re| Re::seq(vec![part, more.clone()]);
                 match body.ranked() {
-                    // After an empty round that must come, the fewest rounds are none.
+                    // After an empty first round, a lazy repetition adds no round, so its match is
+                    // empty. All other matches come after it.
                     [sooner, _] if *lazy => [sooner.map(round), self.filled()],
                     [_, None] => [self.filled(), None],
                     parts => parts.map(|part| part.map(round)),

@@ -31,7 +31,7 @@ enum Step {
 }
 
 /// A place, and the rest of the character that is being read there.
-type Place = (usize, LangId);
+type Thread = (usize, LangId);
 
 /// A state: the list being read, or the condition on the rest of the text.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -40,11 +40,11 @@ enum State {
     All,
     /// Before the mark: the places that are tried; `true` if a match ends here, which is tried
     /// after all of them.
-    Reading(Vec<Place>, bool),
+    Reading(Vec<Thread>, bool),
     /// After the mark: the places of which none may lead to a match.
-    Forbidding(Vec<Place>),
+    Forbidding(Vec<Thread>),
     /// In the domain: the places of which one must lead to a match.
-    Demanding(Vec<Place>),
+    Demanding(Vec<Thread>),
 }
 
 /// The lexeme of a pattern that does not depend on the text around it; `None` if it is too large.
@@ -152,7 +152,7 @@ impl Program<'_> {
     }
 
     /// Adds the places to which `at` leads, in order, up to a match. Gives `true` if there was one.
-    fn follow(&self, at: usize, places: &mut Vec<Place>) -> bool {
+    fn follow(&self, at: usize, places: &mut Vec<Thread>) -> bool {
         let mut work = vec![at];
         let mut seen = hashbrown::HashSet::new();
         while let Some(at) = work.pop() {
@@ -173,7 +173,7 @@ impl Program<'_> {
     }
 
     /// The places after `byte`, in order; and `true` if a match ends after them.
-    fn read(&mut self, places: &[Place], byte: u8) -> (Vec<Place>, bool) {
+    fn read(&mut self, places: &[Thread], byte: u8) -> (Vec<Thread>, bool) {
         let mut next = Vec::new();
         for &(at, left) in places {
             match self.pool.derive(left, byte) {
@@ -191,7 +191,7 @@ impl Program<'_> {
     }
 
     fn after(&mut self, state: &State, byte: u8) -> State {
-        let sorted = |mut places: Vec<Place>| {
+        let sorted = |mut places: Vec<Thread>| {
             places.sort_unstable();
             places
         };
@@ -226,7 +226,7 @@ impl Program<'_> {
             states.iter().enumerate().map(|(id, state)| (state.clone(), id as u32)).collect();
         let mut rows: Vec<[u32; 256]> = vec![[DEAD; 256]];
         while let Some(state) = states.get(rows.len()).cloned() {
-            let places: &[Place] = match &state {
+            let places: &[Thread] = match &state {
                 State::Reading(places, _) | State::Forbidding(places) | State::Demanding(places) => places,
                 State::Dead | State::All => &[],
             };

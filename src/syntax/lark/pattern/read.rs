@@ -43,7 +43,7 @@ impl Flags {
     }
 }
 
-struct Reader {
+struct RegexReader {
     text: Vec<char>,
     at: usize,
     flags: Flags,
@@ -52,7 +52,8 @@ struct Reader {
 
 /// The tree of `pattern`, under `flags`.
 pub(super) fn read(pattern: &str, flags: &str) -> Result<Re, Problem> {
-    let mut reader = Reader { text: pattern.chars().collect(), at: 0, flags: Flags::default(), depth: 0 };
+    let mut reader =
+        RegexReader { text: pattern.chars().collect(), at: 0, flags: Flags::default(), depth: 0 };
     for flag in flags.chars() {
         reader.flags.set(flag, true);
     }
@@ -75,7 +76,7 @@ fn excess<T>(what: impl Into<String>, help: &str) -> Result<T, Problem> {
     Err(Problem::excess(what, help))
 }
 
-impl Reader {
+impl RegexReader {
     fn peek(&self) -> Option<char> {
         self.text.get(self.at).copied()
     }

@@ -435,8 +435,8 @@ impl Value for ExponentialDecay {
     }
 }
 
-/// `RATIO:BIAS[:KEY[:WIDTH]]`; with a width the list depends on so many last tokens, the candidate
-/// included.
+/// `RATIO:BIAS[:KEY[:WIDTH]]`. With a width, the list depends on the last `WIDTH` tokens, the
+/// candidate included.
 impl Value for Watermark {
     fn read(text: &str) -> Result<Self, String> {
         let expected = || "expected RATIO:BIAS[:KEY[:WIDTH]]".to_owned();

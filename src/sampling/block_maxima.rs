@@ -53,7 +53,7 @@ impl Index {
                 simd::masked_maxima(&row.logits[..reach], mask, &mut self.maxima[..blocks]);
             }
         }
-        // What the edits change is read again with them.
+        // The blocks that hold an edited logit are read again, with the edits.
         let mut scratch = [0.0; BLOCK];
         let mut edits = row.edits;
         while let Some(&(id, _)) = edits.first() {

@@ -1,4 +1,4 @@
-//! Free text of at most so many tokens.
+//! Free text with a limit on its number of tokens.
 //!
 //! A state says nothing about tokens: it reads bytes. So the number of tokens that are left stands
 //! on the stack of a thread, in the frame [`Frame::Tokens`] right below its free text. It is
@@ -30,20 +30,21 @@ use hashbrown::{HashMap, HashSet};
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::Hash;
 
-/// The states of a text that are searched for its ends. Texts that end free text are short. A text
-/// whose ends are not found goes on without a limit, so that its outputs can always be completed.
-const SEARCHED: usize = 1 << 14;
+/// The largest number of states that are searched for the ends of a text. Texts that end free text
+/// are short. A text whose ends are not found goes on without a limit, so that its outputs can
+/// always be completed.
+const MAX_SEARCHED_STATES: usize = 1 << 14;
 
 /// The states after inputs, and the states without counts, that were found so far.
 #[derive(Default)]
-pub(super) struct Counted {
+pub(super) struct TokenLimits {
     /// The states after tokens (`true`) and after bytes.
     after: HashMap<(StateId, bool), StateId>,
     without: HashMap<StateId, StateId>,
     endings: Endings,
 }
 
-impl Counted {
+impl TokenLimits {
     /// The state after all of an input that led to `state`.
     pub fn after_input(
         &mut self,
@@ -51,7 +52,7 @@ impl Counted {
         state: StateId,
         is_token: bool,
     ) -> Result<StateId, EngineError> {
-        let Counted { after, endings, .. } = self;
+        let TokenLimits { after, endings, .. } = self;
         let count = |machine: &mut Machine, thread| endings.count(machine, thread, is_token);
         rebuilt(machine, state, after, (state, is_token), count)
     }
@@ -132,7 +133,8 @@ impl Endings {
             let most = most.entry(below).or_default();
             *most = left.max(*most);
         }
-        // What the label selects may follow only one of several ends.
+        // A switch selects the node that follows by the label of the end. So it needs an end for
+        // each label. Elsewhere one end is enough.
         let (mut switched, mut closed): (Vec<Link>, Vec<Link>) = Default::default();
         for (below, left) in most {
             if left > 0 {
@@ -261,7 +263,7 @@ fn add_shortest(
     let mut ahead = VecDeque::from([(language, Vec::new())]);
     while let Some((at, word)) = ahead.pop_front() {
         interrupt::spend(1);
-        if !languages.is_sound() || seen.len() > SEARCHED || is_one && !words.is_empty() {
+        if !languages.is_sound() || seen.len() > MAX_SEARCHED_STATES || is_one && !words.is_empty() {
             break;
         }
         let classes = languages.byte_classes(at).clone();
