@@ -69,7 +69,8 @@ pub(super) struct Args {
     /// generation_config.json, or else 512]
     #[arg(long, value_name = "N", value_parser = at_least_one::<usize>)]
     max_tokens: Option<usize>,
-    /// Smallest number of tokens of an output, unless the constraint is complete before
+    /// Smallest number of tokens of an output, unless the constraint is complete before. A text of
+    /// --stop does not end an output before, and stays in it
     /// [default: the one in --params or in the model's generation_config.json, or else 0]
     #[arg(long, value_name = "N", value_parser = whole::<usize>)]
     min_tokens: Option<usize>,
@@ -258,6 +259,9 @@ fn check(args: &Args, chosen: &mut Chosen, notes: &mut Vec<String>) -> Result<()
             let others = args.strategy.void_at_temperature_0();
             notes.extend(greedy::notes_at_temperature_0(&args.sampling, chosen, &others, drawn)?);
         }
+    }
+    if args.stream && !matches!(strategy, Strategy::Sample | Strategy::Contrastive(_)) {
+        notes.push("--stream writes the output at its end: the strategy chooses it then".to_owned());
     }
     let has_words = chosen.set.as_ref().is_some_and(|set| !set.bad_words.is_empty());
     if args.forced == Some(ForcedTokens::Append) && (has_words || chosen.params.names_bans()) {
@@ -533,20 +537,20 @@ fn limit(
     negative: Option<&[TokenId]>,
     prompt: usize,
 ) -> Context {
-    let context = files.context_length();
-    let of_model = format!("the model's context of {context} tokens");
-    let shortest = amateur.map(|amateur| amateur.context_length()).filter(|&length| length < context);
+    let tokens = files.context_length();
+    let of_model = format!("the model's context of {tokens} tokens");
+    let shortest = amateur.map(|amateur| amateur.context_length()).filter(|&length| length < tokens);
     let longest = negative.map(<[TokenId]>::len).filter(|&length| length > prompt);
     match (shortest, longest) {
-        (Some(length), _) => {
-            let name = format!("the context of --amateur with {length} tokens");
-            Context { name, remedy: "shorten the prompt" }
+        (Some(tokens), _) => {
+            let name = format!("the context of --amateur with {tokens} tokens");
+            Context { name, remedy: "shorten the prompt", tokens }
         }
         (_, Some(count)) => {
             let name = format!("{of_model} beside --negative-prompt with {count}");
-            Context { name, remedy: "shorten --negative-prompt" }
+            Context { name, remedy: "shorten --negative-prompt", tokens }
         }
-        (None, None) => Context { name: of_model, remedy: "shorten the prompt" },
+        (None, None) => Context { name: of_model, remedy: "shorten the prompt", tokens },
     }
 }
 
@@ -602,12 +606,16 @@ fn replies(
             Err(failure) => return Err(without_format(failure, tools.is_some())),
         },
     };
-    let prompt_end = model.prompt_end(prompt).map_err(unreadable_template)?;
+    let prompt_end = model.prompt_end(prompt).map_err(unusable_prompt)?;
     let reasoning = match (&args.reasoning_budget, preset.reasoning()) {
         (None, _) => None,
         (Some(_), None) => {
             return Err(CommandError::usage(format!("models of the format {preset} do not reason"))
                 .help("leave out --reasoning-budget"));
+        }
+        (Some((_, message)), Some((_, end))) if message.contains(end) => {
+            let what = format!("the MESSAGE of --reasoning-budget has the end of reasoning in it, `{end}`");
+            return Err(CommandError::usage(what).help("leave it out there; it is appended to the message"));
         }
         (Some((tokens, message)), Some((begin, end))) => {
             let ending = model.encode(&format!("{message}{end}")).map_err(|error| {
@@ -637,9 +645,10 @@ fn prompt_tokens(
         _ => None,
     };
     if let Some((input, Some(source))) = chat {
-        let unreadable = |error| unreadable_template(PromptError::Template(error));
-        let template = ChatTemplate::new(source).map_err(unreadable)?;
-        let text = template.render(&model.template_input(input)).map_err(unreadable)?;
+        let template = ChatTemplate::new(source);
+        let template = template.map_err(|error| unreadable_template(PromptError::Template(error)))?;
+        let text = template.render(&model.template_input(input));
+        let text = text.map_err(|error| unusable_prompt(PromptError::Template(error)))?;
         args.prompt.notes_on_template(input, &template, &text).iter().for_each(|note| say!("note: {note}"));
     }
     if matches!(chat, Some((_, None))) && super::prompt::is_plain(prompt) {

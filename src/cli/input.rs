@@ -60,9 +60,18 @@ pub(super) fn tokenizer_file(path: &Path) -> Result<PathBuf, CommandError> {
     }
     let found = NAMES.iter().map(|name| path.join(name)).find(|file| file.is_file());
     found.ok_or_else(|| {
-        CommandError::new(format!("the folder `{}` has no tokenizer", path.display()))
-            .help(format!("give the folder of a model, with one of {}, or a GGUF file", NAMES.join(", ")))
+        let what = format!("the folder `{}` has no tokenizer", path.display());
+        CommandError::new(what).help(match gguf_in(path) {
+            Some(file) => format!("give the GGUF file in it, `{}`", file.display()),
+            None => format!("give the folder of a model, with one of {}, or a GGUF file", NAMES.join(", ")),
+        })
     })
+}
+
+/// A GGUF file in a folder.
+fn gguf_in(folder: &Path) -> Option<PathBuf> {
+    let files = std::fs::read_dir(folder).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    files.filter(|file| file.extension().is_some_and(|extension| extension == "gguf")).min()
 }
 
 /// The usual name of a file of Mistral's models.

@@ -75,7 +75,7 @@ pub(super) fn check_drafts(strategy: &StrategyArgs, model: &ModelFiles) -> Resul
     };
     let count = model.layer_count();
     for (option, layers) in skipped.into_iter().chain(strategy.dola.iter().map(|layers| ("--dola", layers))) {
-        if let Some(layer) = layers.0.iter().find(|&&layer| layer >= count) {
+        if let Some(layer) = layers.0.iter().max().filter(|&&layer| layer >= count) {
             return Err(CommandError::usage(format!(
                 "{option} names layer {layer}, but the model has {count} layers, numbered from 0"
             )));

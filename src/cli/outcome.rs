@@ -55,6 +55,8 @@ pub(super) struct Context {
     pub name: String,
     /// The remedy if it is full: "shorten the prompt".
     pub remedy: &'static str,
+    /// Number of its tokens.
+    pub tokens: usize,
 }
 
 /// The room that an output had.
@@ -206,7 +208,7 @@ impl Judged {
     /// The remedy for outputs that a limit on tokens ended.
     fn longer(&self) -> String {
         let longer = match (self.is_full, &self.limit) {
-            (true, Context { name, remedy }) => format!("{name} is full: {remedy}"),
+            (true, Context { name, remedy, .. }) => format!("{name} is full: {remedy}"),
             (false, _) => "raise --max-tokens".to_owned(),
         };
         match (self.has_schemas, self.is_list) {
@@ -333,8 +335,12 @@ pub(super) fn generation_failed(
                 "the shortest known output of the constraint takes {needs} tokens, but {} has room for {room}",
                 context.name
             );
-            let help = format!("{}, or let outputs be cut with --budget cut", context.remedy);
-            CommandError::new(what).help(help)
+            // Even a prompt of one token leaves too little room.
+            let remedy = match *needs > context.tokens {
+                true => "bound what the constraint asks for",
+                false => context.remedy,
+            };
+            failure.of(what).help(format!("{remedy}, or let outputs be cut with --budget cut"))
         }
         (DecodeError::Sampling(SamplingError::EmptySupport { .. }), Some(bans)) => failure.help(bans),
         (DecodeError::ShortestOutput { .. }, Some(_)) => {

@@ -101,7 +101,12 @@ impl PromptArgs {
         });
         let tools = (!input.tools.is_empty() && !template.reads("tools"))
             .then(|| "the model's chat template does not show the tools to the model".to_owned());
-        unread.chain(left_out).chain(tools).collect()
+        let is_cut = |last: &Message| last.text().is_some_and(|text| !prompt.ends_with(text));
+        let is_continued = input.answer == Answer::Continued;
+        let cut = (is_continued && input.messages.last().is_some_and(is_cut)).then(|| {
+            "the model's chat template removes whitespace around the message that is continued".to_owned()
+        });
+        unread.chain(left_out).chain(tools).chain(cut).collect()
     }
 
     /// Refuses token healing of a prompt that ends with the chat template's own text.

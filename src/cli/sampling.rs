@@ -390,7 +390,12 @@ impl SamplingArgs {
     /// allows, if there are any. `what` names what allows tokens.
     pub fn remedy_of_bans(&self, chosen: &Chosen, what: &str) -> Option<String> {
         let names = chosen.params.changed().into_iter().map(|(name, _)| name);
-        let bans = names.filter(|name| BANS.contains(name));
+        let is_ban = |bias: &f32| *bias == f32::NEG_INFINITY;
+        let bans = names.filter(|name| match *name {
+            "logit_bias" => chosen.params.logit_bias.iter().any(|(_, bias)| is_ban(bias)),
+            "sequence_bias" => chosen.params.sequence_bias.iter().any(|(_, bias)| is_ban(bias)),
+            name => BANS.contains(&name),
+        });
         let origin = |name| origin(name, self.names(), &chosen.source, chosen.set.as_ref());
         let bans: Vec<String> = bans.map(origin).collect();
         let verb = if bans.len() == 1 { "forbids" } else { "forbid" };

@@ -8,9 +8,11 @@ use minijinja::Error;
 pub enum ChatTemplateError {
     /// A message that is no object, or has no role, or neither a content nor calls.
     #[error(
-        "a message must be an object with a `role`, and with a `content` or `tool_calls`, but one is {given}"
+        "message {number} must be an object with a `role`, and with a `content` or `tool_calls`, but it is {given}"
     )]
     Message {
+        /// Its number in the conversation, from 1.
+        number: usize,
         /// The message, shortened.
         given: String,
     },
@@ -38,7 +40,7 @@ pub enum ChatTemplateError {
     },
     /// An answer that cannot be continued, because the template does not render it as it is.
     #[error(
-        "the chat template changes the assistant's last message, so that the output cannot continue it; end the conversation with another role"
+        "the output cannot continue the assistant's last message, because the chat template changes it, or it has no text or has tool calls; end the conversation with another role"
     )]
     Continuation,
     /// A template that does not compile.

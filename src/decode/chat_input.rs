@@ -35,7 +35,8 @@ impl Message {
     /// [`ChatTemplateError::Message`] for any other value, and [`ChatTemplateError::Part`] for a
     /// part that is no text, such as an image.
     pub fn from_json(json: Json) -> Result<Self, ChatTemplateError> {
-        let fault = |given: &Json| ChatTemplateError::Message { given: shortened(&given.to_string()) };
+        let fault =
+            |given: &Json| ChatTemplateError::Message { number: 1, given: shortened(&given.to_string()) };
         let Json::Object(mut fields) = json else { return Err(fault(&json)) };
         let calls = fields.get("tool_calls").is_some_and(Json::is_array);
         let has_calls_or_none = calls || fields.get("tool_calls").is_none_or(Json::is_null);
@@ -68,6 +69,11 @@ impl Message {
     /// The content, if it is a text.
     pub fn text(&self) -> Option<&str> {
         self.0.get("content").and_then(Json::as_str)
+    }
+
+    /// True if the message has tool calls.
+    pub(super) fn has_calls(&self) -> bool {
+        self.0.get("tool_calls").and_then(Json::as_array).is_some_and(|calls| !calls.is_empty())
     }
 
     /// The same message with another content.
@@ -201,8 +207,13 @@ impl ChatInput {
             }
             _ => return fault("it is neither an array nor an object".to_owned()),
         };
-        for message in messages {
-            let mut message = Message::from_json(message)?;
+        for (at, message) in messages.into_iter().enumerate() {
+            let mut message = Message::from_json(message).map_err(|error| match error {
+                ChatTemplateError::Message { given, .. } => {
+                    ChatTemplateError::Message { number: at + 1, given }
+                }
+                error => error,
+            })?;
             message.parse_arguments();
             input.messages.push(message);
         }

@@ -110,11 +110,12 @@ impl ChatTemplate {
         match last.text() {
             // An answer without text is one that has not begun.
             Some(text) if text.trim().is_empty() => self.render_messages(input, earlier, true),
-            Some(text) => {
+            Some(text) if !last.has_calls() => {
                 let messages = [earlier, &[last.with_text(format!("{text}{MARK} "))]].concat();
-                cut_before_mark(self.render_messages(input, &messages, false)?)
+                cut_before_mark(self.render_messages(input, &messages, false)?, text)
             }
-            None => Err(ChatTemplateError::Continuation),
+            // Text that follows calls is no part of the message.
+            _ => Err(ChatTemplateError::Continuation),
         }
     }
 
@@ -149,14 +150,20 @@ impl ChatTemplate {
 /// The message alone may occur there again: `|` is also part of `<|im_end|>`.
 const MARK: &str = "HedgerowContinuesHere";
 
-/// A prompt up to the mark, which a space follows. A template that removes the space would have
-/// removed whitespace at the end of the message as well.
-fn cut_before_mark(mut prompt: String) -> Result<String, ChatTemplateError> {
+/// A prompt up to the mark, which follows `text` and precedes a space. A template that removes the
+/// space would have removed whitespace at the end of the message as well.
+fn cut_before_mark(mut prompt: String, text: &str) -> Result<String, ChatTemplateError> {
     let at = prompt.rfind(MARK).ok_or(ChatTemplateError::Continuation)?;
     let keeps_space = prompt[at + MARK.len()..].starts_with(' ');
     prompt.truncate(at);
+    // A template may also change more, such as leave out what stands before `</think>`.
+    if !prompt.trim_end().ends_with(text.trim()) {
+        return Err(ChatTemplateError::Continuation);
+    }
     if !keeps_space {
-        prompt.truncate(prompt.trim_end().len());
+        let kept = prompt.trim_end().len();
+        let whitespace = text.len() - text.trim_end().len();
+        prompt.truncate(kept.max(at - whitespace));
     }
     Ok(prompt)
 }

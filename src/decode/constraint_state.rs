@@ -6,9 +6,9 @@ use super::error::DecodeError;
 use super::healing::Healing;
 use super::request::{Budget, ForcedTokens, Request};
 use super::settings::{DecodeSettings, EndToken};
-use super::short_output::{self, History};
+use super::short_output::{self, Found, History};
 use crate::engine::{DraftTree, Matcher};
-use crate::sampling::SamplingParams;
+use crate::sampling::{SamplingError, SamplingParams};
 use crate::vocab::{TokenId, TokenSet};
 
 /// Number of remaining tokens above which the check for a way to the end is skipped.
@@ -27,6 +27,8 @@ pub(crate) struct ConstraintState {
     healing: Healing,
     /// The tokens allowed next, packed; empty if nothing is ever forbidden.
     mask: Vec<u32>,
+    /// Number of tokens that were taken out of the mask: bans leave no output behind them.
+    excluded: u32,
     /// A known way to a complete output, if the output must end within its budget.
     ending: Option<KnownEnding>,
 }
@@ -36,6 +38,16 @@ pub(crate) struct ConstraintState {
 pub(crate) struct KnownEnding {
     tokens: Arc<[TokenId]>,
     appended: usize,
+}
+
+/// The answer to the question whether tokens may come next, with the rest of an output behind them.
+pub(crate) enum Behind {
+    /// An output behind them fits, as far as is known.
+    Fits,
+    /// There is too little room. These tokens must end the output in place of the others.
+    TooLong(Vec<TokenId>),
+    /// Bans forbid every output behind them.
+    DeadEnd,
 }
 
 /// The tokens that may come next, as the constraint says.
@@ -54,7 +66,7 @@ impl ConstraintState {
             true => TokenSet::word_count(settings.vocabulary.size()),
             false => 0,
         };
-        Self { matcher, healing, mask: vec![0; words], ending: None }
+        Self { matcher, healing, mask: vec![0; words], excluded: 0, ending: None }
     }
 
     /// True while the output still spells the end of its prompt.
@@ -78,7 +90,8 @@ impl ConstraintState {
     ) -> Result<Option<bool>, DecodeError> {
         let Some(matcher) = &self.matcher else { return Ok(None) };
         let healing = Healing::new(settings.healed_bytes.clone());
-        let mut start = Self { matcher: Some(matcher.fork()), healing, mask: Vec::new(), ending: None };
+        let mask = Vec::new();
+        let mut start = Self { matcher: Some(matcher.fork()), healing, mask, excluded: 0, ending: None };
         start.matcher.iter_mut().for_each(Matcher::reset);
         for &token in output {
             let spelled = settings.vocabulary.bytes(token);
@@ -119,7 +132,13 @@ impl ConstraintState {
             return Ok(None);
         }
         let needs = own.map_or(shortest.len(), |own| own.len());
-        match other(matcher, room, settings, bans, history, short_output::MOST_TRIED)? {
+        let most_tried = short_output::MOST_TRIED;
+        let other = other(matcher, room, settings, bans, history, most_tried)?;
+        if let Completion::DeadEnd = other {
+            let reason = "bans leave no output of the constraint; loosen them, or change the constraint";
+            return Err(SamplingError::EmptySupport { reason }.into());
+        }
+        match other.way() {
             Some(way) => self.ending = Some(KnownEnding::new(way)),
             None if needs > room => return Err(DecodeError::ShortestOutput { needs, room, by_context }),
             // The bans forbid the only output that is known.
@@ -147,6 +166,19 @@ impl ConstraintState {
         masked.then(|| &self.mask[..TokenSet::word_count(tokens).min(self.mask.len())])
     }
 
+    /// Takes a token out of the mask of the next token.
+    pub fn exclude(&mut self, token: TokenId) {
+        if let Some(word) = self.mask.get_mut(token.index() / 32) {
+            *word &= !(1 << (token.index() % 32));
+        }
+        self.excluded += 1;
+    }
+
+    /// Number of tokens that were [taken out](Self::exclude) of the mask of the next token.
+    pub fn excluded(&self) -> u32 {
+        self.excluded
+    }
+
     /// Computes the mask of the next token, and the tokens that must come next. `length` is the
     /// number of tokens of the output.
     pub fn next_tokens(
@@ -154,6 +186,7 @@ impl ConstraintState {
         settings: &DecodeSettings,
         length: usize,
     ) -> Result<NextTokens, DecodeError> {
+        self.excluded = 0;
         if !self.healing.is_over() {
             self.healing.fill_mask(&settings.vocabulary, self.matcher.as_mut(), &mut self.mask)?;
             if self.mask.iter().all(|word| *word == 0) {
@@ -238,28 +271,29 @@ impl ConstraintState {
         }
     }
 
-    /// The tokens that must end the output in place of `next`; `None` if `next` may come. `room` is
-    /// the number of tokens that remain. `next` may not come if the output could not be completed
-    /// within them.
-    pub fn required_ending(
+    /// Answers if the output can be completed behind `next` within `room`, the number of tokens
+    /// that remain. Bans of the request can leave nothing behind a token that the constraint
+    /// allows.
+    pub fn behind(
         &mut self,
         next: &[TokenId],
         room: usize,
         settings: &DecodeSettings,
         bans: &SamplingParams,
         history: History<'_>,
-    ) -> Result<Option<Vec<TokenId>>, DecodeError> {
-        let heeded = settings.budget == Budget::Complete && self.healing.is_over();
+    ) -> Result<Behind, DecodeError> {
+        let completes = settings.budget == Budget::Complete && room <= ENDLESS;
+        let heeded = self.healing.is_over() && (completes || bans.names_bans());
         let Some(matcher) = self.matcher.as_mut().filter(|_| heeded) else {
-            return Ok(None);
+            return Ok(Behind::Fits);
         };
-        if room > ENDLESS || next.iter().any(|token| settings.end_tokens.contains(token)) {
-            return Ok(None);
+        if next.iter().any(|token| settings.end_tokens.contains(token)) {
+            return Ok(Behind::Fits);
         }
         for (read, &token) in next.iter().enumerate() {
             if !matcher.advance(token)? {
                 matcher.rollback(read)?;
-                return Ok(None);
+                return Ok(Behind::Fits);
             }
         }
         let behind = match bans.names_bans() {
@@ -268,14 +302,19 @@ impl ConstraintState {
                 let room = room.saturating_sub(next.len());
                 completion(matcher, room, settings, bans, History { tokens, ..history })?
             }
-            false => matcher.completion()?,
+            false => Completion::of(matcher.completion()?),
         };
         matcher.rollback(next.len())?;
+        let behind = match behind {
+            Completion::DeadEnd => return Ok(Behind::DeadEnd),
+            _ if !completes => return Ok(Behind::Fits),
+            behind => behind.known(),
+        };
         // The rest of a known ending may be shorter than an ending that a new search finds from
         // here.
         let ending = match &self.ending {
             Some(known) => Some(known.rest().to_vec()),
-            None => completion(matcher, room, settings, bans, history)?.map(|ending| ending.to_vec()),
+            None => completion(matcher, room, settings, bans, history)?.known().map(|ending| ending.to_vec()),
         };
         let enough = match (&behind, &ending) {
             (Some(behind), _) => next.len() + behind.len() <= room,
@@ -285,30 +324,53 @@ impl ConstraintState {
         if enough {
             // The new ending begins with `next`, and the known one may not.
             self.ending = behind.map(|behind| KnownEnding::new([next, &*behind].concat()));
-            return Ok(None);
+            return Ok(Behind::Fits);
         }
-        Ok(ending.filter(|ending| ending.len() <= room))
+        Ok(ending.filter(|ending| ending.len() <= room).map_or(Behind::Fits, Behind::TooLong))
+    }
+}
+
+/// A way to a complete output.
+enum Completion {
+    Known(Arc<[TokenId]>),
+    /// Bans forbid every way.
+    DeadEnd,
+    Unknown,
+}
+
+impl Completion {
+    fn of(known: Option<Arc<[TokenId]>>) -> Self {
+        known.map_or(Self::Unknown, Self::Known)
+    }
+
+    fn known(self) -> Option<Arc<[TokenId]>> {
+        match self {
+            Self::Known(tokens) => Some(tokens),
+            Self::DeadEnd | Self::Unknown => None,
+        }
+    }
+
+    /// The tokens of the way, if one is known.
+    fn way(self) -> Option<Vec<TokenId>> {
+        self.known().map(|tokens| tokens.to_vec())
     }
 }
 
 /// The engine's [completion](Matcher::completion), in tokens that the request does not ban, or
-/// another one of at most `room` tokens. `None` if none is known.
+/// another one of at most `room` tokens.
 fn completion(
     matcher: &mut Matcher,
     room: usize,
     settings: &DecodeSettings,
     bans: &SamplingParams,
     history: History<'_>,
-) -> Result<Option<Arc<[TokenId]>>, DecodeError> {
+) -> Result<Completion, DecodeError> {
     match matcher.completion()? {
-        Some(own) if bans.names_bans() => {
-            let found = match respelled(&own, matcher, settings, bans, history)? {
-                None => other(matcher, room, settings, bans, history, short_output::MOST_TRIED_EACH)?,
-                found => found,
-            };
-            Ok(found.map(Arc::from))
-        }
-        own => Ok(own),
+        Some(own) if bans.names_bans() => match respelled(&own, matcher, settings, bans, history)? {
+            None => other(matcher, room, settings, bans, history, short_output::MOST_TRIED_EACH),
+            Some(found) => Ok(Completion::Known(found.into())),
+        },
+        own => Ok(Completion::of(own)),
     }
 }
 
@@ -320,11 +382,12 @@ fn other(
     bans: &SamplingParams,
     history: History<'_>,
     most_tried: usize,
-) -> Result<Option<Vec<TokenId>>, DecodeError> {
-    match short_output::within(matcher, room, bans, most_tried)? {
-        Some(way) => respelled(&way, matcher, settings, bans, history),
-        None => Ok(None),
-    }
+) -> Result<Completion, DecodeError> {
+    Ok(match short_output::within(matcher, room, bans, most_tried)? {
+        Found::Way(way) => Completion::of(respelled(&way, matcher, settings, bans, history)?.map(Arc::from)),
+        Found::DeadEnd => Completion::DeadEnd,
+        Found::Unknown => Completion::Unknown,
+    })
 }
 
 fn respelled(

@@ -347,6 +347,8 @@ pub struct BudgetEnding {
 #[derive(Clone, Debug, PartialEq)]
 pub struct TokenLogprobs {
     /// ln of its probability under the distribution that it was drawn from; 0 for a forced token.
+    /// Under beam search it is the summand of the output's score, which penalties and biases may
+    /// raise above 0: see [`BeamSearch`](super::BeamSearch).
     pub processed: f32,
     /// The most probable tokens under that distribution, most probable first; empty for a forced
     /// token.

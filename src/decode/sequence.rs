@@ -7,7 +7,7 @@
 //! yet. A run of forced tokens therefore costs one pass, however long it is.
 
 use super::clock::Clock;
-use super::constraint_state::{ConstraintState, KnownEnding, NextTokens};
+use super::constraint_state::{Behind, ConstraintState, KnownEnding, NextTokens};
 use super::draft::{self, Acceptance, Distribution, DraftChoice, DraftToken};
 use super::error::DecodeError;
 use super::logits::ModelRow;
@@ -297,7 +297,7 @@ impl<C> Sequence<C> {
         if forced.is_empty() {
             return Ok(forced);
         }
-        let Some(ending) = self.required_ending(&forced, settings)? else { return Ok(forced) };
+        let Behind::TooLong(ending) = self.behind(&forced, settings)? else { return Ok(forced) };
         let vocabulary = &settings.vocabulary;
         let mut left = vocabulary.decode(&forced).len();
         let is_forced = |token: &TokenId| {
@@ -319,8 +319,12 @@ impl<C> Sequence<C> {
         if self.constraint.count_allowed(ending)? < ending.len() {
             return Ok(());
         }
+        let behind = self.behind(ending, settings)?;
+        if let Behind::DeadEnd = behind {
+            return Ok(());
+        }
         self.reasoning = ReasoningState::Over { tokens: self.reasoning.tokens() };
-        if let Some(shortest) = self.required_ending(ending, settings)? {
+        if let Behind::TooLong(shortest) = behind {
             return self.append_ending(&shortest, settings);
         }
         for &token in ending {
@@ -360,7 +364,8 @@ impl<C> Sequence<C> {
     }
 
     /// Samples the next token from a row of logits, under the mask that
-    /// [`apply_forced`](Self::apply_forced) has computed. `drafts` are the drafts for this token.
+    /// [`apply_forced`](Self::apply_forced) has computed. `drafts` are the drafts for this token. A
+    /// token behind which bans leave no output is taken out of the mask, and another one is drawn.
     fn sample(
         &mut self,
         row: ModelRow<'_>,
@@ -369,47 +374,37 @@ impl<C> Sequence<C> {
         clock: &Clock,
         times: &mut Timings,
     ) -> Result<(), DecodeError> {
-        let start = clock.now();
-        let mask = self.constraint.mask(settings.token_count());
-        let logits = row.plausible(settings.token_count(), mask);
-        let logits = logits.as_ref();
-        let sampled = match (settings.acceptance, drafts) {
-            (_, []) => self.sampler.sample(logits, mask)?,
-            (Acceptance::Typical { epsilon, delta }, drafts) => {
-                let distribution = self.sampler.distribution(logits, mask)?;
-                let typical =
-                    |draft: &&&DraftToken| draft::is_typical(&distribution, draft.token, epsilon, delta);
-                match drafts.iter().find(typical) {
-                    Some(draft) => as_sampled(&distribution, draft.token),
-                    None => self.sampler.sample(logits, mask)?,
+        loop {
+            let start = clock.now();
+            let mask = self.constraint.mask(settings.token_count());
+            let logits = row.plausible(settings.token_count(), mask);
+            let sampled = match self.constraint.excluded() {
+                0 => draw(&mut self.sampler, &logits, mask, drafts, settings.acceptance)?,
+                tries => draw_again(&mut self.sampler, &logits, mask, tries)?,
+            };
+            let distribution = match settings.logprobs {
+                Some(_) => self.sampler.distribution(&*logits, mask)?,
+                None => Vec::new(),
+            };
+            let distribution = distribution.into_iter().map(|(token, p)| (token, p.ln()));
+            let sampled_at = clock.now();
+            times.sample += sampled_at.saturating_sub(start);
+            let result = match self.behind(&[sampled.token], settings)? {
+                Behind::Fits => {
+                    self.record_logprobs(sampled.token, sampled.logprob, distribution, row, settings)?;
+                    Some(self.append_allowed(sampled.token, settings))
                 }
+                Behind::TooLong(ending) => Some(self.append_ending(&ending, settings)),
+                Behind::DeadEnd => {
+                    self.constraint.exclude(sampled.token);
+                    None
+                }
+            };
+            times.mask += clock.since(sampled_at);
+            if let Some(result) = result {
+                return result;
             }
-            (Acceptance::Exact, [DraftToken { token, distribution: Some(q), .. }, ..]) => {
-                let distribution = self.sampler.distribution(logits, mask)?;
-                let position = self.sampler.position() as u32;
-                as_sampled(
-                    &distribution,
-                    draft::verify(&distribution, q, *token, &self.sampler.rng(), position),
-                )
-            }
-            (Acceptance::Exact, _) => self.sampler.sample(logits, mask)?,
-        };
-        let distribution = match settings.logprobs {
-            Some(_) => self.sampler.distribution(logits, mask)?,
-            None => Vec::new(),
-        };
-        let distribution = distribution.into_iter().map(|(token, p)| (token, p.ln()));
-        let sampled_at = clock.now();
-        times.sample += sampled_at.saturating_sub(start);
-        let result = match self.required_ending(&[sampled.token], settings)? {
-            None => {
-                self.record_logprobs(sampled.token, sampled.logprob, distribution, row, settings)?;
-                self.append_allowed(sampled.token, settings)
-            }
-            Some(ending) => self.append_ending(&ending, settings),
-        };
-        times.mask += clock.since(sampled_at);
-        result
+        }
     }
 
     /// The part of a row of logits that [`advance_among`](Self::advance_among) needs, with the
@@ -451,7 +446,7 @@ impl<C> Sequence<C> {
     }
 
     /// Samples from the result of a query. Returns `false`, and appends nothing, if that is too
-    /// little.
+    /// little, or if bans leave no output behind the token.
     fn sample_among(
         &mut self,
         top_logits: &TopLogits,
@@ -464,23 +459,23 @@ impl<C> Sequence<C> {
         let sampled_at = clock.now();
         times.sample += sampled_at.saturating_sub(start);
         let Some(Sampled { token, .. }) = sampled else { return Ok(false) };
-        match self.required_ending(&[token], settings)? {
-            None => self.append_allowed(token, settings)?,
-            Some(ending) => self.append_ending(&ending, settings)?,
-        }
+        let is_appended = match self.behind(&[token], settings)? {
+            Behind::Fits => self.append_allowed(token, settings).map(|()| true)?,
+            Behind::TooLong(ending) => self.append_ending(&ending, settings).map(|()| true)?,
+            Behind::DeadEnd => {
+                self.constraint.exclude(token);
+                false
+            }
+        };
         times.mask += clock.since(sampled_at);
-        Ok(true)
+        Ok(is_appended)
     }
 
-    /// The tokens that must end the output instead of `next`, if too few would remain after it.
-    fn required_ending(
-        &mut self,
-        next: &[TokenId],
-        settings: &DecodeSettings,
-    ) -> Result<Option<Vec<TokenId>>, DecodeError> {
+    /// Answers if the output can be completed behind `next`.
+    fn behind(&mut self, next: &[TokenId], settings: &DecodeSettings) -> Result<Behind, DecodeError> {
         let room = settings.max_tokens.saturating_sub(self.length());
         let history = History { tokens: &self.tokens, prompt: self.prompt };
-        self.constraint.required_ending(next, room, settings, self.sampler.params(), history)
+        self.constraint.behind(next, room, settings, self.sampler.params(), history)
     }
 
     /// Appends the tokens with which the budget ends the output. Stop strings and end tokens among
@@ -669,6 +664,53 @@ impl<C> Sequence<C> {
             text: self.text.text().to_owned(),
             tokens: self.tokens.split_off(self.prompt),
         }
+    }
+}
+
+/// Draws a token, or takes one of the drafts for it.
+fn draw(
+    sampler: &mut Sampler,
+    logits: &[f32],
+    mask: Option<&[u32]>,
+    drafts: &[&DraftToken],
+    acceptance: Acceptance,
+) -> Result<Sampled, SamplingError> {
+    match (acceptance, drafts) {
+        (_, []) => sampler.sample(logits, mask),
+        (Acceptance::Typical { epsilon, delta }, drafts) => {
+            let distribution = sampler.distribution(logits, mask)?;
+            let typical =
+                |draft: &&&DraftToken| draft::is_typical(&distribution, draft.token, epsilon, delta);
+            match drafts.iter().find(typical) {
+                Some(draft) => Ok(as_sampled(&distribution, draft.token)),
+                None => sampler.sample(logits, mask),
+            }
+        }
+        (Acceptance::Exact, [DraftToken { token, distribution: Some(q), .. }, ..]) => {
+            let distribution = sampler.distribution(logits, mask)?;
+            let position = sampler.position() as u32;
+            let token = draft::verify(&distribution, q, *token, &sampler.rng(), position);
+            Ok(as_sampled(&distribution, token))
+        }
+        (Acceptance::Exact, _) => sampler.sample(logits, mask),
+    }
+}
+
+/// Draws a token at a position at which tokens were drawn and taken out of the mask, `tries` times.
+/// A random number of its own makes the draw independent of the earlier ones, so that it has the
+/// distribution that the smaller mask gives.
+fn draw_again(
+    sampler: &mut Sampler,
+    logits: &[f32],
+    mask: Option<&[u32]>,
+    tries: u32,
+) -> Result<Sampled, SamplingError> {
+    let distribution = sampler.distribution(logits, mask)?;
+    let u = sampler.rng().uniform(sampler.position() as u32, Purpose::Draw, tries);
+    match draft::draw_from(&distribution, u) {
+        Some(token) => Ok(as_sampled(&distribution, token)),
+        // An empty distribution is an error already.
+        None => sampler.sample(logits, mask),
     }
 }
 

@@ -25,19 +25,27 @@ struct Place {
     before: Option<(usize, TokenId)>,
 }
 
+/// The result of a search for an output.
+pub(super) enum Found {
+    /// Tokens that complete the output.
+    Way(Vec<TokenId>),
+    /// The search has tried everything: nothing completes the output.
+    DeadEnd,
+    /// The search was given up, or what completes the output has too many tokens.
+    Unknown,
+}
+
 /// The fewest tokens, `room` at most, that complete the output of `matcher` without the tokens that
-/// `bans` forbids. `None` if the search finds none. It may miss one, as it tries `most_tried`
-/// tokens at most.
-///
-/// The search is breadth-first over the states of the constraint.
+/// `bans` forbids everywhere. The search is breadth-first over the states of the constraint, and is
+/// given up after `most_tried` tokens.
 pub(super) fn within(
     matcher: &Matcher,
     room: usize,
     bans: &SamplingParams,
     most_tried: usize,
-) -> Result<Option<Vec<TokenId>>, EngineError> {
+) -> Result<Found, EngineError> {
     if matcher.is_accepting() {
-        return Ok(Some(Vec::new()));
+        return Ok(Found::Way(Vec::new()));
     }
     let mut places = vec![Place { matcher: matcher.fork_here(), before: None }];
     let mut seen = HashSet::from([matcher.state_id()]);
@@ -50,7 +58,7 @@ pub(super) fn within(
             for token in here.mask()?.iter().filter(|token| !bans.forbids(*token)) {
                 tried += 1;
                 if tried > most_tried {
-                    return Ok(None);
+                    return Ok(Found::Unknown);
                 }
                 if !here.advance(token)? {
                     continue;
@@ -59,15 +67,18 @@ pub(super) fn within(
                     let is_end = here.is_accepting();
                     places.push(Place { matcher: here.fork_here(), before: Some((from, token)) });
                     if is_end {
-                        return Ok(Some(path(&places)));
+                        return Ok(Found::Way(path(&places)));
                     }
                 }
                 here.rollback(1)?;
             }
         }
         level = next..places.len();
+        if level.is_empty() {
+            return Ok(Found::DeadEnd);
+        }
     }
-    Ok(None)
+    Ok(Found::Unknown)
 }
 
 /// The tokens that lead to the last place.

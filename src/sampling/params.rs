@@ -311,9 +311,26 @@ impl SamplingParams {
     /// True if a parameter bans this token everywhere.
     #[cfg_attr(not(feature = "decode"), allow(dead_code))]
     pub(crate) fn forbids(&self, token: TokenId) -> bool {
-        self.suppressed_tokens.contains(&token)
-            || self.allowed_tokens.as_ref().is_some_and(|allowed| !allowed.contains(&token))
-            || self.logit_bias.iter().any(|(id, bias)| *id == token && *bias == f32::NEG_INFINITY)
+        self.ban_of(token).is_some()
+    }
+
+    /// The parameter that bans this token everywhere, if one does.
+    fn ban_of(&self, token: TokenId) -> Option<&'static str> {
+        let only = |word: &[TokenId]| word == [token];
+        let is_ban = |bias: f32| bias == f32::NEG_INFINITY;
+        if self.suppressed_tokens.contains(&token) {
+            Some("suppressed_tokens")
+        } else if self.bad_words.iter().any(|word| only(word)) {
+            Some("bad_words")
+        } else if self.sequence_bias.iter().any(|(word, bias)| is_ban(*bias) && only(word)) {
+            Some("sequence_bias")
+        } else if self.allowed_tokens.as_ref().is_some_and(|allowed| !allowed.contains(&token)) {
+            Some("allowed_tokens")
+        } else if self.logit_bias.iter().any(|(id, bias)| *id == token && is_ban(*bias)) {
+            Some("logit_bias")
+        } else {
+            None
+        }
     }
 
     /// True if a parameter that names tokens bans this one after `history`, or prescribes another.
@@ -363,6 +380,16 @@ impl SamplingParams {
         }
         if self.forced_last.is_some() && self.max_tokens.is_none() {
             return conflict("forced_last", "max_tokens", "the last position is unknown; set max_tokens");
+        }
+        let reason = "the token is prescribed and forbidden; allow it, or do not prescribe it";
+        for (name, forced) in [("forced_first", self.forced_first), ("forced_last", self.forced_last)] {
+            let Some(token) = forced else { continue };
+            if let Some(ban) = self.ban_of(token) {
+                return conflict(name, ban, reason);
+            }
+            if name == "forced_first" && self.begin_suppressed_tokens.contains(&token) {
+                return conflict(name, "begin_suppressed_tokens", reason);
+            }
         }
         if self.max_tokens.is_some_and(|max| self.min_tokens > max) {
             return conflict("min_tokens", "max_tokens", "the minimum is above the maximum");

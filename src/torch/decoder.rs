@@ -48,6 +48,14 @@ pub(crate) struct ModelSize {
 }
 
 impl ModelSize {
+    /// The sizes that the configuration gives; `None` if it does not give all of them.
+    pub fn of_config(architecture: &Architecture, config: &DecoderConfig) -> Option<Self> {
+        let is_whole = architecture.positions == PositionKind::Rotary;
+        let vocabulary = config.vocab.filter(|_| is_whole)?;
+        Some(Self { vocabulary, context: config.context })
+    }
+
+    /// The sizes that the configuration and the shapes of the weights give.
     pub fn of(
         architecture: &Architecture,
         config: &DecoderConfig,

@@ -49,7 +49,8 @@ pub struct ModelFiles {
 
 impl ModelFiles {
     /// Opens a `.gguf` file, or a folder with `config.json`, `tokenizer.json` and safetensors
-    /// weights. Of the weights only the shapes are read.
+    /// weights. Of the weights at most the shapes are read, where the configuration does not tell
+    /// them.
     ///
     /// # Errors
     ///
@@ -96,8 +97,19 @@ impl ModelFiles {
         let vocabulary = with_eos_of(folder, vocabulary)?;
         let tokenizer = TextTokenizer::from_tokenizer_json(&tokenizer_json).map_err(tokenizer_error)?;
         let settings = object(&folder.join("tokenizer_config.json"))?.unwrap_or_default();
-        let weights = SafetensorsWeights::open(folder, architecture.names)?;
-        let size = ModelSize::of(architecture, &config, &weights)?;
+        let weights = || SafetensorsWeights::open(folder, architecture.names);
+        let size = match ModelSize::of_config(architecture, &config) {
+            Some(size) => size,
+            None => ModelSize::of(architecture, &config, &weights()?)?,
+        };
+        let vocabulary = match vocabulary.with_model_size(size.vocabulary) {
+            Ok(vocabulary) => vocabulary,
+            // The configuration may differ from the weights, which is then the fault.
+            Err(error) => {
+                ModelSize::of(architecture, &config, &weights()?)?;
+                return Err(tokenizer_error(error));
+            }
+        };
         Ok(Self {
             path: folder.to_path_buf(),
             format: Format::HuggingFace,
@@ -107,7 +119,7 @@ impl ModelFiles {
             },
             templates: folder_templates(folder, &settings)?,
             template_variables: special_tokens(&settings),
-            vocabulary: vocabulary.with_model_size(size.vocabulary).map_err(tokenizer_error)?,
+            vocabulary,
             tokenizer,
             generation_config: optional(&folder.join("generation_config.json"))?
                 .map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
@@ -250,7 +262,13 @@ fn folder_config(
     folder: &Path,
 ) -> Result<(&'static Architecture, DecoderConfig, Map<String, Value>), TorchError> {
     let Some(json) = object(&folder.join("config.json"))? else {
-        let reason = "it holds no config.json; give a .gguf file or a Hugging Face folder".to_owned();
+        let files = std::fs::read_dir(folder).map_err(TorchError::io(folder))?;
+        let paths = files.filter_map(|entry| Some(entry.ok()?.path()));
+        let gguf = paths.filter(|path| path.extension().is_some_and(|end| end == "gguf")).min();
+        let reason = match gguf.as_deref().and_then(Path::file_name) {
+            Some(name) => format!("it holds no config.json; give its file {}", name.display()),
+            None => "it holds no config.json; give a .gguf file or a Hugging Face folder".to_owned(),
+        };
         return Err(TorchError::NotAModel { path: folder.to_path_buf(), reason });
     };
     let name = json.get("architectures").and_then(|names| names.get(0)).and_then(Value::as_str);

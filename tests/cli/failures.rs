@@ -4,12 +4,14 @@ use serde_json::json;
 
 use super::random_model::{PLAIN, file, hi, model, run, scratch};
 
-/// A ban leaves nothing behind the letters `a` to `m`. Outputs that begin with others are made all
-/// the same, and the text, the error and the trace of the failed ones are written.
+/// Bans of two tokens leave nothing behind the letters `a` to `m`. Outputs that begin with others
+/// are made all the same, and the text, the error and the trace of the failed ones are written.
 #[test]
 fn an_output_that_fails_leaves_the_others() {
     let trace = scratch("failed-output.html");
-    let options = "--regex [a-m]0|[n-z]q --temperature 2 --suppressed-tokens 15 --completions 6 --max-tokens 200 --seed 4";
+    let words: String = (64..77).map(|letter| format!("--bad-words {letter}:15 ")).collect();
+    let options = "--regex [a-m]0|[n-z]q --temperature 9 --completions 12 --max-tokens 200 --seed 4";
+    let options = format!("{words}{options}");
     let said = hi(&PLAIN, &format!("{options} --json --trace {}", trace.display()));
     assert_eq!(said.code, Some(1), "{}", said.stderr);
     let (mut failed, mut whole) = (Vec::new(), 0);
@@ -30,12 +32,66 @@ fn an_output_that_fails_leaves_the_others() {
     assert!(!failed.is_empty() && whole > 0, "{}", said.stdout);
     let first = if failed.len() == 1 { "output ".to_owned() } else { "outputs ".to_owned() } + &failed[0];
     assert!(said.stderr.contains(&format!("error: generation of {first}")), "{}", said.stderr);
-    assert!(said.stderr.contains("--suppressed-tokens"), "{}", said.stderr);
+    assert!(said.stderr.contains("--bad-words"), "{}", said.stderr);
     let page = std::fs::read_to_string(trace).unwrap();
     assert!(page.contains("no token can be drawn"), "{page}");
     // Nothing was made here, so there is nothing to write.
     let said = hi(&PLAIN, "--regex 0 --suppressed-tokens 15 --json");
     assert_eq!((said.code, said.stdout.as_str()), (Some(1), ""), "{}", said.stderr);
+}
+
+/// A letter behind which a ban leaves nothing is not drawn.
+#[test]
+fn bans_keep_out_what_leads_nowhere() {
+    let options =
+        "--regex [a-m]0|[n-z]q --suppressed-tokens 15 --temperature 9 --completions 20 --max-tokens 9";
+    let said = hi(&PLAIN, &format!("{options} --json"));
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    assert!(said.lines().iter().all(|line| line["finish_reason"] == "constraint_complete"));
+    let said = hi(&PLAIN, "--choice a --suppressed-tokens 64 --forced-first 64");
+    assert_eq!(said.code, Some(2), "{}", said.stderr);
+    assert!(said.stderr.contains("prescribed and forbidden"), "{}", said.stderr);
+}
+
+/// The assistant's message is continued where it ends, and a template that changes it is refused.
+#[test]
+fn continued_messages_stay_as_they_are() {
+    let marked = "{% for m in messages %}<{{ m.role }}>{{ m.content }}<|end|>{% endfor %}";
+    let thinks = "{% for m in messages %}<{{ m.role }}>{{ m.content.split('</t>')[-1] }}<|end|>{% endfor %}";
+    let trims = "{% for m in messages %}<{{ m.role }}>{{ m.content | trim }}<|end|>{% endfor %}";
+    let page = scratch("continued.html");
+    for (number, (template, answer, expected)) in [
+        (marked, "|", Some("<user>Hi<|end|><assistant>|")),
+        (marked, "end", Some("<user>Hi<|end|><assistant>end")),
+        (trims, "x ", Some("<user>Hi<|end|><assistant>x")),
+        (thinks, "a</t>b", None),
+        (thinks, "b", Some("<user>Hi<|end|><assistant>b")),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let config = json!({"chat_template": template}).to_string();
+        let folder = model(&format!("continued-{number}"), &[("tokenizer_config.json", config)]);
+        let messages = json!([{"role": "user", "content": "Hi"}, {"role": "assistant", "content": answer}]);
+        let messages = file("continued.json", messages.to_string());
+        let options = ["--max-tokens", "1", "--trace", page.to_str().unwrap(), "--messages"];
+        let said = run(&folder, &[&options[..], &[messages.to_str().unwrap()]].concat());
+        match expected {
+            None => {
+                assert_eq!(said.code, Some(1), "{answer}: {}", said.stderr);
+                assert!(said.stderr.contains("continue the assistant's last message"), "{}", said.stderr);
+            }
+            Some(expected) => {
+                assert_eq!(said.code, Some(0), "{answer}: {}", said.stderr);
+                let page = std::fs::read_to_string(&page).unwrap();
+                let expected = expected.replace('<', "&lt;").replace('>', "&gt;");
+                let shown = format!("{expected}</pre>");
+                assert!(page.contains(&shown) || page.contains(&expected), "{answer}: {page}");
+                let is_told = said.stderr.contains("removes whitespace around");
+                assert_eq!(is_told, answer == "x ", "{answer}: {}", said.stderr);
+            }
+        }
+    }
 }
 
 #[test]
@@ -45,6 +101,11 @@ fn options_that_cannot_have_an_effect_are_refused() {
             "--reasoning-budget 5 --max-tokens 5 --tool-format qwen3_coder",
             "--reasoning-budget 5 has no effect: an output has at most 5 tokens",
         ),
+        (
+            "--reasoning-budget 2:</think> --tool-format qwen3_coder",
+            "has the end of reasoning in it, `</think>`",
+        ),
+        ("--dola 0-7", "--dola names layer 7, but the model has 3 layers"),
         ("--dola 2,1-0", "1-0 counts down; write 0-1"),
         ("--draft skip:2-1", "2-1 counts down; write 1-2"),
     ] {

@@ -235,13 +235,13 @@ fn replies_are_read_as_recorded() {
     };
     let (all, whole) = (sum(&|_| true), sum(&|parser| !parser.ends_with(", streamed")));
     let text = format!(
-        "Of {} readings in {} formats, {} found the calls that hedgerow's events give, and {} of the {} \
-         readings of whole replies.",
+        "Of {} readings in {} formats, {} found the calls that hedgerow's events give. Of the {} readings \
+         of whole replies, {} did.",
         all[0] + all[1],
         formats.len(),
         all[0],
-        whole[0],
         whole[0] + whole[1],
+        whole[0],
     );
     let page = include_str!("../../docs/tools.md").split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(page.contains(&text), "docs/tools.md does not say: {text}");

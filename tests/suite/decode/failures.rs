@@ -5,19 +5,24 @@ use std::ops::ControlFlow;
 use super::fake::*;
 use crate::support::bytes::byte_tokens;
 use hedgerow::decode::{
-    Batch, BeamSearch, Completion, ContrastiveSearch, DecodeError, FinishReason, Generation, Request,
+    Batch, BeamSearch, Budget, Completion, ContrastiveSearch, DecodeError, FinishReason, Generation, Request,
     Strategy, check_request,
 };
 use hedgerow::engine::Constraint;
 use hedgerow::sampling::SamplingError;
 use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
 
-/// A request for `ax` or `bq` in which a ban leaves nothing behind `a`.
+/// A request for `ax` or `bq` in which a ban leaves nothing behind `a`. The loop does not foresee
+/// bans of several tokens.
 fn half_banned() -> Request {
     let constraint = Constraint::choice(&["ax", "bq"], &vocabulary()).unwrap();
     let sampling =
-        greedy().temperature(1.0).seed(3).max_tokens(400).suppressed_tokens(vec![TokenId(u32::from(b'x'))]);
+        greedy().temperature(1.0).seed(3).max_tokens(400).bad_words(vec![vec![token(b'a'), token(b'x')]]);
     Request::new(tokens(b"hello")).constraint(constraint).sampling(sampling)
+}
+
+fn token(byte: u8) -> TokenId {
+    TokenId(u32::from(byte))
 }
 
 /// The text, end and error of an output.
@@ -80,10 +85,36 @@ fn strategies_that_choose_outputs_leave_failed_ones_out() {
 #[test]
 fn a_failure_before_the_first_choice_is_an_error() {
     let none = Constraint::choice(&["x"], &vocabulary()).unwrap();
+    let sampling = greedy().suppressed_tokens(vec![token(b'x')]);
     for strategy in [Strategy::Sample, Strategy::Contrastive(ContrastiveSearch::default())] {
-        let request = half_banned().constraint(none.clone()).strategy(strategy);
+        let request = half_banned().constraint(none.clone()).sampling(sampling.clone()).strategy(strategy);
         let error = run(&Fake::new(Scores::Hash { eos: 0.0 }), request).unwrap_err();
         assert!(matches!(error, DecodeError::Sampling(SamplingError::EmptySupport { .. })), "{error}");
+    }
+}
+
+/// A token behind which a ban leaves nothing is not drawn. The others keep their probabilities,
+/// relative to each other.
+#[test]
+fn tokens_that_lead_nowhere_are_not_drawn() {
+    let constraint = Constraint::choice(&["ax", "bq", "cq", "dx", "exx"], &vocabulary()).unwrap();
+    let model = Fake::new(Scores::Hash { eos: 0.0 });
+    let row = model.row(&tokens(b"hello"));
+    let weight = |byte: u8| f64::from(row[token(byte).index()]).exp();
+    let expected = weight(b'b') / (weight(b'b') + weight(b'c'));
+    for (budget, max_tokens) in [(Budget::Complete, 40), (Budget::Cut, 40), (Budget::Complete, 4000)] {
+        let sampling = greedy().temperature(1.0).seed(5).max_tokens(max_tokens);
+        let request = Request::new(tokens(b"hello"))
+            .constraint(constraint.clone())
+            .sampling(sampling.suppressed_tokens(vec![token(b'x')]))
+            .budget(budget)
+            .completions(2000);
+        let made = run(&model, request).unwrap();
+        let texts: Vec<&str> = made.completions.iter().map(|output| output.text.as_str()).collect();
+        assert!(texts.iter().all(|text| ["bq", "cq"].contains(text)), "{texts:?}");
+        assert!(made.completions.iter().all(|o| o.finish == FinishReason::ConstraintComplete));
+        let share = texts.iter().filter(|text| **text == "bq").count() as f64 / 2000.0;
+        assert!((share - expected).abs() < 0.04, "{share} {expected}");
     }
 }
 

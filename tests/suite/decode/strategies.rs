@@ -10,7 +10,7 @@ use hedgerow::decode::{
     Request, Strategy, TokenHealing, generate,
 };
 use hedgerow::engine::Constraint;
-use hedgerow::sampling::{Sampler, SamplingParams};
+use hedgerow::sampling::{Sampler, SamplingError, SamplingParams};
 use hedgerow::vocab::TokenId;
 
 /// The ids of the letters `a` and `b` and of the end.
@@ -668,7 +668,6 @@ fn the_end_that_a_budget_writes_keeps_the_bans() {
         ("suppressed", greedy().suppressed_tokens(vec![id("true")]), "[0-9]+(true|xyzvw)", "1true"),
         ("biased", greedy().logit_bias(vec![(id("true"), f32::NEG_INFINITY)]), "[0-9]+true", "1true"),
         ("a word", greedy().bad_words(vec![vec![id("1"), id("true")]]), "[0-9]+true", "1true"),
-        ("nothing spells it", greedy().suppressed_tokens(vec![id("x")]), "[0-9]+x", "11111"),
         ("another text", greedy().suppressed_tokens(vec![id("x")]), "[0-9]+(x|yz)", "111yz"),
         ("another letter", greedy().suppressed_tokens(vec![id("a"), id("ab")]), "[0-9]*c[ab]{3}", "1cbbb"),
     ] {
@@ -681,6 +680,11 @@ fn the_end_that_a_budget_writes_keeps_the_bans() {
         let banned = |token: &TokenId| request.sampling.suppressed_tokens.contains(token);
         assert!(!made.tokens.iter().any(banned), "{name}: {made:?}");
     }
+    // Nothing spells it.
+    let sampling = greedy().suppressed_tokens(vec![id("x")]).max_tokens(5);
+    let request = Request::new(tokens(b"u")).constraint(constraint("[0-9]+x")).sampling(sampling);
+    let error = run(&model, request).unwrap_err();
+    assert!(matches!(error, DecodeError::Sampling(SamplingError::EmptySupport { .. })), "{error}");
 }
 
 /// The end of reasoning that a budget appends leaves room for the rest of the output, and is
