@@ -31,7 +31,7 @@ const BRIEF: usize = 512;
 
 /// The ways to search.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum WordSearch {
+enum Search {
     /// The search is given up if it comes no nearer to an end for a while. The distance to an end
     /// is that of all parts of an intersection but the farthest one. So beside an exact length,
     /// only bytes that complete other parts come nearer.
@@ -66,7 +66,7 @@ impl ExprPool {
         {
             return self.conclude(root, true);
         }
-        if let Some(has_word) = self.search(root, WordSearch::BriefButFarthest) {
+        if let Some(has_word) = self.search(root, Search::BriefButFarthest) {
             return has_word;
         }
         let counted = self.uncounted(root);
@@ -79,9 +79,9 @@ impl ExprPool {
                 return self.conclude(root, has_word);
             }
         }
-        for how in [WordSearch::BriefInTurn, WordSearch::BriefAtOnce, WordSearch::Widened] {
+        for how in [Search::BriefInTurn, Search::BriefAtOnce, Search::Widened] {
             match self.search(root, how) {
-                Some(true) if how == WordSearch::Widened => {}
+                Some(true) if how == Search::Widened => {}
                 Some(has_word) => return has_word,
                 None => {}
             }
@@ -92,7 +92,7 @@ impl ExprPool {
                 return self.conclude(root, has_word);
             }
         }
-        self.search(root, WordSearch::Exact).unwrap_or(true)
+        self.search(root, Search::Exact).unwrap_or(true)
     }
 
     fn conclude(&mut self, id: LangId, has_word: bool) -> bool {
@@ -104,7 +104,7 @@ impl ExprPool {
     }
 
     /// Searches for a word. `None` if the search was given up.
-    fn search(&mut self, root: LangId, how: WordSearch) -> Option<bool> {
+    fn search(&mut self, root: LangId, how: Search) -> Option<bool> {
         let mut found: Vec<LangId> = vec![root];
         let mut place: HashMap<LangId, usize> = HashMap::from_iter([(root, 0)]);
         // The edges between states, by their places in `found`.
@@ -121,7 +121,7 @@ impl ExprPool {
             let Some(&byte) = self.byte_classes(state).representatives().get(nth) else { continue };
             queue.push(Reverse((distance, at, nth + 1)));
             let mut next = self.derive(state, byte);
-            if how == WordSearch::Widened
+            if how == Search::Widened
                 && let Some(wider) = self.widened(next)
             {
                 is_wider = true;
@@ -145,13 +145,13 @@ impl ExprPool {
                 continue;
             }
             match how {
-                WordSearch::BriefButFarthest | WordSearch::BriefInTurn | WordSearch::BriefAtOnce
+                Search::BriefButFarthest | Search::BriefInTurn | Search::BriefAtOnce
                     if found.len() - nearest.1 > BRIEF =>
                 {
                     return None;
                 }
                 // No state was widened, so that nothing is gained over the exact search.
-                WordSearch::Widened if found.len() > BRIEF && !is_wider => return None,
+                Search::Widened if found.len() > BRIEF && !is_wider => return None,
                 _ => {}
             }
             if !self.pay_for_state(before) {
@@ -159,9 +159,9 @@ impl ExprPool {
             }
             edges.push((at, found.len()));
             let distance = match how {
-                WordSearch::BriefAtOnce | WordSearch::Exact => self.at_least(next).into(),
-                WordSearch::BriefButFarthest => self.distance_but_farthest(next),
-                WordSearch::BriefInTurn | WordSearch::Widened => self.distance(next).into(),
+                Search::BriefAtOnce | Search::Exact => self.at_least(next).into(),
+                Search::BriefButFarthest => self.distance_but_farthest(next),
+                Search::BriefInTurn | Search::Widened => self.distance(next).into(),
             };
             if distance < nearest.0 {
                 nearest = (distance, found.len());
@@ -177,9 +177,9 @@ impl ExprPool {
     }
 
     /// The liveness of a state that a search has come to, as far as it is known.
-    fn decided(&mut self, id: LangId, how: WordSearch) -> Liveness {
+    fn decided(&mut self, id: LangId, how: Search) -> Liveness {
         let known = self.info[id.index()].liveness;
-        if known != Liveness::Unknown || how != WordSearch::Exact {
+        if known != Liveness::Unknown || how != Search::Exact {
             return known;
         }
         let Some(counted) = self.uncounted(id) else { return known };
