@@ -267,8 +267,7 @@ fn in_minimax(name: &str, members: &str) -> String {
     call.replace('~', "]<]minimax[>[")
 }
 
-/// Ends of values repeat their keys, whatever the keys are, and only the end with its own key ends a
-/// string.
+/// Ends of values repeat their keys, whatever the keys are.
 #[test]
 fn ends_of_values_repeat_any_key() {
     let nested = |key: &str| {
