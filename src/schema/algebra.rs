@@ -4,6 +4,7 @@
 //! Its shape is computed on the first request and kept. So `A ∧ B` costs one intersection even if
 //! it occurs often, and a recursive schema is a cycle of terms and not an infinite shape.
 
+use super::arguments::{ArgumentKeys, KeyId};
 use super::document::{Document, Keyword, Types};
 use super::json::Value;
 use super::options::{EscapePolicy, SchemaOptions};
@@ -76,8 +77,10 @@ pub(super) struct Algebra {
     /// them.
     pub distinct: Vec<(ArrayShape, u32)>,
     pub standard: Standard,
-    /// True while the object of arguments itself is emitted, and not a value in it.
-    pub in_arguments: bool,
+    /// The key of the object of arguments that is emitted, or of one in it that is written in the
+    /// style of the arguments; `None` while no such object is emitted.
+    pub in_arguments: Option<KeyId>,
+    pub keys: ArgumentKeys,
     pub deciding: Deciding,
     clauses: HashMap<Box<[Arc<ObjectShape>]>, Clause>,
     /// The violations of an object: shapes of the objects that break one of its conditions.
@@ -111,7 +114,8 @@ impl Algebra {
             scopes: vec![Vec::new()],
             distinct: Vec::new(),
             standard,
-            in_arguments: false,
+            in_arguments: None,
+            keys: ArgumentKeys::default(),
             deciding: Deciding::default(),
             clauses: HashMap::new(),
             violations: HashMap::new(),

@@ -1,5 +1,6 @@
 //! The punctuation of arguments that are written between markers.
 
+use super::python;
 use crate::automata::until::text_without;
 use crate::automata::{ExprPool, LangId};
 use crate::grammar::{Role, ValueSpelling};
@@ -70,6 +71,18 @@ impl ValueKind {
     }
 }
 
+/// Elements: values whose ends repeat their keys, and which stand in each other.
+///
+/// For example, in `<tags><item>a</item></tags>` the text after each value is `</`, the key, and
+/// `>`. The array is an element, and so is its item, whose key is `item`.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Elements {
+    /// The text behind a key that is repeated; never empty.
+    pub after_key: Arc<str>,
+    /// The key of all items of arrays.
+    pub item_key: Arc<str>,
+}
+
 /// The punctuation of an object whose members stand between markers.
 ///
 /// The object is `open`, the members with `between` between them, `close`. A member is
@@ -92,6 +105,11 @@ pub struct ArgumentStyle {
     pub after_key: Arc<str>,
     /// The text after a value. It is not empty if strings are raw.
     pub after_value: Arc<str>,
+    /// The values' ends, if these repeat the keys: then `after_value`, the key and
+    /// [`after_key`](Elements::after_key) follow each value. Arrays and objects inside the
+    /// arguments are members without `open` and `close`, because the end of their own value closes
+    /// them. Objects have only the keys that the schema declares.
+    pub elements: Option<Elements>,
     /// The spelling of strings that are values of members.
     pub strings: StringSpelling,
     /// The texts before and after a string, inside `after_key` and `after_value`.
@@ -121,14 +139,17 @@ impl ArgumentStyle {
     /// The reason why the style is not usable, if there is one.
     pub fn fault(&self) -> Option<&'static str> {
         let raw = self.strings == StringSpelling::Raw;
-        let end = self.end_of_strings();
+        let end = format!("{}{}", self.around_strings[1], self.after_value);
         if self.is_json() {
             return None;
         }
-        let overlaps = |n: usize| end.as_bytes().ends_with(&end.as_bytes()[..n]);
-        if self.close.is_empty() && self.after_value.is_empty() {
+        let kinds = self.around_kinds.iter().map(|own| &own.1);
+        let mut arounds = kinds.chain([&self.around_strings, &self.around_others]);
+        if let Some(fault) = self.fault_of_elements() {
+            Some(fault)
+        } else if self.close.is_empty() && self.after_value.is_empty() {
             Some("`close` and `after_value` are both empty")
-        } else if self.close.is_empty() && (1..end.len()).any(overlaps) {
+        } else if self.close.is_empty() && overlaps_itself(&end) {
             Some("`after_value` ends as it begins, and there is no `close`")
         } else if self.between.is_empty() && self.before_key.is_empty() {
             Some("`between` and `before_key` are both empty")
@@ -136,8 +157,12 @@ impl ArgumentStyle {
             Some("`after_key` is empty")
         } else if raw && end.is_empty() {
             Some("nothing ends a raw string: `after_value` is empty")
-        } else if self.special_tokens && (self.close.is_empty() || self.whitespace) {
-            Some("`close` is empty, or there is whitespace, and the texts name special tokens")
+        } else if self.special_tokens
+            && self.close.is_empty()
+            && self.elements.is_none()
+            && arounds.any(|around| around[0].is_empty())
+        {
+            Some("`close` and a text before values are empty, and the texts name special tokens")
         } else if self.arrays.as_ref().is_some_and(|texts| texts.iter().any(|text| text.is_empty())) {
             Some("one of the texts of `arrays` is empty")
         } else if self.arrays.is_some() && (self.open.is_empty() || self.close.is_empty()) {
@@ -147,6 +172,50 @@ impl ArgumentStyle {
         } else {
             None
         }
+    }
+
+    /// The reason why the ends of elements are not usable.
+    fn fault_of_elements(&self) -> Option<&'static str> {
+        let elements = self.elements.as_ref()?;
+        if elements.after_key.is_empty() {
+            Some("the text behind a repeated key is empty")
+        } else if self.after_value.is_empty() || self.before_key.is_empty() {
+            Some("`before_key`, or the text before a repeated key, is empty")
+        } else if self.arrays.is_some() || !self.open.is_empty() {
+            Some("`arrays` or `open` is given, and the ends of values repeat keys")
+        } else {
+            self.fault_of_key(&elements.item_key).map(|_| "the key of items is not usable")
+        }
+    }
+
+    /// The reason why a key cannot be written bare, if there is one.
+    pub(super) fn fault_of_key(&self, key: &str) -> Option<String> {
+        let end = &*self.after_key;
+        if key.is_empty() {
+            return Some("is empty, and calls of this format need a name".to_owned());
+        }
+        if format!("{key}{end}").find(end) < Some(key.len()) {
+            return Some(format!("holds {end:?}, which ends keys in calls of this format"));
+        }
+        if self.words == Words::Python && !python::is_identifier(key) {
+            return Some("is no name of a parameter in Python, as calls of this format need it".to_owned());
+        }
+        self.elements.as_ref()?;
+        let (behind, begin) = (self.behind_value(key), format!("{}{}", self.between, self.before_key));
+        if format!("{behind}{begin}").find(&begin) < Some(behind.len()) {
+            return Some(format!("holds {begin:?}, which begins members in calls of this format"));
+        }
+        let after_value = &*self.after_value;
+        if format!("{}{key}{end}", self.before_key).starts_with(after_value) {
+            return Some(format!("makes {after_value:?} of a member, which ends values in this format"));
+        }
+        let end = self.end_of_strings(key);
+        overlaps_itself(&end).then(|| format!("makes {end:?} the end of a value, which overlaps itself"))
+    }
+
+    /// The text behind a value that repeats its key; empty if the key is not repeated.
+    fn behind_value(&self, key: &str) -> String {
+        self.elements.as_ref().map_or_else(String::new, |elements| format!("{key}{}", elements.after_key))
     }
 
     /// True for JSON, which the style only restricts by [`excludes`](Self::excludes).
@@ -159,9 +228,10 @@ impl ArgumentStyle {
         if self.is_json() {
             return Role::Arguments;
         }
-        let (open, between) = match self.whitespace {
-            true => ("", String::new()),
-            false => (&*self.open, format!("{}{}", self.after_member(), self.between)),
+        let (open, between) = match (self.whitespace, &self.elements) {
+            (true, _) => ("", String::new()),
+            (false, None) => (&*self.open, format!("{}{}", self.after_member(), self.between)),
+            (false, Some(_)) => (&*self.open, self.between.to_string()),
         };
         Role::Members {
             first: format!("{open}{}", self.before_key).into(),
@@ -178,7 +248,17 @@ impl ArgumentStyle {
 
     /// True if values of different kinds are written in different ways.
     pub(super) fn tells_kinds_apart(&self) -> bool {
-        self.arrays.is_some() || !self.around_kinds.is_empty()
+        self.nests() || !self.around_kinds.is_empty()
+    }
+
+    /// True if arrays and objects inside the arguments are written in the style, too.
+    pub(super) fn nests(&self) -> bool {
+        self.arrays.is_some() || self.elements.is_some()
+    }
+
+    /// True if whitespace may stand around values.
+    pub(super) fn spaces_values(&self) -> bool {
+        self.whitespace && self.elements.is_none()
     }
 
     /// The roles of values that are free strings, and that are other strings.
@@ -188,7 +268,7 @@ impl ArgumentStyle {
             StringSpelling::Json => ValueSpelling::Json,
         };
         let texts = match strings {
-            ValueSpelling::Raw if self.whitespace => ValueSpelling::Trimmed,
+            ValueSpelling::Raw if self.spaces_values() => ValueSpelling::Trimmed,
             spelling => spelling,
         };
         [strings, texts].map(|spelling| self.value_role(&self.around_strings, spelling))
@@ -204,61 +284,82 @@ impl ArgumentStyle {
     }
 
     fn value_role(&self, around: &[Arc<str>; 2], spelling: ValueSpelling) -> Role {
-        Role::Value {
-            before: around[0].clone(),
-            after: format!("{}{}", around[1], self.after_value_inside()).into(),
-            spelling,
-        }
+        Role::Value { before: around[0].clone(), after: self.end_inside(around).into(), spelling }
     }
 
     /// All roles that parts of the arguments may have.
     pub(super) fn inner_roles(&self) -> Vec<Role> {
         let mut roles = self.string_roles().to_vec();
         roles.extend(ValueKind::ALL.map(|kind| self.kind_role(kind)));
-        if self.arrays.is_some() {
+        if self.nests() {
             roles.extend([self.role(), Role::Items]);
         }
         roles
     }
 
-    /// The text after a value that belongs to the value's part of the output.
-    pub(super) fn after_value_inside(&self) -> &str {
-        self.divided_after_value().0
+    /// The end of a value that belongs to the value's part of the output, for a value with these
+    /// texts around it. It does not depend on the key.
+    pub(super) fn end_inside(&self, around: &[Arc<str>; 2]) -> String {
+        let after_value = match self.elements {
+            Some(_) => &*self.after_value,
+            None => self.divided(&self.after_value).0,
+        };
+        format!("{}{after_value}", around[1])
+    }
+
+    /// The end of a value that stands behind the value's part and repeats the key; without the text
+    /// before `between` or the end.
+    pub(super) fn key_end(&self, key: &str) -> String {
+        match &self.elements {
+            Some(elements) => format!("{key}{}", self.divided(&elements.after_key).0),
+            None => String::new(),
+        }
     }
 
     /// The text after a value that stands before `between` or the end.
     pub(super) fn after_member(&self) -> &str {
-        self.divided_after_value().1
+        self.divided(self.elements.as_ref().map_or(&self.after_value, |elements| &elements.after_key)).1
     }
 
-    /// The text after a value, divided where the value's part ends. Where nothing else delimits
-    /// members, its last character does. So neither a value nor a delimiter is ever empty.
-    fn divided_after_value(&self) -> (&str, &str) {
-        let last = match self.close.is_empty() {
-            true => self.after_value.char_indices().next_back(),
-            false => None,
+    /// The last text after a value, divided where the value ends. Where nothing else delimits
+    /// members, its last character does, or all of it if it may name tokens. So neither a value nor
+    /// a delimiter is ever empty.
+    fn divided<'t>(&self, text: &'t str) -> (&'t str, &'t str) {
+        let last = match (self.close.is_empty(), self.special_tokens) {
+            (false, _) => text.len(),
+            (true, true) => 0,
+            (true, false) => text.char_indices().next_back().map_or(0, |(at, _)| at),
         };
-        self.after_value.split_at(last.map_or(self.after_value.len(), |(at, _)| at))
+        text.split_at(last)
     }
 
-    /// The text behind which a string has ended.
-    pub(super) fn end_of_strings(&self) -> String {
-        format!("{}{}", self.around_strings[1], self.after_value)
+    /// The text behind which a string with this key has ended.
+    pub(super) fn end_of_strings(&self, key: &str) -> String {
+        format!("{}{}{}", self.around_strings[1], self.after_value, self.behind_value(key))
     }
 
-    /// The texts that must not occur in strings.
-    pub(super) fn forbidden(&self) -> Vec<String> {
+    /// The texts that must not occur in strings with this key. Without a key, they are those that
+    /// no string may hold.
+    pub(super) fn forbidden(&self, key: Option<&str>) -> Vec<String> {
         let mut texts: Vec<String> = self.excludes.iter().map(|text| text.to_string()).collect();
-        let end = self.end_of_strings();
+        let end = match (key, &self.elements) {
+            (None, Some(_)) => String::new(),
+            (key, _) => self.end_of_strings(key.unwrap_or_default()),
+        };
         if !end.is_empty() && !texts.iter().any(|text| end.contains(text.as_str())) {
             texts.push(end);
         }
         texts
     }
 
-    /// The decoded texts that a raw string may have.
-    pub(super) fn raw_texts(&self, pool: &mut ExprPool) -> LangId {
+    /// The decoded texts that a raw string with this key may have.
+    pub(super) fn raw_texts(&self, key: &str, pool: &mut ExprPool) -> LangId {
         // `fault` has made sure that no text is empty.
-        text_without(self.forbidden(), pool)
+        text_without(self.forbidden(Some(key)), pool)
     }
+}
+
+/// True if the text ends as it begins.
+fn overlaps_itself(text: &str) -> bool {
+    (1..text.len()).any(|n| text.as_bytes().ends_with(&text.as_bytes()[..n]))
 }

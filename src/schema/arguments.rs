@@ -20,18 +20,71 @@ use super::term::{EvalError, TermId};
 use super::text::{Text, TextId};
 use crate::automata::{LangId, UNLABELLED};
 use crate::grammar::{ArraySpec, Mark, NodeId, ObjectSpec, Role};
+use hashbrown::HashMap;
 use std::sync::Arc;
+
+/// The number of a key whose value ends by repeating it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) struct KeyId(pub u32);
+
+impl KeyId {
+    /// No key, or one that makes no difference.
+    pub const NONE: KeyId = KeyId(0);
+}
+
+/// The keys that ends of values repeat.
+#[derive(Default)]
+pub(super) struct ArgumentKeys {
+    texts: Vec<Arc<str>>,
+    ids: HashMap<Arc<str>, KeyId>,
+}
+
+impl ArgumentKeys {
+    pub fn id(&mut self, key: &str) -> KeyId {
+        if let Some(&id) = self.ids.get(key) {
+            return id;
+        }
+        let text: Arc<str> = key.into();
+        self.texts.push(text.clone());
+        let id = KeyId(self.texts.len() as u32);
+        self.ids.insert(text, id);
+        id
+    }
+
+    /// The text of a key; empty for [`KeyId::NONE`].
+    pub fn text(&self, id: KeyId) -> Arc<str> {
+        let index = (id.0 as usize).checked_sub(1);
+        index.and_then(|index| self.texts.get(index)).cloned().unwrap_or_default()
+    }
+}
 
 impl Eval<'_> {
     pub fn arguments(&self) -> Option<Arc<ArgumentStyle>> {
-        match self.algebra.in_arguments {
-            true => self.algebra.options.arguments.clone(),
-            false => None,
+        self.algebra.in_arguments.and_then(|_| self.algebra.options.arguments.clone())
+    }
+
+    /// The leading space of the value of a member with this key, which is `None` if the schema does
+    /// not declare it.
+    pub fn member_leading(&mut self, key: Option<&str>) -> LeadingSpace {
+        let repeats = self.arguments().is_some_and(|style| style.elements.is_some());
+        match key {
+            Some(key) if repeats => LeadingSpace::Argument(self.algebra.keys.id(key)),
+            _ => self.inner_spaces().0,
         }
     }
 
-    /// The node of the arguments as a whole, or of the members that remain.
-    pub fn emit_arguments(&mut self, id: TermId, leading: LeadingSpace) -> Result<NodeId, EvalError> {
+    /// The result of some work on an object or array with this key that is written in the style of
+    /// arguments.
+    fn in_arguments<T>(&mut self, key: KeyId, work: impl FnOnce(&mut Self) -> T) -> T {
+        let outer = self.algebra.in_arguments.replace(key);
+        let result = work(self);
+        self.algebra.in_arguments = outer;
+        result
+    }
+
+    /// The node of the arguments as a whole, or of the members that remain of the object with a
+    /// key.
+    pub fn emit_arguments(&mut self, id: TermId, left: Option<KeyId>) -> Result<NodeId, EvalError> {
         // The marks are made before lazy nodes are expanded, because readers of events know only
         // the marks that the grammar has at the beginning.
         let roles = self.algebra.options.arguments.as_ref().map(|style| style.inner_roles());
@@ -39,38 +92,64 @@ impl Eval<'_> {
             self.nodes.mark_id(Mark::Begin(role));
         }
         self.nodes.mark_id(Mark::End);
-        self.algebra.in_arguments = true;
-        let node = match leading {
-            LeadingSpace::ArgumentMembers => self.emit(id, 0, LeadingSpace::Members),
-            _ => self.values(id).and_then(|shape| self.emit_shape(&shape, 0, LeadingSpace::None)),
-        };
-        self.algebra.in_arguments = false;
-        node
+        self.in_arguments(left.unwrap_or(KeyId::NONE), |eval| match left {
+            Some(_) => eval.emit(id, 0, LeadingSpace::Members),
+            None => eval.values(id).and_then(|shape| eval.emit_shape(&shape, 0, LeadingSpace::None)),
+        })
     }
 
     /// A description of arguments without keys.
     pub fn argument_spec(&mut self, style: &ArgumentStyle) -> ObjectSpec {
-        let space = self.member_space(style);
-        let delimiter = |eval: &mut Self, before: &str, after: &str| {
-            let (before, after) = (eval.pool().bytes(before.as_bytes()), eval.pool().bytes(after.as_bytes()));
-            let rest = eval.pool().concat(space, after);
-            eval.pool().concat(before, rest)
-        };
-        let open = delimiter(self, &style.open, &style.before_key);
-        let comma = delimiter(self, style.after_member(), &format!("{}{}", style.between, style.before_key));
-        let close = delimiter(self, style.after_member(), &style.close);
+        let ArgumentStyle { between, before_key, .. } = style;
+        let after = style.after_member();
+        let end = self.object_end(style);
+        let texts = [
+            ("", format!("{}{before_key}", style.open)),
+            (after, end),
+            (after, format!("{between}{before_key}")),
+        ];
         let colon = self.pool().bytes(style.after_key.as_bytes());
-        let spelled = style.special_tokens.then(|| {
-            let ArgumentStyle { open, close, between, before_key, .. } = style;
-            let after = style.after_member();
-            [
-                format!("{open}{before_key}"),
-                format!("{after}{close}"),
-                format!("{after}{between}{before_key}"),
-            ]
-            .map(|text| self.nodes.spelled(&text))
-        });
+        let ([open, close, comma], spelled) = self.delimiters(style, texts);
         ObjectSpec { bare_keys: true, spelled, ..ObjectSpec::new([open, close, comma, colon]) }
+    }
+
+    /// The text that ends the object that is emitted, behind the text after its last member.
+    fn object_end(&self, style: &ArgumentStyle) -> String {
+        match self.algebra.in_arguments {
+            Some(key) if key != KeyId::NONE => style.end_inside(style.around(ValueKind::Object)),
+            _ => style.close.to_string(),
+        }
+    }
+
+    /// Delimiters of an object or array, as languages, and as nodes if they may name special
+    /// tokens. Each is a pair of texts, between which there may be whitespace.
+    fn delimiters(
+        &mut self,
+        style: &ArgumentStyle,
+        texts: [(&str, String); 3],
+    ) -> ([LangId; 3], Option<[NodeId; 3]>) {
+        let languages = [&texts[0], &texts[1], &texts[2]].map(|(before, after)| {
+            let space = self.member_space(style);
+            let (before, after) = (self.pool().bytes(before.as_bytes()), self.pool().bytes(after.as_bytes()));
+            let rest = self.pool().concat(space, after);
+            self.pool().concat(before, rest)
+        });
+        let spelled = style.special_tokens.then(|| {
+            [&texts[0], &texts[1], &texts[2]].map(|(before, after)| self.spelled(style, before, after))
+        });
+        (languages, spelled)
+    }
+
+    /// Two texts that may name special tokens, with the whitespace between them that may stand
+    /// around members.
+    fn spelled(&mut self, style: &ArgumentStyle, before: &str, after: &str) -> NodeId {
+        if !style.whitespace {
+            return self.nodes.spelled(&format!("{before}{after}"));
+        }
+        let space = self.member_space(style);
+        let space = self.nodes.terminal(space);
+        let (before, after) = (self.nodes.spelled(before), self.nodes.spelled(after));
+        self.nodes.sequence(&[before, space, after])
     }
 
     /// A text of the style.
@@ -81,14 +160,14 @@ impl Eval<'_> {
         }
     }
 
-    /// Writes the texts of the style into the description of an array inside the arguments.
+    /// Writes the texts of the style into the description of an array inside the arguments. Returns
+    /// the node of an array without items, if these texts alone do not make it.
     ///
     /// # Errors
     ///
     /// The items must differ, which can only be seen of JSON.
-    pub fn punctuate_array(&mut self, spec: &mut ArraySpec) -> Result<(), EvalError> {
-        let Some(style) = self.arguments() else { return Ok(()) };
-        let Some(texts) = &style.arrays else { return Ok(()) };
+    pub fn punctuate_array(&mut self, spec: &mut ArraySpec) -> Result<Option<NodeId>, EvalError> {
+        let Some(style) = self.arguments().filter(|style| style.nests()) else { return Ok(None) };
         if spec.distinct.is_some() {
             return Err(EvalError::Unsupported {
                 at: None,
@@ -97,12 +176,33 @@ impl Eval<'_> {
                     .into(),
             });
         }
-        let [open, comma, close] = texts;
-        [spec.open, spec.close, spec.comma] =
-            [open, close, comma].map(|text| self.nodes.languages.bytes(text.as_bytes()));
-        spec.spelled =
-            style.special_tokens.then(|| [open, close, comma].map(|text| self.nodes.spelled(text)));
-        Ok(())
+        let (texts, empty) = match (&style.elements, &style.arrays) {
+            (Some(elements), _) => {
+                let item = format!("{}{}{}", style.before_key, elements.item_key, style.after_key);
+                let (after, end) = (style.after_member(), style.end_inside(style.around(ValueKind::Array)));
+                let next = format!("{}{item}", style.between);
+                let empty = self.empty_container(&style, "", &end);
+                ([("", item), (after, end), (after, next)], Some(empty))
+            }
+            (None, Some([open, between, close])) => {
+                ([open, close, between].map(|text| ("", text.to_string())), None)
+            }
+            (None, None) => return Ok(None),
+        };
+        ([spec.open, spec.close, spec.comma], spec.spelled) = self.delimiters(&style, texts);
+        Ok(empty)
+    }
+
+    /// An object or array without members or items.
+    fn empty_container(&mut self, style: &ArgumentStyle, open: &str, close: &str) -> NodeId {
+        if style.special_tokens {
+            return self.spelled(style, open, close);
+        }
+        let space = self.member_space(style);
+        let (open, close) = (self.pool().bytes(open.as_bytes()), self.pool().bytes(close.as_bytes()));
+        let rest = self.pool().concat(space, close);
+        let both = self.pool().concat(open, rest);
+        self.nodes.terminal(both)
     }
 
     /// The whitespace around members.
@@ -114,14 +214,9 @@ impl Eval<'_> {
     pub fn open_arguments(&mut self, mut spec: ObjectSpec, style: &ArgumentStyle) -> NodeId {
         let Some(start) = spec.start() else { return NodeId::NEVER };
         let empty = match spec.may_close(&start) {
-            true if style.special_tokens => self.nodes.spelled(&format!("{}{}", style.open, style.close)),
             true => {
-                let space = self.member_space(style);
-                let (open, close) =
-                    (self.pool().bytes(style.open.as_bytes()), self.pool().bytes(style.close.as_bytes()));
-                let rest = self.pool().concat(space, close);
-                let both = self.pool().concat(open, rest);
-                self.nodes.terminal(both)
+                let end = self.object_end(style);
+                self.empty_container(style, &style.open, &end)
             }
             false => NodeId::NEVER,
         };
@@ -133,16 +228,7 @@ impl Eval<'_> {
     /// Fails if a key cannot be written bare.
     pub fn check_bare_key(&self, key: &str) -> Result<(), EvalError> {
         let Some(style) = self.arguments() else { return Ok(()) };
-        let end = &*style.after_key;
-        let fault = if key.is_empty() {
-            "is empty, and calls of this format need a name".to_owned()
-        } else if format!("{key}{end}").find(end) < Some(key.len()) {
-            format!("holds {end:?}, which ends keys in calls of this format")
-        } else if style.words == Words::Python && !python::is_identifier(key) {
-            "is no name of a parameter in Python, as calls of this format need it".to_owned()
-        } else {
-            return Ok(());
-        };
+        let Some(fault) = style.fault_of_key(key) else { return Ok(()) };
         let reason = format!("the key {key:?} {fault}").into();
         Err(EvalError::Unsupported { at: None, keyword: "properties", reason })
     }
@@ -169,7 +255,7 @@ impl Eval<'_> {
 
     /// Fails if a value cannot be written as an argument, because each of its raw strings has a
     /// text in it that would end it.
-    pub fn check_argument(&mut self, value: TermId) -> Result<(), EvalError> {
+    pub fn check_argument(&mut self, value: TermId, leading: LeadingSpace) -> Result<(), EvalError> {
         let Some(style) = self.arguments() else { return Ok(()) };
         if style.strings == StringSpelling::Json {
             return Ok(());
@@ -179,11 +265,16 @@ impl Eval<'_> {
         if matches!(strings, TextId::NEVER | TextId::ANY) || others.is_some() {
             return Ok(());
         }
-        let texts = self.raw_strings(&shape, &style);
+        let key = match leading {
+            LeadingSpace::Argument(key) => self.algebra.keys.text(key),
+            _ => Arc::default(),
+        };
+        let texts = self.raw_strings(&shape, &style, &key);
         match self.pool().is_never(texts) {
             false => Ok(()),
             true => {
-                let texts: Vec<String> = style.forbidden().iter().map(|text| format!("{text:?}")).collect();
+                let texts = style.forbidden(Some(&key));
+                let texts: Vec<String> = texts.iter().map(|text| format!("{text:?}")).collect();
                 let reason = format!(
                     "all values of an argument hold one of {}, which a string in calls of this format cannot have",
                     texts.join(", ")
@@ -194,22 +285,23 @@ impl Eval<'_> {
     }
 
     /// The node of a value with the texts around it.
-    pub fn emit_argument(&mut self, id: TermId) -> Result<NodeId, EvalError> {
+    pub fn emit_argument(&mut self, id: TermId, key_id: KeyId) -> Result<NodeId, EvalError> {
         let shape = self.values(id)?;
         let Some(style) = self.algebra.options.arguments.clone() else { return Ok(NodeId::NEVER) };
+        let key = self.algebra.keys.text(key_id);
         let (strings, others) = split_strings(&shape);
         let [free_role, text_role] = style.string_roles();
         let string_role = if strings == TextId::ANY { free_role } else { text_role };
         let mut alternatives = Vec::with_capacity(2);
         if strings != TextId::NEVER {
             let language = match style.strings {
-                StringSpelling::Raw => self.raw_strings(&shape, &style),
+                StringSpelling::Raw => self.raw_strings(&shape, &style, &key),
                 StringSpelling::Json => {
                     let only = Shape { strings, ..Shape::never() };
                     self.scalars(&only, 1)?
                 }
             };
-            let end = format!("{}{}", style.around_strings[1], style.after_value_inside());
+            let end = style.end_inside(&style.around_strings);
             let node = match style.special_tokens {
                 true => {
                     let before = self.nodes.spelled(&style.around_strings[0]);
@@ -229,30 +321,32 @@ impl Eval<'_> {
         for (kind, part) in others.iter().flat_map(|others| kinds(others, &style)) {
             let around = style.around(kind);
             let before = self.marker(&style, &around[0]);
-            let after = self.marker(&style, &format!("{}{}", around[1], style.after_value_inside()));
-            if style.arrays.is_some() && matches!(kind, ValueKind::Array | ValueKind::Object) {
-                self.algebra.in_arguments = true;
-                let value = self.emit_shape(&part, 0, LeadingSpace::None);
-                self.algebra.in_arguments = false;
+            let after = style.end_inside(around);
+            if style.nests() && matches!(kind, ValueKind::Array | ValueKind::Object) {
+                let value = self.in_arguments(key_id, |eval| eval.emit_shape(&part, 0, LeadingSpace::None));
                 let role = if kind == ValueKind::Array { Role::Items } else { style.role() };
                 let value = self.nodes.part(role, value?);
+                // The end of an element closes the object or array in it.
+                let after = self.marker(&style, if style.elements.is_some() { "" } else { &after });
                 alternatives.push(self.nodes.sequence(&[before, value, after]));
                 continue;
             }
             let value = self.emit_shape(&part, 0, LeadingSpace::None)?;
-            let space = self.member_space(&style);
-            let space = self.nodes.terminal(space);
+            let space = self.value_space(&style);
+            let (space, after) = (self.nodes.terminal(space), self.marker(&style, &after));
             let node = self.nodes.sequence(&[before, space, value, space, after]);
             alternatives.push(self.nodes.part(style.kind_role(kind), node));
         }
-        Ok(self.nodes.alt(&alternatives))
+        let value = self.nodes.alt(&alternatives);
+        let end = self.marker(&style, &style.key_end(&key));
+        Ok(self.nodes.sequence(&[value, end]))
     }
 
     /// The raw strings of a shape, without those that would end too early or be read as another
     /// value of the shape. For example, if null is allowed, the text `null` means null and is no
-    /// string; if objects are allowed, no string begins with `{`.
-    fn raw_strings(&mut self, shape: &Shape, style: &ArgumentStyle) -> LangId {
-        let texts = style.raw_texts(self.pool());
+    /// string; if objects are allowed, no string begins with `{`, or as the style begins objects.
+    fn raw_strings(&mut self, shape: &Shape, style: &ArgumentStyle, key: &str) -> LangId {
+        let texts = style.raw_texts(key, self.pool());
         let mut parts = vec![texts];
         if *self.algebra.texts.get(shape.strings) != Text::Any {
             parts.push(self.algebra.texts.language(shape.strings, &mut self.nodes.languages));
@@ -268,9 +362,14 @@ impl Eval<'_> {
         }
     }
 
+    /// The whitespace that may stand around a value.
+    fn value_space(&self, style: &ArgumentStyle) -> LangId {
+        if style.spaces_values() { self.algebra.standard.space } else { LangId::EMPTY }
+    }
+
     /// A language with the whitespace around it that may stand around a value.
     fn spaced(&mut self, language: LangId, style: &ArgumentStyle) -> LangId {
-        let space = self.member_space(style);
+        let space = self.value_space(style);
         let rest = self.pool().concat(language, space);
         self.pool().concat(space, rest)
     }
@@ -279,8 +378,16 @@ impl Eval<'_> {
     /// one.
     fn other_spellings(&mut self, shape: &Shape, style: &ArgumentStyle) -> LangId {
         let mut parts = Vec::new();
+        if style.elements.is_some() && !(shape.arrays.is_empty() && shape.objects.is_empty()) {
+            // An array or object may also be empty.
+            let (open, text) = (self.pool().bytes(style.before_key.as_bytes()), self.pool().any_text());
+            let begun = self.pool().concat(open, text);
+            let either = self.pool().union(&[LangId::EMPTY, begun]);
+            let space = self.member_space(style);
+            parts.push(self.pool().concat(space, either));
+        }
         for (open, exists) in [(b"[", !shape.arrays.is_empty()), (b"{", !shape.objects.is_empty())] {
-            if exists {
+            if exists && style.elements.is_none() {
                 let (open, text) = (self.pool().bytes(open), self.pool().any_text());
                 parts.push(self.pool().concat(open, text));
             }

@@ -39,6 +39,12 @@ impl Algebra {
         self.options.additional_properties == AdditionalProperties::Forbid
     }
 
+    /// Reports whether values repeat their keys. Then objects have only the keys that the schema
+    /// names, because the grammar must know a key to repeat it.
+    pub fn writes_elements(&self) -> bool {
+        self.options.arguments.as_ref().is_some_and(|style| style.elements.is_some())
+    }
+
     /// Reports whether the term evidently names no key, neither at its own place nor deeper.
     pub fn names_nothing(&self, term: TermId) -> bool {
         match self.term(term) {
@@ -62,12 +68,45 @@ impl Eval<'_> {
     /// The values of a term that an output may have, with closed objects if the option asks for it.
     pub fn values(&mut self, id: TermId) -> Result<Arc<Shape>, EvalError> {
         let open = self.shape(id)?;
-        if !self.is_closing() || open.objects.is_empty() && open.arrays.is_empty() {
+        let declared_only = self.algebra.writes_elements();
+        if !self.is_closing() && !declared_only || open.objects.is_empty() && open.arrays.is_empty() {
             return Ok(open);
         }
         if let Some(known) = self.algebra.closed.get(&id) {
             return Ok(known.clone());
         }
+        let mut closed = if self.is_closing() { self.closed(id)? } else { (*open).clone() };
+        if declared_only {
+            for object in &mut closed.objects {
+                *object = Arc::new(self.only_declared(object));
+            }
+        }
+        let closed = Arc::new(closed);
+        self.check_sound()?;
+        self.algebra.closed.insert(id, closed.clone());
+        Ok(closed)
+    }
+
+    /// The object without the keys that its schema does not name. Values that repeat their keys
+    /// cannot have other keys.
+    fn only_declared(&mut self, object: &ObjectShape) -> ObjectShape {
+        let mut closed = object.clone();
+        let required = object.requires.iter().flat_map(|(a, b)| [a, b]);
+        let told_apart = object.differs.iter().flat_map(|pairs| pairs.iter().map(|pair| &pair.0));
+        let alternatives = object.clauses.iter().flat_map(|clause| clause.iter());
+        let concerned = alternatives.flat_map(|object| object.declared.iter().map(|d| &d.key));
+        for key in required.chain(told_apart).chain(concerned) {
+            if closed.position(key).is_none() {
+                let value = self.rest_value(object, key);
+                closed.declared.push(Declared { key: key.clone(), value, required: false, listed: false });
+            }
+        }
+        closed.rest.clear();
+        closed
+    }
+
+    /// The values of a term with closed objects.
+    fn closed(&mut self, id: TermId) -> Result<Shape, EvalError> {
         let mut closed = Shape::never();
         for outcome in self.outcomes(id)?.iter() {
             let named = outcome.evaluated.named;
@@ -81,9 +120,6 @@ impl Eval<'_> {
             };
             closed = self.union(&closed, &shape);
         }
-        let closed = Arc::new(closed);
-        self.check_sound()?;
-        self.algebra.closed.insert(id, closed.clone());
         Ok(closed)
     }
 

@@ -297,8 +297,9 @@ impl Eval<'_> {
                 continue;
             }
             let found = self.derivatives(&here, Key::Named(&d.key), true)?;
-            let values = self.conditional_choices(object, found, depth, false)?;
             self.check_bare_key(&d.key)?;
+            let leading = self.member_leading(Some(&d.key));
+            let values = self.conditional_choices(object, found, (depth, leading), false)?;
             if !values.is_empty() {
                 let (key, values) = (d.key.as_ref().to_owned(), values.into());
                 spec.declared.push(Property { key, required: d.required, requires: Box::new([]), values });
@@ -312,7 +313,8 @@ impl Eval<'_> {
         for &(keys, _) in &here.rest {
             let Some(language) = self.rest_language(keys, names) else { continue };
             let found = self.derivatives(&here, Key::Among(keys), true)?;
-            let values = self.conditional_choices(object, found, depth, stays)?;
+            let leading = self.member_leading(None);
+            let values = self.conditional_choices(object, found, (depth, leading), stays)?;
             if !values.is_empty() {
                 let capacity = self.number_of_keys(keys, language);
                 spec.rest.push(RestKeys { keys: language, capacity, values: values.into() });
@@ -326,13 +328,12 @@ impl Eval<'_> {
         &mut self,
         object: &Arc<ObjectShape>,
         found: Vec<Derivative>,
-        depth: u32,
+        (depth, leading): (u32, LeadingSpace),
         stays: bool,
     ) -> Result<Vec<Choice>, EvalError> {
-        let (leading, _) = self.inner_spaces();
-        let members = match leading {
-            LeadingSpace::Argument => LeadingSpace::ArgumentMembers,
-            _ => LeadingSpace::Members,
+        let members = match self.algebra.in_arguments {
+            Some(key) => LeadingSpace::ArgumentMembers(key),
+            None => LeadingSpace::Members,
         };
         let mut choices = Vec::with_capacity(found.len());
         for (value, left) in found {
@@ -341,7 +342,7 @@ impl Eval<'_> {
             if !self.is_inhabited(value)? {
                 continue;
             }
-            self.check_argument(value)?;
+            self.check_argument(value, leading)?;
             let same = left == **object;
             let left = self.algebra.shape_term(Shape { objects: vec![Arc::new(left)], ..Shape::never() });
             if !self.is_inhabited(left)? {

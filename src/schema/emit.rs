@@ -5,6 +5,7 @@
 //! evaluated when the output first gets there. Whitespace belongs to the front of the terminal that
 //! follows it, so no node is nullable.
 
+use super::arguments::KeyId;
 use super::caps::{DEPTH, UNCAPPED};
 use super::eval::Eval;
 use super::number;
@@ -31,27 +32,37 @@ pub(super) enum LeadingSpace {
     /// The earlier members of the object; the term is what remains of that object.
     Members,
     /// The key of an argument.
-    Argument,
-    /// The earlier arguments; the term is what remains of the object.
-    ArgumentMembers,
+    Argument(KeyId),
+    /// The earlier arguments; the term is what remains of the object with this key.
+    ArgumentMembers(KeyId),
 }
 
-/// The key of a lazy node: its term, depth and leading space.
+/// The key of a lazy node: its term, depth and leading space. The depth of an argument makes no
+/// difference, so its key takes that place.
 pub(super) fn key(term: TermId, depth: u32, leading: LeadingSpace) -> u64 {
-    u64::from(term.0) | u64::from(depth) << 32 | (leading as u64) << 60
+    let (number, place) = match leading {
+        LeadingSpace::None => (0, depth),
+        LeadingSpace::Space => (1, depth),
+        LeadingSpace::Line => (2, depth),
+        LeadingSpace::Members => (3, depth),
+        LeadingSpace::Argument(key) => (4, key.0),
+        LeadingSpace::ArgumentMembers(key) => (5, key.0),
+    };
+    u64::from(term.0) | u64::from(place) << 32 | number << 60
 }
 
 /// The term, depth and leading space in a lazy node's key.
 pub(super) fn parts(key: u64) -> (TermId, u32, LeadingSpace) {
+    let place = (key >> 32) as u32 & 0x0fff_ffff;
     let leading = match key >> 60 {
         0 => LeadingSpace::None,
         1 => LeadingSpace::Space,
         2 => LeadingSpace::Line,
         3 => LeadingSpace::Members,
-        4 => LeadingSpace::Argument,
-        _ => LeadingSpace::ArgumentMembers,
+        4 => LeadingSpace::Argument(KeyId(place)),
+        _ => LeadingSpace::ArgumentMembers(KeyId(place)),
     };
-    (TermId(key as u32), (key >> 32) as u32 & 0x0fff_ffff, leading)
+    (TermId(key as u32), place, leading)
 }
 
 impl Eval<'_> {
@@ -83,17 +94,20 @@ impl Eval<'_> {
         match leading {
             LeadingSpace::None
             | LeadingSpace::Members
-            | LeadingSpace::Argument
-            | LeadingSpace::ArgumentMembers => LangId::EMPTY,
+            | LeadingSpace::Argument(_)
+            | LeadingSpace::ArgumentMembers(_) => LangId::EMPTY,
             LeadingSpace::Space => self.algebra.standard.space,
             LeadingSpace::Line => self.line(depth),
         }
     }
 
-    /// The leading space of a member's value, and that of an array's item.
-    pub fn inner_spaces(&self) -> (LeadingSpace, LeadingSpace) {
-        if self.arguments().is_some() {
-            return (LeadingSpace::Argument, LeadingSpace::Argument);
+    /// The leading space of a member's value, and that of an array's item. A member of arguments
+    /// may have one of its own: [`member_leading`](Self::member_leading).
+    pub fn inner_spaces(&mut self) -> (LeadingSpace, LeadingSpace) {
+        if let Some(style) = self.arguments() {
+            let item = style.elements.as_ref().map(|elements| elements.item_key.clone());
+            let item = item.map_or(KeyId::NONE, |key| self.algebra.keys.id(&key));
+            return (LeadingSpace::Argument(KeyId::NONE), LeadingSpace::Argument(item));
         }
         match self.algebra.options.whitespace {
             Whitespace::Flexible | Whitespace::AtMost(_) | Whitespace::Unlimited | Whitespace::Pattern(_) => {
@@ -107,8 +121,8 @@ impl Eval<'_> {
     /// The grammar node of a term.
     pub fn emit(&mut self, id: TermId, depth: u32, leading: LeadingSpace) -> Result<NodeId, EvalError> {
         match leading {
-            LeadingSpace::Argument => return self.emit_argument(id),
-            LeadingSpace::ArgumentMembers => return self.emit_arguments(id, leading),
+            LeadingSpace::Argument(key) => return self.emit_argument(id, key),
+            LeadingSpace::ArgumentMembers(key) => return self.emit_arguments(id, Some(key)),
             _ => {}
         }
         if leading == LeadingSpace::Members
@@ -256,7 +270,7 @@ impl Eval<'_> {
         let mut choices = Vec::with_capacity(divided.len());
         for (value, counts) in divided {
             if self.is_inhabited(value)? {
-                self.check_argument(value)?;
+                self.check_argument(value, leading)?;
                 let value = self.nodes.lazy(key(value, depth, leading));
                 choices.push(Choice { counts, ..Choice::plain(value) });
             }
@@ -370,12 +384,13 @@ impl Eval<'_> {
         let mut spec = self.array_spec(array, depth)?;
         let opened = self.opened(b"[", self.algebra.standard.open_array, depth, leading);
         spec.open = opened;
-        self.punctuate_array(&mut spec)?;
+        let empty_argument = self.punctuate_array(&mut spec)?;
         let Some(start) = spec.start() else { return Ok(NodeId::NEVER) };
-        if self.is_pretty().is_none() || self.arguments().is_some() {
+        if empty_argument.is_none() && (self.is_pretty().is_none() || self.arguments().is_some()) {
             return Ok(self.nodes.array(spec));
         }
-        let empty = spec.may_close(&start).then(|| self.empty(opened, b"]"));
+        let may_close = spec.may_close(&start);
+        let empty = may_close.then(|| empty_argument.unwrap_or_else(|| self.empty(opened, b"]")));
         spec.min = spec.min.max(1);
         let full = self.nodes.array(spec);
         Ok(self.nodes.alt(&[empty.unwrap_or(NodeId::NEVER), full]))
@@ -385,8 +400,8 @@ impl Eval<'_> {
         match leading {
             LeadingSpace::None
             | LeadingSpace::Members
-            | LeadingSpace::Argument
-            | LeadingSpace::ArgumentMembers => standard[0],
+            | LeadingSpace::Argument(_)
+            | LeadingSpace::ArgumentMembers(_) => standard[0],
             LeadingSpace::Space => standard[1],
             LeadingSpace::Line => {
                 let (line, bracket) = (self.line(depth), self.pool().bytes(bracket));
@@ -404,7 +419,6 @@ impl Eval<'_> {
     /// The grammar's description of an object. All objects that it must differ from have its size.
     pub fn object_spec(&mut self, object: &ObjectShape, depth: u32) -> Result<ObjectSpec, EvalError> {
         Self::check_counters(object.some.len() + object.differs.len())?;
-        let (leading, _) = self.inner_spaces();
         let mut declared: Vec<Declared> = object.declared.clone();
         let required = object.requires.iter().flat_map(|(a, b)| [a, b]);
         let told_apart = object.differs.iter().flat_map(|pairs| pairs.iter().map(|pair| &pair.0));
@@ -421,8 +435,9 @@ impl Eval<'_> {
                 let agrees = ObjectShape::value_in(pairs, &d.key);
                 counters.extend(agrees.map(|value| (object.some.len() + i, value, true)));
             }
-            let values = self.choices(d.value, &counters, depth + 1, leading)?;
             self.check_bare_key(&d.key)?;
+            let leading = self.member_leading(Some(&d.key));
+            let values = self.choices(d.value, &counters, depth + 1, leading)?;
             let mut requires: Vec<u32> = Vec::new();
             for (_, then) in object.requires.iter().filter(|r| r.0 == d.key) {
                 requires.extend(declared.iter().position(|o| o.key == *then).map(|i| i as u32));
@@ -452,6 +467,7 @@ impl Eval<'_> {
         }
         let names = self.other_than(declared.iter().map(|d| &*d.key));
         let mut rest = Vec::with_capacity(classes.len());
+        let leading = self.member_leading(None);
         for (keys, value) in classes {
             let counters = self.counters_of(object, |eval, counted| {
                 counted == TextId::ANY || eval.and_text(keys, counted) == keys

@@ -74,7 +74,7 @@ mod unevaluated;
 mod verify;
 mod work;
 
-pub use argument_style::{ArgumentStyle, StringSpelling, ValueKind, Words};
+pub use argument_style::{ArgumentStyle, Elements, StringSpelling, ValueKind, Words};
 pub use error::SchemaWarning;
 pub use metaschema::meta_schemas;
 pub use options::{
@@ -270,7 +270,7 @@ fn emit_root(
         false => root,
     };
     let result = eval.deeply(|eval| match eval.is_inhabited(root)? {
-        true if is_call => eval.emit_arguments(root, LeadingSpace::None),
+        true if is_call => eval.emit_arguments(root, None),
         true => eval.emit(root, 0, LeadingSpace::None),
         false => Ok(NodeId::NEVER),
     });

@@ -71,7 +71,7 @@ impl Standard {
         let scalar = pool.union(&[words, string, number]);
         let any_scalar = pool.concat(space, scalar);
         let excludes = options.excludes.iter().map(|text| text.to_string());
-        let forbidden = options.arguments.iter().flat_map(|style| style.forbidden());
+        let forbidden = options.arguments.iter().flat_map(|style| style.forbidden(None));
         let excludes: Vec<String> = excludes.chain(forbidden).filter(|text| !text.is_empty()).collect();
         let kept = match excludes.is_empty() {
             true => None,

@@ -7,6 +7,7 @@
 //! number of combinations in a schema, and not with its size.
 
 use super::algebra::Term;
+use super::arguments::KeyId;
 use super::document::Keyword;
 use super::emit::{self, LeadingSpace};
 use super::eval::Eval;
@@ -23,16 +24,16 @@ const MAX_TANKS: u64 = 4;
 impl Eval<'_> {
     /// Expands the terms to which the root's node leads and that may fail.
     pub fn verify(&mut self, root: NodeId) -> Result<(), EvalError> {
-        let mut seen: HashSet<TermId> = HashSet::new();
-        let mut open: Vec<TermId> = Vec::new();
+        let mut seen: HashSet<(TermId, KeyId)> = HashSet::new();
+        let mut open: Vec<(TermId, KeyId)> = Vec::new();
         self.add_lazy(root, &mut open);
         // Any object or array in arguments may hold a key or items that the style cannot write.
-        let nests = self.algebra.options.arguments.as_ref().is_some_and(|style| style.arrays.is_some());
-        let (_, leading) = self.inner_spaces();
-        let leading = if nests { LeadingSpace::Argument } else { leading };
+        let nests = self.algebra.options.arguments.as_ref().is_some_and(|style| style.nests());
+        let (_, space) = self.inner_spaces();
         let (mut expanded, mut spent) = (0, 0);
-        while let Some(term) = open.pop() {
-            if self.algebra.is_scalar(term) || self.algebra.is_single(term) || !seen.insert(term) {
+        while let Some((term, key)) = open.pop() {
+            let leading = if nests { LeadingSpace::Argument(key) } else { space };
+            if self.algebra.is_scalar(term) || self.algebra.is_single(term) || !seen.insert((term, key)) {
                 continue;
             }
             if let Term::Schema(schema, scope) = *self.algebra.term(term)
@@ -57,13 +58,14 @@ impl Eval<'_> {
     ///
     /// The remaining objects after a member are left out, since they are never larger than the
     /// object.
-    fn add_lazy(&self, node: NodeId, open: &mut Vec<TermId>) {
+    fn add_lazy(&self, node: NodeId, open: &mut Vec<(TermId, KeyId)>) {
         let mut nodes = vec![node];
         while let Some(node) = nodes.pop() {
             match self.nodes.node(node) {
                 crate::grammar::Node::Lazy(key) => match emit::parts(key.key) {
-                    (_, _, LeadingSpace::Members | LeadingSpace::ArgumentMembers) => {}
-                    (term, _, _) => open.push(term),
+                    (_, _, LeadingSpace::Members | LeadingSpace::ArgumentMembers(_)) => {}
+                    (term, _, LeadingSpace::Argument(key)) => open.push((term, key)),
+                    (term, _, _) => open.push((term, KeyId::NONE)),
                 },
                 other => other.children(|child| nodes.push(child)),
             }
@@ -72,7 +74,7 @@ impl Eval<'_> {
 
     /// Adds the schemas inside a schema that is always expanded without effort; false for other
     /// schemas.
-    fn add_simple(&mut self, schema: Value, scope: ScopeId, open: &mut Vec<TermId>) -> bool {
+    fn add_simple(&mut self, schema: Value, scope: ScopeId, open: &mut Vec<(TermId, KeyId)>) -> bool {
         let doc = self.algebra.doc.clone();
         let mut inside: Vec<Value> = Vec::new();
         for keyword in doc.keywords(schema) {
@@ -110,7 +112,7 @@ impl Eval<'_> {
             return false;
         }
         for value in inside {
-            open.push(self.algebra.schema(value, scope));
+            open.push((self.algebra.schema(value, scope), KeyId::NONE));
         }
         true
     }

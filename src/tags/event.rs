@@ -208,6 +208,11 @@ pub struct Fold {
 impl Fold {
     /// The role of the bytes that come next.
     pub fn role(&self) -> &Role {
+        if self.call.is_none() {
+            // Outside of calls, parts of an object in a style are pieces of the part around it.
+            let mut around = self.roles.iter().rev().filter(|role| !is_of_arguments(role));
+            return around.next().unwrap_or(&Role::Text);
+        }
         match self.roles.as_slice() {
             [.., Role::Members { .. } | Role::Items, value @ Role::Value { .. }] => value,
             // Outside of arguments a value is a piece of the part around it.
@@ -257,7 +262,10 @@ impl Fold {
     }
 
     fn begin(&mut self, role: &Role, events: &mut Vec<Event>) {
-        if matches!(role, Role::Value { .. } | Role::Members { .. } | Role::Items) {
+        if self.call.is_none() && is_of_arguments(role) {
+            return Arc::make_mut(&mut self.roles).push(role.clone());
+        }
+        if is_of_arguments(role) {
             let is_first = self.counts.last() == Some(&0);
             let comma = if is_first { "" } else { ", " };
             let text = match self.roles.last() {
@@ -311,6 +319,7 @@ impl Fold {
 
     fn end(&mut self, events: &mut Vec<Event>) {
         match self.roles.last() {
+            Some(role) if self.call.is_none() && is_of_arguments(role) => {}
             Some(Role::Name) => {
                 let name = text_of(&std::mem::take(&mut self.waiting));
                 if let Some(call) = &mut self.call {
@@ -420,10 +429,12 @@ impl Fold {
 
 /// True for a part whose bytes are gathered to its end.
 fn is_gathered(role: &Role) -> bool {
-    matches!(
-        role,
-        Role::Name | Role::Id | Role::IdEnd { .. } | Role::Members { .. } | Role::Items | Role::Value { .. }
-    )
+    matches!(role, Role::Name | Role::Id | Role::IdEnd { .. }) || is_of_arguments(role)
+}
+
+/// True for a part of arguments that are written between markers.
+fn is_of_arguments(role: &Role) -> bool {
+    matches!(role, Role::Members { .. } | Role::Items | Role::Value { .. })
 }
 
 const JSON_WHITESPACE: [char; 4] = [' ', '\n', '\r', '\t'];

@@ -9,7 +9,7 @@ use super::error::fault;
 use super::fields::{Fields, kind};
 use crate::automata::interrupt;
 use crate::grammar::CompileError;
-use crate::schema::{ArgumentStyle, StringSpelling, ValueKind, Words};
+use crate::schema::{ArgumentStyle, Elements, StringSpelling, ValueKind, Words};
 use crate::syntax::similar;
 use serde_json::{Map, Value};
 use std::fmt;
@@ -50,6 +50,8 @@ pub(super) struct ReasoningMarkers {
     pub end: Arc<str>,
     /// The text between the end of reasoning and the answer.
     pub after: Arc<str>,
+    /// The text that models may write in place of reasoning.
+    pub without: Arc<str>,
 }
 
 /// The texts around and in the text of an answer.
@@ -197,7 +199,7 @@ impl Preset {
             let arguments = match &markers.arguments {
                 None => spaced(&Value::Object(call.arguments.clone()), Words::Json),
                 Some(style) if style.is_json() => spaced(&Value::Object(call.arguments.clone()), Words::Json),
-                Some(style) => write_arguments(style, &call.arguments),
+                Some(style) => write_arguments(style, None, &call.arguments),
             };
             let index = markers.first_index.saturating_add(i as u32);
             if let Some(template) = markers.calls.first() {
@@ -215,35 +217,41 @@ impl fmt::Display for Preset {
     }
 }
 
-/// Arguments between a style's markers, or an object in them.
-fn write_arguments(style: &ArgumentStyle, arguments: &Map<String, Value>) -> String {
-    let mut out = style.open.to_string();
-    for (i, (key, value)) in arguments.iter().enumerate() {
-        if i > 0 {
-            out.push_str(&style.between);
-        }
-        out.push_str(&style.before_key);
-        out.push_str(key);
-        out.push_str(&style.after_key);
-        out.push_str(&write_value(style, value));
+/// Arguments between a style's markers, or an object in them, which is the value of a key.
+fn write_arguments(style: &ArgumentStyle, key: Option<&str>, arguments: &Map<String, Value>) -> String {
+    let members: Vec<String> = arguments.iter().map(|(key, value)| write_member(style, key, value)).collect();
+    let members = members.join(&style.between);
+    match (key, &style.elements) {
+        (Some(_), Some(_)) => members,
+        _ => format!("{}{members}{}", style.open, style.close),
     }
-    out.push_str(&style.close);
-    out
+}
+
+fn write_member(style: &ArgumentStyle, key: &str, value: &Value) -> String {
+    format!("{}{key}{}{}", style.before_key, style.after_key, write_value(style, key, value))
 }
 
 /// A value of arguments, with the texts around it.
-fn write_value(style: &ArgumentStyle, value: &Value) -> String {
+fn write_value(style: &ArgumentStyle, key: &str, value: &Value) -> String {
     let (around, text) = match (value, &style.arrays) {
+        (Value::Array(items), None) if style.elements.is_some() => {
+            let item_key = style.elements.as_ref().map_or("", |elements| &*elements.item_key);
+            let items: Vec<String> = items.iter().map(|item| write_member(style, item_key, item)).collect();
+            (style.around(ValueKind::Array), items.join(&style.between))
+        }
+        (Value::Object(members), None) if style.elements.is_some() => {
+            (style.around(ValueKind::Object), write_arguments(style, Some(key), members))
+        }
         (Value::String(text), _) if style.strings == StringSpelling::Raw => {
             (&style.around_strings, text.clone())
         }
         (Value::String(_), _) => (&style.around_strings, spaced(value, style.words)),
-        (Value::Array(items), Some([open, between, close])) => {
-            let items: Vec<String> = items.iter().map(|item| write_value(style, item)).collect();
+        (Value::Array(values), Some([open, between, close])) => {
+            let items: Vec<String> = values.iter().map(|item| write_value(style, "", item)).collect();
             (style.around(ValueKind::Array), format!("{open}{}{close}", items.join(between)))
         }
         (Value::Object(members), Some(_)) => {
-            (style.around(ValueKind::Object), write_arguments(style, members))
+            (style.around(ValueKind::Object), write_arguments(style, Some(key), members))
         }
         (Value::Null, _) => (style.around(ValueKind::Null), spaced(value, style.words)),
         (Value::Bool(_), _) => (style.around(ValueKind::Boolean), spaced(value, style.words)),
@@ -251,7 +259,11 @@ fn write_value(style: &ArgumentStyle, value: &Value) -> String {
         (Value::Array(_), _) => (style.around(ValueKind::Array), spaced(value, style.words)),
         (Value::Object(_), _) => (style.around(ValueKind::Object), spaced(value, style.words)),
     };
-    format!("{}{text}{}{}", around[0], around[1], style.after_value)
+    let end = format!("{}{}", around[1], style.after_value);
+    match &style.elements {
+        Some(elements) => format!("{}{text}{end}{key}{}", around[0], elements.after_key),
+        None => format!("{}{text}{end}", around[0]),
+    }
 }
 
 /// JSON with a space after `,` and `:`, as chat templates write it. `words` are the spellings of
@@ -298,9 +310,9 @@ fn read_preset(value: &Value) -> Result<Data, CompileError> {
         Some(value) => {
             let mut fields = Fields::of(value, &at, "reasoning")?;
             let (begin, end) = (marker(&mut fields, "begin")?, marker(&mut fields, "end")?);
-            let after = optional(&mut fields, "after")?;
+            let (after, without) = (optional(&mut fields, "after")?, optional(&mut fields, "without")?);
             fields.finish(false)?;
-            Some(ReasoningMarkers { begin, end, after })
+            Some(ReasoningMarkers { begin, end, after, without })
         }
     };
     let at = fields.at("text");
@@ -413,6 +425,7 @@ fn read_style(value: &Value, at: &str) -> Result<ArgumentStyle, CompileError> {
     style.before_key = optional(&mut fields, "before_key")?;
     style.after_key = optional(&mut fields, "after_key")?;
     style.after_value = optional(&mut fields, "after_value")?;
+    style.elements = elements(&mut fields, &mut style.after_value)?;
     style.around_strings = around(&mut fields, "around_strings")?;
     if let Some(given) = fields.take("around_others") {
         let at = fields.at("around_others");
@@ -439,6 +452,23 @@ fn read_style(value: &Value, at: &str) -> Result<ArgumentStyle, CompileError> {
     match style.fault() {
         None => Ok(style),
         Some(reason) => Err(fault(&pointer, reason)),
+    }
+}
+
+/// The repetition of keys at the ends of values, which `$KEY` in `after_value` asks for.
+fn elements(fields: &mut Fields<'_>, after_value: &mut Arc<str>) -> Result<Option<Elements>, CompileError> {
+    let item_key = fields.text("item_key")?;
+    let divided = after_value.split_once("$KEY").map(|(before, after)| (Arc::from(before), Arc::from(after)));
+    match (divided, item_key) {
+        (None, None) => Ok(None),
+        (Some((before, after_key)), Some(item_key)) => {
+            *after_value = before;
+            Ok(Some(Elements { after_key, item_key: item_key.into() }))
+        }
+        _ => {
+            let what = "`item_key` and $KEY in `after_value` are given without each other";
+            Err(fault(&fields.pointer, what).help("write both, or neither"))
+        }
     }
 }
 
@@ -478,7 +508,7 @@ macro_rules! files {
 }
 
 /// The files of `presets/`.
-const FILES: [&str; 39] = files! {
+const FILES: [&str; 41] = files! {
     "apertus"
     "apriel"
     "command_cofl"
@@ -489,6 +519,7 @@ const FILES: [&str; 39] = files! {
     "deepseek_v4"
     "exaone4"
     "functionary_v3_1"
+    "functiongemma"
     "gemma4"
     "gigachat3"
     "gigachat3_0"
@@ -507,6 +538,7 @@ const FILES: [&str; 39] = files! {
     "minicpm5"
     "minimax_m1"
     "minimax_m2"
+    "minimax_m3"
     "mistral"
     "mistral_nemo"
     "mistral_small_3_2"

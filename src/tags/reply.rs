@@ -14,7 +14,7 @@ use super::error::fault;
 use super::format::{Dispatch, Format, SchemaFormat, SeparatedTags, Tag, TextFormat};
 use super::parse::StructuralTag;
 use super::preset::{Data, Preset};
-use super::tools::{ANY_OBJECT, Tool, ToolChoice, Tools};
+use super::tools::{Tool, ToolChoice, Tools};
 use crate::grammar::{CompileError, Grammar, KeyOrder, Marker, Role};
 use crate::schema::{EscapePolicy, SchemaOptions, SchemaWarning, Whitespace};
 use std::sync::Arc;
@@ -221,6 +221,9 @@ impl Reply<'_> {
         };
         let then = |first: Format, answer: Format| Format::Sequence(vec![first, answer]);
         let whole = || self.led(vec![reasoning(&markers.begin)]);
+        let optional = |body: Format| Format::Repeat { body: Box::new(body), min: 0, max: 1 };
+        let without = || Format::Const(markers.without.clone()).marked(Role::Marker);
+        let has_without = !markers.without.is_empty();
         Ok(match (begun, self.options.reasoning) {
             (Begun::Reasoning, Reasoning::Forbid) => {
                 then(Format::Const(markers.end.clone()).marked(Role::Marker), answer)
@@ -230,10 +233,12 @@ impl Reply<'_> {
                 let what = "reasoning is required, and the prompt has ended it";
                 return Err(fault("", what).help("let the chat template begin it"));
             }
+            (Begun::Nothing, Reasoning::Forbid) if has_without => then(optional(without()), answer),
             (Begun::Answer, _) | (Begun::Nothing, Reasoning::Forbid) => answer,
-            (Begun::Nothing, Reasoning::AsPrompt) => {
-                then(Format::Repeat { body: Box::new(whole()), min: 0, max: 1 }, answer)
+            (Begun::Nothing, Reasoning::AsPrompt) if has_without => {
+                then(optional(Format::Or(vec![whole(), without()])), answer)
             }
+            (Begun::Nothing, Reasoning::AsPrompt) => then(optional(whole()), answer),
             (Begun::Nothing, Reasoning::Require) => then(whole(), answer),
         })
     }
@@ -487,11 +492,13 @@ impl Reply<'_> {
     }
 
     fn arguments(&self, tool: &Tool) -> Format {
+        let style = &self.preset.calls.arguments;
+        let only_declared = style.as_ref().is_some_and(|style| style.elements.is_some());
         Format::Schema(SchemaFormat {
-            schema: tool.schema.clone().unwrap_or_else(|| ANY_OBJECT.into()),
+            schema: tool.schema_of_calls(only_declared),
             any_order: false,
             max_whitespace: None,
-            arguments: self.preset.calls.arguments.clone(),
+            arguments: style.clone(),
             excludes: Vec::new(),
             pointer: tool.schema_pointer.clone(),
         })

@@ -1,24 +1,27 @@
 //! The styles in which a structural tag's `json_schema` writes an object between markers, under
-//! XGrammar's names.
+//! XGrammar's names, and Gemma 4's.
 
 use super::error::fault;
 use super::fields::kind;
 use crate::grammar::CompileError;
-use crate::schema::ArgumentStyle;
+use crate::schema::{ArgumentStyle, Elements, ValueKind};
 use crate::syntax::similar;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
-/// The styles whose markers are texts of their own.
-const KNOWN: [&str; 7] =
-    ["json", "qwen_xml", "minimax_xml", "deepseek_xml", "deepseek_v4_1_xml", "glm_xml", "cohere_xml"];
-
-/// The styles that are not supported, with the reason.
-const OTHERS: [(&str, &str); 3] = [
-    ("kimi_k3_xml", "its markers are special tokens"),
-    ("minimax_m3_xml", "the markers around a value hold its key"),
-    ("gemma", "it writes nested values between markers, too"),
+/// The styles.
+const KNOWN: [&str; 10] = [
+    "json",
+    "qwen_xml",
+    "minimax_xml",
+    "minimax_m3_xml",
+    "deepseek_xml",
+    "deepseek_v4_1_xml",
+    "glm_xml",
+    "cohere_xml",
+    "kimi_k3_xml",
+    "gemma4",
 ];
 
 /// The punctuation of a style; `None` for JSON's.
@@ -55,16 +58,36 @@ pub(super) fn style(name: &str, pointer: &str) -> Result<Option<Arc<ArgumentStyl
             style.around_others = [text("json\">"), text("")];
             style.after_value = text("</cofl:value>");
         }
+        "kimi_k3_xml" => {
+            let begin = |kind: &str| [text(&format!("{kind}\"<|sep|>")), text("")];
+            style.before_key = text("<|open|>argument key=\"");
+            style.after_key = text("\" type=\"");
+            style.around_strings = begin("string");
+            style.around_others = begin("object");
+            style.around_kinds = ValueKind::ALL.map(|kind| (kind, begin(kind.name()))).to_vec();
+            style.after_value = text("<|close|>argument<|sep|>");
+            style.special_tokens = true;
+        }
+        "minimax_m3_xml" => {
+            let space = "]<]minimax[>[";
+            style.before_key = format!("{space}<").into();
+            style.after_key = text(">");
+            style.after_value = format!("{space}</").into();
+            style.elements = Some(Elements { after_key: text(">"), item_key: text("item") });
+            style.special_tokens = true;
+            style.excludes = vec![text(space)];
+        }
+        "gemma4" => {
+            (style.open, style.between, style.close) = (text("{"), text(","), text("}"));
+            style.after_key = text(":");
+            style.around_strings = [text("<|\"|>"), text("<|\"|>")];
+            style.arrays = Some([text("["), text(","), text("]")]);
+            (style.special_tokens, style.whitespace) = (true, false);
+        }
         other => {
-            let names = || KNOWN.into_iter().chain(OTHERS.iter().map(|row| row.0));
-            let error = match OTHERS.iter().find(|row| row.0 == other) {
-                Some((_, reason)) => {
-                    fault(pointer, format!("the style {other:?} is not supported, because {reason}"))
-                }
-                None => fault(pointer, format!("there is no style {other:?}")),
-            };
+            let error = fault(pointer, format!("there is no style {other:?}"));
             let known = format!("styles are {}", KNOWN.join(", "));
-            return Err(match similar(other, names()).filter(|near| *near != other) {
+            return Err(match similar(other, KNOWN.into_iter()) {
                 Some(near) => error.help(format!("did you mean {near:?}? {known}")),
                 None => error.help(known),
             });

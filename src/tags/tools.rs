@@ -15,7 +15,9 @@ use std::sync::Arc;
 pub struct Tool {
     name: Arc<str>,
     /// The schema of the arguments, as text; `None` for any object.
-    pub(super) schema: Option<Arc<str>>,
+    schema: Option<Arc<str>>,
+    /// False if calls may have other arguments than the schema allows.
+    is_strict: bool,
     /// The tool's place in the list.
     pub(super) pointer: Arc<str>,
     /// The place of its schema.
@@ -31,11 +33,18 @@ impl Tool {
     /// The schema that the arguments of calls satisfy, as JSON. It is an object schema; a tool
     /// without parameters, and one that says `"strict": false`, takes any object.
     pub fn schema(&self) -> &str {
-        self.schema.as_deref().unwrap_or(ANY_OBJECT)
+        self.schema.as_deref().filter(|_| self.is_strict).unwrap_or(ANY_OBJECT)
+    }
+
+    /// The schema of calls in a format. `only_declared` is true for formats whose objects have only
+    /// declared keys: there, arguments cannot be free.
+    pub(super) fn schema_of_calls(&self, only_declared: bool) -> Arc<str> {
+        let schema = self.schema.as_ref().filter(|_| self.is_strict || only_declared);
+        schema.cloned().unwrap_or_else(|| ANY_OBJECT.into())
     }
 }
 
-pub(super) const ANY_OBJECT: &str = r#"{"type":"object"}"#;
+const ANY_OBJECT: &str = r#"{"type":"object"}"#;
 
 /// The tools of one request. No two have the same name.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -143,8 +152,8 @@ impl Tools {
             return Err(fault(&pointer, what).help(format!("rename one of them; the first is at #{first}")));
         }
         self.by_name.insert(name.clone(), self.tools.len());
-        let schema = schema.filter(|_| is_strict).map(Arc::from);
-        self.tools.push(Tool { name, schema, pointer: pointer.into(), schema_pointer });
+        let schema = schema.map(Arc::from);
+        self.tools.push(Tool { name, schema, is_strict, pointer: pointer.into(), schema_pointer });
         self.json.push(chat_form(value));
         Ok(())
     }

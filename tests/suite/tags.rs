@@ -475,6 +475,10 @@ fn styles_write_objects_between_markers() {
     let c = |key: &str, kind: &str, value: &str| {
         format!("<cofl:value name=\"{key}\" type=\"{kind}\">{value}</cofl:value>")
     };
+    let k = |key: &str, kind: &str, value: &str| {
+        format!("<|open|>argument key=\"{key}\" type=\"{kind}\"<|sep|>{value}<|close|>argument<|sep|>")
+    };
+    let x = |members: &str| members.replace('~', "]<]minimax[>[");
     let table: Vec<(&str, String, Option<&str>)> = vec![
         ("qwen_xml", p("s", "Oslo"), Some(r#"{"s": "Oslo"}"#)),
         ("qwen_xml", format!("\n{}\n", p("s", "\nOslo\n")), Some(r#"{"s": "\nOslo\n"}"#)),
@@ -509,6 +513,36 @@ fn styles_write_objects_between_markers() {
             Some(r#"{"s": "1\"", "n": 2, "l": ["b"]}"#),
         ),
         ("cohere_xml", c("s", "json", "a"), None),
+        ("minimax_m3_xml", x("\n~<s>a b~</s>\n ~<n>1~</n>\n"), Some(r#"{"s": "a b", "n": 1}"#)),
+        (
+            "minimax_m3_xml",
+            x("~<s>~</s>~<z>null~</z>~<l> ~<item>b~</item>\n~<item>~</item> ~</l>"),
+            Some(r#"{"s": "", "z": null, "l": ["b", ""]}"#),
+        ),
+        ("minimax_m3_xml", x("~<s>a~</s>~<l>~</l>"), Some(r#"{"s": "a", "l": []}"#)),
+        ("minimax_m3_xml", x("~<s>a~</s>~<n> 1~</n>"), None),
+        ("minimax_m3_xml", x("~<s>a~</n>"), None),
+        ("minimax_m3_xml", x("~<s>a~~</s>"), None),
+        (
+            "kimi_k3_xml",
+            k("s", "string", " a") + " " + &k("n", "number", "\n1 ") + "\n",
+            Some("{\"s\": \" a\", \"n\": \n1 }"),
+        ),
+        (
+            "kimi_k3_xml",
+            k("s", "string", "") + &k("z", "null", "null") + &k("l", "array", "[\"b\"]"),
+            Some(r#"{"s": "", "z": null, "l": ["b"]}"#),
+        ),
+        ("kimi_k3_xml", k("s", "object", "a"), None),
+        ("kimi_k3_xml", k("s", "string", "a") + &k("n", "integer", "1"), None),
+        ("gemma4", r#"{s:<|"|>a<|"|>,n:1}"#.into(), Some(r#"{"s": "a", "n": 1}"#)),
+        (
+            "gemma4",
+            r#"{s:<|"|>a"<|"|>,l:[<|"|>b<|"|>,<|"|><|"|>]}"#.into(),
+            Some(r#"{"s": "a\"", "l": ["b", ""]}"#),
+        ),
+        ("gemma4", r#"{s:<|"|>a<|"|>, n:1}"#.into(), None),
+        ("gemma4", "{}".into(), None),
         ("cohere_xml", c("s", "raw", "a") + &c("n", "raw", "2"), None),
     ];
     for (style, members, expected) in &table {
@@ -545,12 +579,12 @@ fn styles_write_objects_between_markers() {
     }
     let faults = [
         (
-            "kimi_k3_xml",
-            "the style \"kimi_k3_xml\" is not supported, because its markers are special tokens; styles are json, qwen_xml, minimax_xml, deepseek_xml, deepseek_v4_1_xml, glm_xml, cohere_xml",
+            "gemma",
+            "there is no style \"gemma\"; did you mean \"gemma4\"? styles are json, qwen_xml, minimax_xml, minimax_m3_xml, deepseek_xml, deepseek_v4_1_xml, glm_xml, cohere_xml, kimi_k3_xml, gemma4",
         ),
         (
             "qwen_xm",
-            "there is no style \"qwen_xm\"; did you mean \"qwen_xml\"? styles are json, qwen_xml, minimax_xml, deepseek_xml, deepseek_v4_1_xml, glm_xml, cohere_xml",
+            "there is no style \"qwen_xm\"; did you mean \"qwen_xml\"? styles are json, qwen_xml, minimax_xml, minimax_m3_xml, deepseek_xml, deepseek_v4_1_xml, glm_xml, cohere_xml, kimi_k3_xml, gemma4",
         ),
     ];
     for (style, expected) in faults {

@@ -65,11 +65,16 @@ fn call(name: &str, arguments: &str, id: &str) -> WrittenCall {
 #[test]
 fn every_preset_reads_what_it_writes() {
     for preset in Preset::all() {
-        let calls = [
+        let mut calls = [
             call("weather", r#"{"city": "a \"b\"\nc <d", "days": -3, "place": {"x": 1}}"#, "abcdefgh1"),
             call("ping", "{}", "abcdefgh2"),
             call("any", r#"{"list": [1, {"a": "b"}], "none": null}"#, "abcdefgh3"),
         ];
+        if preset.name() == "minimax_m3" {
+            // Calls of this format have only keys that the schema declares.
+            calls[0] = call("weather", r#"{"city": "a \"b\"\nc <d", "days": -3, "place": {}}"#, "");
+            calls[2] = call("any", "{}", "");
+        }
         let calls = &calls[..if preset.is_parallel() { 3 } else { 1 }];
         let written = preset.write(calls);
         for choice in [ToolChoice::Required, ToolChoice::Auto] {

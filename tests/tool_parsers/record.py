@@ -38,6 +38,7 @@ PARSERS = {
     "deepseek_v3_2": (["deepseek_v32"], ["deepseekv32"]),
     "deepseek_v4": (["deepseek_v4"], ["deepseekv4"]),
     "exaone4": (["hermes"], ["hermes"]),
+    "functiongemma": (["functiongemma"], []),
     "gemma4": (["gemma4"], ["gemma4"]),
     "gigachat3": (["gigachat3"], ["gigachat3"]),
     "glm45": (["glm45"], ["glm45"]),
