@@ -1,7 +1,7 @@
 /*
  * Writes JSON that satisfies a schema, with llama.cpp and a model as GGUF.
  *
- *     cc -O2 llama.c $(pkg-config --cflags --libs hedgerow) -lllama -lm
+ *     cc -O2 llama.c $(pkg-config --cflags --libs hedgerow) -lllama -lggml -lm
  *     ./a.out MODEL SCHEMA PROMPT [GRAMMAR]
  *
  * GRAMMAR is a file in llama.cpp's notation for the same outputs. With it, the program also
@@ -165,6 +165,7 @@ int main(int argc, char **argv) {
         return 2;
     }
     llama_log_set(log_errors, NULL);
+    ggml_backend_load_all(); /* where llama.cpp was built with backends as files of their own */
     llama_backend_init();
     model = llama_model_load_from_file(argv[1], model_params);
     context_params.n_ctx = CONTEXT;

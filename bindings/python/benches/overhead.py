@@ -16,9 +16,11 @@ ROWS = 64
 
 
 def nanoseconds(call: Callable[[], Any], times: int) -> float:
-    """Nanoseconds of a call, the least of seven rounds."""
+    """Nanoseconds of a call, the least of many rounds. A round is short, so that on a shared machine
+    some of them run without a pause.
+    """
     rounds = []
-    for _ in range(7):
+    for _ in range(200):
         started = time.perf_counter_ns()
         for _ in range(times):
             call()
@@ -54,24 +56,24 @@ def main() -> None:
     def copy() -> None:
         one[:] = other
 
-    print(f"a copy of as many bytes, by Python: {nanoseconds(copy, 20000):.0f} ns")
-    batch = nanoseconds(lambda: hr.fill_masks(matchers, many), 200)
+    print(f"a copy of as many bytes, by Python: {nanoseconds(copy, 500):.0f} ns")
+    batch = nanoseconds(lambda: hr.fill_masks(matchers, many), 4)
     print(f"fill_masks, {ROWS} rows: {batch:.0f} ns, {batch / ROWS:.0f} ns a row")
     for name, out in outs.items():
-        alone = nanoseconds(lambda out=out: first.fill_mask(out), 5000)
+        alone = nanoseconds(lambda out=out: first.fill_mask(out), 500)
         print(f"fill_mask, {name}: {alone:.0f} ns")
     if masks is not None:
         out = outs["torch, by DLPack"]
-        alone = nanoseconds(lambda: masks.fill_next_token_bitmask(first, out), 5000)
+        alone = nanoseconds(lambda: masks.fill_next_token_bitmask(first, out), 100)
         print(f"hedgerow.torch.fill_next_token_bitmask: {alone:.0f} ns")
-    print(f"is_accepting: {nanoseconds(lambda: first.is_accepting, 20000):.0f} ns")
+    print(f"is_accepting: {nanoseconds(lambda: first.is_accepting, 500):.0f} ns")
     [token] = vocabulary.greedy_tokenize("a")
 
     def step() -> None:
         first.advance(token)
         first.rollback()
 
-    print(f"advance and rollback: {nanoseconds(step, 20000):.0f} ns")
+    print(f"advance and rollback: {nanoseconds(step, 100):.0f} ns")
 
 
 if __name__ == "__main__":

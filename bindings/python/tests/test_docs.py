@@ -22,6 +22,7 @@ TOKENIZER = ROOT / "examples" / "data" / "tiny.tokenizer.json"
 Names = dict[str, Any]
 Given = Callable[[pytest.MonkeyPatch, Path, Names], None]
 FILES = {
+    "the repository's README.md": ROOT / "README.md",
     "README.md": Path(__file__).parents[1] / "README.md",
     "python.md": ROOT / "docs" / "python.md",
     "engines.md": ROOT / "docs" / "engines.md",
@@ -135,11 +136,12 @@ def in_xgrammars_place(patch: pytest.MonkeyPatch, folder: Path, names: Names) ->
 
 
 PAGES: dict[str, list[Given]] = {
+    "the repository's README.md": [nothing],
     "README.md": [nothing, a_path, a_model],
     "python.md": [a_path, nothing, nothing, tensors, nothing, nothing, a_model],
     "engines.md": [pydantic, vllm, llama_cpp, a_model_in_outlines, in_xgrammars_place],
 }
-BEGINNINGS = {"README.md": [0, 1], "python.md": [0], "engines.md": [0]}
+BEGINNINGS = {"the repository's README.md": [], "README.md": [0, 1], "python.md": [0], "engines.md": [0]}
 """The blocks of a page that the others go on from."""
 PRINTED = {("README.md", 2), ("python.md", 6), *(("engines.md", at) for at in (1, 2, 3))}
 """The blocks that print a whole output."""
