@@ -32,7 +32,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
-use hedgerow::decode::{Batch, Draft, DraftChoice, Generation, Prompt, Request, RequestId, TextModel, Usage};
+use hedgerow::decode::{
+    Batch, Draft, DraftChoice, Generation, Prompt, PromptEncoder, Request, RequestId, Usage,
+};
 use hedgerow::engine::Constraint;
 use hedgerow::sampling::SamplingParams;
 use hedgerow::schema::{SchemaOptions, compile};

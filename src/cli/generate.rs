@@ -26,10 +26,14 @@ use super::prompt::PromptArgs;
 use super::sampling::{Chosen, SamplingArgs, check_tokens, leave_out_length};
 use super::strategy::StrategyArgs;
 use super::tools::ToolArgs;
-use super::trace::{CANDIDATES, Subject, Trace, TraceFile};
+#[cfg(feature = "torch")]
+use super::trace::CANDIDATES;
+use super::trace::{Subject, Trace, TraceFile};
+#[cfg(feature = "torch")]
+use hedgerow::decode::ReasoningBudget;
 use hedgerow::decode::{
-    Batch, Budget, ForcedTokens, Generation, LanguageModel, MAX_COMPLETIONS, Prompt, ReasoningBudget,
-    Request, Strategy, TokenHealing,
+    Batch, Budget, ForcedTokens, Generation, LanguageModel, MAX_COMPLETIONS, Prompt, Request, Strategy,
+    TokenHealing,
 };
 use hedgerow::tags::Tools;
 use hedgerow::vocab::{TokenId, Vocabulary};
@@ -814,6 +818,7 @@ enum JsonForm {
 }
 
 /// Builds the request. Options of the command line take precedence over the file of parameters.
+#[cfg_attr(not(feature = "torch"), allow(dead_code))]
 fn request(args: &Args, chosen: Chosen, prompt: Vec<TokenId>) -> Result<Request, CommandError> {
     let strategy = chosen.strategy(args);
     let has_file_of_model = args.sampling.has_file_of_model(&chosen);

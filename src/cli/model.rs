@@ -182,6 +182,7 @@ pub(super) fn forbid_words(model: &ModelFiles, chosen: &mut Chosen) -> Result<()
 }
 
 /// The error of an option whose file cannot serve the model.
+#[cfg_attr(not(feature = "torch"), allow(dead_code))]
 pub(super) fn unusable_file(option: &str, path: &Path) -> CommandError {
     CommandError::new(format!("{option} `{}` is not usable", path.display()))
 }

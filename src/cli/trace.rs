@@ -19,6 +19,7 @@ use hedgerow::engine::{Constraint, EngineError, Matcher};
 use hedgerow::vocab::{TokenId, TokenSet, Vocabulary};
 
 /// The number of candidates that a row shows.
+#[cfg_attr(not(feature = "torch"), allow(dead_code))]
 pub(super) const CANDIDATES: usize = 8;
 
 const STYLE: &str = "\
@@ -321,6 +322,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// The file of `--trace`. It stays as it is until there is a page to write.
+#[cfg_attr(not(feature = "torch"), allow(dead_code))]
 pub(super) enum TraceFile {
     /// A file, device or pipe that is there.
     Open(File),
@@ -328,6 +330,7 @@ pub(super) enum TraceFile {
     New(PathBuf),
 }
 
+#[cfg_attr(not(feature = "torch"), allow(dead_code))]
 impl TraceFile {
     /// Fails for a file that cannot be written.
     pub fn open(path: &Path) -> io::Result<Self> {

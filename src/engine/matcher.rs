@@ -565,6 +565,7 @@ impl Matcher {
 
     /// A second matcher at the same position that cannot go back before it, and so costs the same
     /// however long the output is.
+    #[cfg_attr(not(feature = "decode"), allow(dead_code))]
     pub(crate) fn fork_here(&self) -> Matcher {
         let Matcher { shared, graph, state, stopped, interrupt, .. } = self;
         Matcher {
