@@ -53,7 +53,7 @@ use super::always_read::AlwaysRead;
 use super::data::{MaskData, PartialMask, UnionCache, merged};
 use super::dense_rows::DenseRows;
 use super::lexeme_summary::LexemeSummaries;
-use super::subtree_walk::{SubtreeWalk, WORTH_SKIPPING};
+use super::subtree_walk::{Subtree, WORTH_SKIPPING};
 use super::suffix_trie::{Branch, PreorderTrie, Suffixes, VocabularyTrie};
 use super::summaries::{SharedSummaries, TerminalSummary};
 use super::summary::{Base, BasePart, Inside, Summary};
@@ -390,27 +390,27 @@ impl MaskBuilder<'_> {
             false => ByteSet::FULL,
         };
         let first = next_bytes(&mut *self.recogniser, start);
-        let mut walk = SubtreeWalk::below(trie, subtrees, 0, (start, first)).without_slice(groups, None);
-        while let Some(visit) = walk.next() {
+        let subtree = Subtree::below(trie, subtrees, 0).without_slice(groups, None);
+        subtree.walk((start, first), |visit| {
             let (from, ref next) = *visit.from;
             let (node, info) = (visit.node, visit.info);
             let byte = trie.byte(node);
             if !next.contains(byte) {
-                continue;
+                return Ok(None);
             }
             if visit.is_sliced && long_groups != 0 && self.are_long(node, info, long_groups, 0) {
                 parts.extra.extend_from_slice(trie.subtree_tokens(node));
-                continue;
+                return Ok(None);
             }
             if truncates && info.height == 0 && self.truncates() {
                 if !visit.is_sliced {
                     parts.extra.extend_from_slice(trie.tokens(node));
                 }
-                continue;
+                return Ok(None);
             }
             let mut next = self.states.step(self.recogniser, from, byte)?;
             if next == StateId::DEAD {
-                continue;
+                return Ok(None);
             }
             if truncates {
                 next = self.recogniser.truncate(next, info.height.into())?;
@@ -424,14 +424,13 @@ impl MaskBuilder<'_> {
                     let are_long = |node| !is_lexed && self.are_long(node, info, groups, depth);
                     if groups != 0 && (info.all_in(groups) || are_long(node)) {
                         parts.extra.extend_from_slice(trie.subtree_tokens(node));
-                        continue;
+                        return Ok(None);
                     }
                 }
                 parts.extra.extend_from_slice(trie.tokens(node));
             }
-            walk.descend((next, next_bytes(&mut *self.recogniser, next)));
-        }
-        Ok(())
+            Ok(Some((next, next_bytes(&mut *self.recogniser, next))))
+        })
     }
 
     /// Adds what one thread allows.

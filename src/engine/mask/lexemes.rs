@@ -51,7 +51,7 @@ use super::build::MaskBuilder;
 use super::data::PartialMask;
 use super::dense_rows::RowId;
 use super::lexeme_summary::{LexemeSummary, Position, PositionTokens, ReadTokens, SuffixesId};
-use super::subtree_walk::{NODES_PER_CHECK, SubtreeWalk, WORTH_SKIPPING};
+use super::subtree_walk::{NODES_PER_CHECK, Subtree, WORTH_SKIPPING};
 use super::summary::Inside;
 use super::vocabulary_index::MAX_SLICED_LEN;
 use crate::automata::{LangId, interrupt};
@@ -429,11 +429,12 @@ impl MaskBuilder<'_> {
         let vocabulary = self.vocabulary;
         let indexed = &self.shared.index.plain;
         let (trie, subtrees) = (vocabulary.trie(), indexed.subtrees(vocabulary));
-        let mut nodes = SubtreeWalk::over(trie, subtrees, root, start).without_slice(groups, None);
-        while let Some(visit) = nodes.next() {
+        let subtree = Subtree::at(trie, subtrees, root).without_slice(groups, None);
+        // The walk ends early where the caller's interrupt does.
+        let _: Result<(), ()> = subtree.walk(start, |visit| {
             walk.visited += 1;
             if walk.visited.is_multiple_of(NODES_PER_CHECK) && interrupt::check().is_err() {
-                return;
+                return Err(());
             }
             let byte = trie.byte(visit.node);
             let languages = &mut self.recogniser.machine.pool.languages;
@@ -442,7 +443,7 @@ impl MaskBuilder<'_> {
                 _ => self.memo.rows.step(languages, *visit.from, byte),
             };
             if row == RowId::DEAD {
-                continue;
+                return Ok(None);
             }
             let language = self.memo.rows.language(row);
             if !visit.is_sliced {
@@ -450,7 +451,7 @@ impl MaskBuilder<'_> {
                     let read = self.read_groups(language);
                     if read != 0 && visit.info.all_in(read) {
                         walk.inside.extend_from_slice(trie.subtree_tokens(visit.node));
-                        continue;
+                        return Ok(None);
                     }
                 }
                 walk.inside.extend_from_slice(trie.tokens(visit.node));
@@ -461,8 +462,8 @@ impl MaskBuilder<'_> {
                     walk.ends.push((obligation, visit.node));
                 }
             }
-            nodes.descend(row);
-        }
+            Ok(Some(row))
+        });
     }
 
     /// The suffixes behind ends, by obligation.

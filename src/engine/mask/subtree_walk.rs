@@ -5,13 +5,14 @@
 //! the step from state to state differs. For example:
 //!
 //! ```text
-//! while let Some(visit) = walk.next() {
+//! Subtree::below(trie, subtrees, root).walk(start, |visit| {
 //!     let next = step(*visit.from, trie.byte(visit.node));
-//!     if next != DEAD {
-//!         record(visit.node);
-//!         walk.descend(next);
+//!     if next == DEAD {
+//!         return Ok(None);
 //!     }
-//! }
+//!     record(visit.node);
+//!     Ok(Some(next))
+//! })
 //! ```
 
 use super::vocabulary_index::SubtreeInfo;
@@ -24,24 +25,18 @@ pub(super) const WORTH_SKIPPING: u32 = 8;
 /// Nodes visited between two looks at the caller's interrupt.
 pub(super) const NODES_PER_CHECK: usize = 64;
 
-/// A walk with states of type `S`.
-pub(super) struct SubtreeWalk<'t, S> {
+/// A part of the trie to walk through.
+pub(super) struct Subtree<'t> {
     trie: &'t TokenTrie,
-    subtrees: &'t [SubtreeInfo],
+    infos: &'t [SubtreeInfo],
+    /// The depth at which the first state is.
+    top: u16,
+    /// The first node, and the first one behind the subtree.
+    nodes: (u32, u32),
     /// The groups of characters of the slice whose tokens are left out; none without a slice.
     groups: u64,
     /// The length up to which a path belongs to the slice if its characters do.
     most: u32,
-    /// The depth of the node at which the first state of `path` is.
-    top: u16,
-    /// The states on the path to the current node, each with true if the path is in the slice.
-    path: Vec<(S, bool)>,
-    /// The node visited last, and true if it is in the slice.
-    at: (u32, bool),
-    /// The next node.
-    node: u32,
-    /// The first node behind the subtree.
-    end: u32,
 }
 
 /// A node of a walk.
@@ -56,65 +51,56 @@ pub(super) struct Visit<'w, S> {
     pub is_sliced: bool,
 }
 
-impl<'t, S> SubtreeWalk<'t, S> {
-    /// A walk through `root` and everything below it. Above `root`, the state is `start`.
-    pub fn over(trie: &'t TokenTrie, subtrees: &'t [SubtreeInfo], root: u32, start: S) -> Self {
-        let (top, end) = (trie.depth(root).saturating_sub(1), trie.end(root));
-        let path = vec![(start, false)];
-        SubtreeWalk {
-            trie,
-            subtrees,
-            groups: 0,
-            most: u32::MAX,
-            top,
-            path,
-            at: (root, false),
-            node: root,
-            end,
-        }
+impl<'t> Subtree<'t> {
+    /// `root` and everything below it. The first state is above `root`.
+    pub fn at(trie: &'t TokenTrie, infos: &'t [SubtreeInfo], root: u32) -> Self {
+        let (top, nodes) = (trie.depth(root).saturating_sub(1), (root, trie.end(root)));
+        Subtree { trie, infos, top, nodes, groups: 0, most: u32::MAX }
     }
 
-    /// A walk through everything below `root`. At `root`, the state is `start`.
-    pub fn below(trie: &'t TokenTrie, subtrees: &'t [SubtreeInfo], root: u32, start: S) -> Self {
-        let walk = Self::over(trie, subtrees, root, start);
-        SubtreeWalk { top: trie.depth(root), node: root + 1, ..walk }
+    /// Everything below `root`. The first state is at `root`.
+    pub fn below(trie: &'t TokenTrie, infos: &'t [SubtreeInfo], root: u32) -> Self {
+        let (top, nodes) = (trie.depth(root), (root + 1, trie.end(root)));
+        Subtree { trie, infos, top, nodes, groups: 0, most: u32::MAX }
     }
 
-    /// The walk without the tokens of the slice of these groups. If `most` is given, longer tokens
-    /// are walked all the same.
-    pub fn without_slice(mut self, groups: u64, most: Option<u32>) -> Self {
-        self.path[0].1 = groups != 0;
-        SubtreeWalk { groups, most: most.unwrap_or(u32::MAX), ..self }
+    /// The subtree without the tokens of the slice of these groups. If `most` is given, longer
+    /// tokens are walked all the same.
+    pub fn without_slice(self, groups: u64, most: Option<u32>) -> Self {
+        Subtree { groups, most: most.unwrap_or(u32::MAX), ..self }
     }
 
-    /// The next node. Subtrees whose tokens are all in the slice are passed over. So is everything
-    /// below the node before, unless the walk has [descended](Self::descend) from it.
+    /// Visits nodes from the state `start`. `step` gives the state at a node, below which the walk
+    /// goes on, or none to skip everything below. Subtrees whose tokens are all in the slice are
+    /// skipped. The walk ends with the first error of `step`.
     #[inline]
-    pub fn next(&mut self) -> Option<Visit<'_, S>> {
-        while self.node < self.end {
-            let node = self.node;
-            let after = self.trie.end(node);
-            self.node = after;
-            let depth = u32::from(self.trie.depth(node) - self.top);
-            self.path.truncate(depth as usize);
-            let (_, from_sliced) = self.path.last()?;
-            let info = self.subtrees[node as usize];
-            let is_sliced = *from_sliced && info.is_in(self.groups) && depth <= self.most;
-            if is_sliced && info.all_in(self.groups) && depth + u32::from(info.height) <= self.most {
+    pub fn walk<S, E>(
+        &self,
+        start: S,
+        mut step: impl FnMut(Visit<'_, S>) -> Result<Option<S>, E>,
+    ) -> Result<(), E> {
+        let Subtree { trie, infos, top, nodes: (mut node, end), groups, most } = *self;
+        // The states on the path to the node, each with true if the path is in the slice.
+        let mut path = vec![(start, groups != 0)];
+        while node < end {
+            let depth = u32::from(trie.depth(node) - top);
+            path.truncate(depth as usize);
+            let (from, from_sliced) = &path[path.len() - 1];
+            let info = infos[node as usize];
+            let is_sliced = *from_sliced && info.is_in(groups) && depth <= most;
+            let after = trie.end(node);
+            if is_sliced && info.all_in(groups) && depth + u32::from(info.height) <= most {
+                node = after;
                 continue;
             }
-            self.at = (node, is_sliced);
-            let (from, _) = self.path.last()?;
-            return Some(Visit { node, after, from, info, is_sliced });
+            match step(Visit { node, after, from, info, is_sliced })? {
+                Some(state) => {
+                    path.push((state, is_sliced));
+                    node += 1;
+                }
+                None => node = after,
+            }
         }
-        None
-    }
-
-    /// Goes on below the node visited last, at which the state is `state`.
-    #[inline]
-    pub fn descend(&mut self, state: S) {
-        let (node, is_sliced) = self.at;
-        self.path.push((state, is_sliced));
-        self.node = node + 1;
+        Ok(())
     }
 }

@@ -26,7 +26,7 @@
 //!   `n` bytes.
 
 use super::dense_rows::{DenseRows, RowId};
-use super::subtree_walk::{NODES_PER_CHECK, SubtreeWalk, WORTH_SKIPPING};
+use super::subtree_walk::{NODES_PER_CHECK, Subtree, WORTH_SKIPPING};
 use super::suffix_trie::Suffixes;
 use super::vocabulary_index::{IndexedTrie, LengthUnit, MAX_SLICED_LEN};
 use crate::automata::{Expr, ExprPool, LangId, LiteralSet, UNLABELLED, interrupt};
@@ -178,15 +178,16 @@ impl<'a> TrieWalk<'a> {
         let languages = &mut *self.languages;
         self.rows.begin_walk(if most.is_none() { trie.end(root) - root } else { 0 });
         let start = self.rows.row(languages, start);
-        let mut walk = SubtreeWalk::below(trie, subtrees, root, start).without_slice(slice.groups, most);
-        while let Some(visit) = walk.next() {
+        let subtree = Subtree::below(trie, subtrees, root).without_slice(slice.groups, most);
+        // The walk ends early where the caller's interrupt does.
+        let _: Result<(), ()> = subtree.walk(start, |visit| {
             result.visited += 1;
             if result.visited.is_multiple_of(NODES_PER_CHECK) && interrupt::check().is_err() {
-                return;
+                return Err(());
             }
             let row = self.rows.step(languages, *visit.from, trie.byte(visit.node));
             if row == RowId::DEAD {
-                continue;
+                return Ok(None);
             }
             if !visit.is_sliced {
                 let size = visit.after - visit.node;
@@ -194,7 +195,7 @@ impl<'a> TrieWalk<'a> {
                     let free = self.rows.self_loop_classes(languages, row);
                     if free != 0 && visit.info.all_in(free) {
                         result.inside.extend_from_slice(trie.subtree_tokens(visit.node));
-                        continue;
+                        return Ok(None);
                     }
                 }
                 result.inside.extend_from_slice(trie.tokens(visit.node));
@@ -203,14 +204,14 @@ impl<'a> TrieWalk<'a> {
                 result.ends.push((languages.label(self.rows.language(row)), visit.node));
             }
             if self.rows.is_spent(row) {
-                continue;
+                return Ok(None);
             }
             let row = match enabled(Optimisation::Clamping) {
                 true => self.rows.clamped(languages, row, visit.info.height),
                 false => row,
             };
-            walk.descend(row);
-        }
+            Ok(Some(row))
+        });
     }
 }
 
