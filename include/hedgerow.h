@@ -1139,6 +1139,14 @@ typedef uint32_t hr_finish_reason;
 #endif
 
 /**
+ * Constraints that are kept by the texts that they were made from, those that were used last. Made
+ * by hr_cache_new(), freed by hr_cache_free().
+ *
+ * Any number of threads may use it at once. It may be freed before the constraints that it gave.
+ */
+typedef struct hr_cache hr_cache;
+
+/**
  * A flag that ends calls which take too long. Made by hr_cancel_flag_new(), freed by
  * hr_cancel_flag_free().
  *
@@ -1585,6 +1593,41 @@ typedef struct hr_limits {
      */
     size_t nodes;
 } hr_limits;
+
+/**
+ * Makes the constraint of a key that a cache lacks. It writes a constraint to out and returns
+ * HR_OK, as hr_constraint_new() does, or it returns another hr_status and may write an error, as
+ * hr_error_new() makes it. The cache takes over both objects. It is called on the thread that
+ * called hr_cache_get(), under the interrupt of that call, and must not ask the cache for the same
+ * key. Must not unwind (no C++ exception, no longjmp).
+ */
+typedef uint32_t (*hr_make_constraint)(void *user_data, struct hr_constraint **out, struct hr_error **error);
+
+/**
+ * Statistics of a cache. Initialise it with hr_cache_stats_init().
+ */
+typedef struct hr_cache_stats {
+    /**
+     * Set by hr_cache_stats_init().
+     */
+    size_t struct_size;
+    /**
+     * Requests for a constraint that was there, or that another thread was making.
+     */
+    uint64_t hits;
+    /**
+     * Requests that had to make one, the failed ones among them.
+     */
+    uint64_t misses;
+    /**
+     * Constraints that are kept now.
+     */
+    size_t constraints;
+    /**
+     * Approximate number of bytes of their states and masks.
+     */
+    size_t bytes;
+} hr_cache_stats;
 
 /**
  * A number to add to the logit of a token; -infinity bans the token.
@@ -2886,6 +2929,68 @@ HR_API struct hr_constraint *hr_constraint_clone(const struct hr_constraint *con
  * Frees a constraint. NULL is allowed.
  */
 HR_API void hr_constraint_free(struct hr_constraint *constraint);
+
+/**
+ * An empty cache. It keeps at most so many constraints, and constraints with at most so many bytes
+ * of states and masks together; SIZE_MAX is no bound.
+ *
+ * Constraints grow while they are used, up to the graph_bytes of their hr_limits each. The bounds
+ * are enforced whenever a constraint is added. The first to go is the one whose last use is
+ * longest ago. Handles to it, and matchers, go on.
+ */
+HR_API struct hr_cache *hr_cache_new(size_t max_constraints, size_t max_bytes);
+
+/**
+ * A handle to the constraint of a key, to be freed by the caller. If the cache does not have it,
+ * make is called with user_data to make it. If other threads ask for the same key meanwhile, they
+ * wait.
+ *
+ * The key is any bytes. It must have all that the constraint depends on: the text of the grammar,
+ * its notation and options, and the end tokens where requests differ in them. If make fails,
+ * nothing is kept, this call fails with the status and the error of make, and a thread that waited
+ * calls its own make. interrupt may be NULL; it bounds the wait and the calls of this library in
+ * make.
+ */
+HR_NODISCARD HR_API
+hr_status hr_cache_get(const struct hr_cache *cache,
+                       struct hr_bytes key,
+                       hr_make_constraint make,
+                       void *user_data,
+                       const struct hr_interrupt *interrupt,
+                       struct hr_constraint **out,
+                       struct hr_error **error);
+
+/**
+ * Forgets all constraints. Handles to them, and matchers, go on. NULL is ignored.
+ */
+HR_API void hr_cache_clear(const struct hr_cache *cache);
+
+/**
+ * Writes zeros into a struct of struct_size bytes; NULL is ignored. hr_cache_stats_init() passes
+ * the size that the struct has in this header.
+ */
+HR_API void hr_cache_stats_init_sized(struct hr_cache_stats *stats, size_t struct_size);
+
+/**
+ * Initialises the struct: sets struct_size, and every other member to its default. NULL is
+ * ignored.
+ */
+static inline void hr_cache_stats_init(struct hr_cache_stats *place) {
+    hr_cache_stats_init_sized(place, sizeof(struct hr_cache_stats));
+}
+
+/**
+ * Writes the statistics of a cache into a struct that hr_cache_stats_init() initialised.
+ */
+HR_NODISCARD HR_API
+hr_status hr_cache_get_stats(const struct hr_cache *cache,
+                             struct hr_cache_stats *stats,
+                             struct hr_error **error);
+
+/**
+ * Frees a cache. NULL is allowed.
+ */
+HR_API void hr_cache_free(struct hr_cache *cache);
 
 /**
  * Makes a matcher at the beginning of an output. Cheap.

@@ -419,6 +419,62 @@ private:
     detail::Shared<hr_constraint, hr_constraint_clone, hr_constraint_free> handle_;
 };
 
+// Constraints that are kept by the texts that they were made from, for all threads.
+class Cache {
+public:
+    // At most so many constraints, and so many bytes of their states and masks together.
+    explicit Cache(std::size_t max_constraints, std::size_t max_bytes = SIZE_MAX)
+        : handle_(hr_cache_new(max_constraints, max_bytes)) {}
+
+    // The constraint of a key, which has all that it depends on. `make` is called if it is not
+    // there, and returns a Constraint. An exception that it throws comes out here.
+    template <typename Make>
+    Constraint get(std::string_view key, Make make, const hr_interrupt &interrupt = default_interrupt()) const {
+        Maker<Make> maker{make, nullptr};
+        try {
+            return Constraint(detail::made<hr_constraint>(hr_cache_get, get(),
+                                                          hr_bytes{detail::bytes(key), key.size()}, Maker<Make>::call,
+                                                          static_cast<void *>(&maker), &interrupt));
+        } catch (...) {
+            if (maker.thrown) {
+                std::rethrow_exception(maker.thrown);
+            }
+            throw;
+        }
+    }
+
+    void clear() const noexcept { hr_cache_clear(get()); }
+
+    // Statistics, for tuning.
+    hr_cache_stats stats() const {
+        hr_cache_stats stats;
+        hr_cache_stats_init(&stats);
+        detail::call(hr_cache_get_stats, get(), &stats);
+        return stats;
+    }
+
+    const hr_cache *get() const noexcept { return handle_.get(); }
+
+private:
+    template <typename Make> struct Maker {
+        Make &make;
+        std::exception_ptr thrown;
+
+        static std::uint32_t call(void *user_data, hr_constraint **out, hr_error **) {
+            auto *maker = static_cast<Maker *>(user_data);
+            try {
+                *out = hr_constraint_clone(Constraint(maker->make()).get());
+                return HR_OK;
+            } catch (...) {
+                maker->thrown = std::current_exception();
+                return HR_ERROR_INTERNAL;
+            }
+        }
+    };
+
+    detail::Owned<hr_cache, hr_cache_free> handle_;
+};
+
 // One sequence's position in a constraint.
 class Matcher {
 public:

@@ -85,6 +85,12 @@ impl Constraint {
     pub fn stats(&self) -> Stats {
         self.shared.stats(&self.shared.current())
     }
+
+    /// Bytes of the states and masks that are known now, approximately; see [`Stats::bytes`]. This
+    /// never waits: while another thread finds something new, it is the last figure that was known.
+    pub fn memory(&self) -> usize {
+        self.shared.memory()
+    }
 }
 
 impl std::fmt::Debug for Constraint {

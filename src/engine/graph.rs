@@ -295,6 +295,11 @@ impl Graph {
             + core.completions.memory()
     }
 
+    /// Bytes held, approximately, unless a thread holds the lock.
+    pub fn memory_if_idle(&self) -> Option<usize> {
+        self.core.try_lock().ok().map(|core| self.memory(&core))
+    }
+
     /// The number of transitions found so far.
     pub fn transition_count(&self) -> usize {
         self.states.transition_count()

@@ -32,8 +32,8 @@
 //! - `cost`, `completion`: a short text that completes an output.
 //! - `graph`, `event_graph`, `shared`: the tables that matchers share, and those of readers of
 //!   events.
-//! - `matcher`, `event_reader`, `constraint`, `from_text`, `batch`, `draft_tree`, `token_fsm`: what
-//!   users see.
+//! - `matcher`, `event_reader`, `constraint`, `cache`, `from_text`, `batch`, `draft_tree`,
+//!   `token_fsm`: what users see.
 
 #[cfg(feature = "ablation")]
 #[doc(hidden)]
@@ -41,6 +41,7 @@ pub mod ablation;
 #[cfg(not(feature = "ablation"))]
 mod ablation;
 mod batch;
+mod cache;
 mod chunked_slots;
 mod completion;
 mod constraint;
@@ -65,6 +66,7 @@ mod transitions;
 
 pub use crate::automata::{Interrupt, Interrupted};
 pub use batch::{fill_mask_rows, fill_masks};
+pub use cache::{CacheStats, ConstraintCache};
 pub use constraint::{Constraint, prepare};
 pub use draft_tree::DraftTree;
 pub use error::EngineError;

@@ -9,7 +9,7 @@ use super::graph::Graph;
 use super::limits::Limits;
 use crate::grammar::Grammar;
 use crate::vocab::Vocabulary;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Statistics of a constraint, for tuning and tests. All but the last two are about the graph in
@@ -67,6 +67,8 @@ pub(super) struct Shared {
     masks: AtomicU64,
     /// The number of these masks that were known already.
     mask_hits: AtomicU64,
+    /// The bytes of the graph when they were last asked for.
+    memory: AtomicUsize,
 }
 
 impl Shared {
@@ -79,6 +81,7 @@ impl Shared {
             events: Mutex::new(None),
             masks: AtomicU64::new(0),
             mask_hits: AtomicU64::new(0),
+            memory: AtomicUsize::new(0),
         }
     }
 
@@ -107,6 +110,15 @@ impl Shared {
         }
         let graph = Arc::new(EventGraph::new(&self.grammar, &self.vocabulary, &self.limits)?);
         Ok(current.insert(graph).clone())
+    }
+
+    /// Bytes that the graph in use holds, or held when last asked while nobody worked on it.
+    pub fn memory(&self) -> usize {
+        let graph = self.graph.try_lock().ok().map(|graph| graph.clone());
+        if let Some(bytes) = graph.and_then(|graph| graph.memory_if_idle()) {
+            self.memory.store(bytes, Ordering::Relaxed);
+        }
+        self.memory.load(Ordering::Relaxed)
     }
 
     /// Adds a matcher's masks to the figures.

@@ -178,6 +178,11 @@ pub(super) unsafe fn free<T>(object: *mut T) {
     }
 }
 
+/// An object that the program gives back for good. Relies on the promise of [`free`].
+pub(super) unsafe fn take<T>(object: *mut T) -> Option<T> {
+    (!object.is_null()).then(|| *unsafe { Box::from_raw(object) })
+}
+
 /// A place for a result, known to be writable.
 pub(super) struct Out<T>(NonNull<T>);
 

@@ -36,6 +36,19 @@ impl From<CallError> for hr_error {
     }
 }
 
+impl hr_error {
+    /// The failure that it tells of, under the status that a function of the program returned.
+    pub(super) fn failure(self, status: hr_status) -> CallError {
+        let text = |text: CString| text.to_string_lossy().into_owned();
+        CallError {
+            status,
+            message: text(self.message),
+            position: (self.line > 0).then_some((self.line, self.column)),
+            pointer: self.pointer.map(text),
+        }
+    }
+}
+
 /// A C string. A NUL byte would end it early, so NUL bytes become the replacement character.
 fn c_string(text: String) -> CString {
     CString::new(text).unwrap_or_else(|error| {

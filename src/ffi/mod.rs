@@ -23,6 +23,7 @@
 #![allow(non_camel_case_types)]
 
 mod boundary;
+mod cache;
 mod cancel_flag;
 mod constraint;
 mod detokenizer;

@@ -8,6 +8,7 @@
 #![allow(unsafe_code)]
 
 use super::boundary::{self, Guarded, Stateful};
+use super::cache::hr_cache;
 use super::cancel_flag::hr_cancel_flag;
 use super::constraint::hr_constraint;
 use super::detokenizer::{self, hr_detokenizer};
@@ -114,6 +115,8 @@ free! {
     hr_grammar_free(grammar: hr_grammar);
     /// Frees a constraint. NULL is allowed.
     hr_constraint_free(constraint: hr_constraint);
+    /// Frees a cache. NULL is allowed.
+    hr_cache_free(cache: hr_cache);
     /// Frees a matcher. NULL is allowed.
     hr_matcher_free(matcher: hr_matcher);
     /// Frees a reader. NULL is allowed.

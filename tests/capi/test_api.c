@@ -488,12 +488,118 @@ static void test_cancel_flags(void) {
     hr_interrupt_init(NULL);
 }
 
+/* Makes a constraint of a pattern, and counts its calls. */
+struct recipe {
+    const hr_vocab *vocab;
+    const char *pattern;
+    int calls;
+};
+
+static uint32_t make_constraint(void *user_data, hr_constraint **out, hr_error **error) {
+    struct recipe *recipe = (struct recipe *)user_data;
+    hr_grammar *grammar = NULL;
+    uint32_t status;
+    recipe->calls++;
+    status = hr_grammar_from_regex(recipe->pattern, strlen(recipe->pattern), HR_REGEX_DIALECT_ECMA262, NULL, &grammar, error);
+    if (status == HR_OK) {
+        status = hr_constraint_new(grammar, recipe->vocab, NULL, NULL, out, error);
+    }
+    hr_grammar_free(grammar);
+    return status;
+}
+
+/* Fails without an error, or succeeds without a constraint. */
+static uint32_t make_nothing(void *user_data, hr_constraint **out, hr_error **error) {
+    (void)out, (void)error;
+    return *(uint32_t *)user_data;
+}
+
+static hr_bytes key_of(const char *text) {
+    hr_bytes key;
+    key.data = (const uint8_t *)text;
+    key.len = strlen(text);
+    return key;
+}
+
+static void test_caches(void) {
+    struct recipe recipe = {NULL, "a{1,3}", 0};
+    hr_error *error = NULL;
+    hr_vocab *vocab = make_vocab();
+    hr_cache *cache = hr_cache_new(2, SIZE_MAX);
+    hr_constraint *constraint = NULL, *same = NULL;
+    hr_cancel_flag *flag = hr_cancel_flag_new();
+    hr_cache_stats stats;
+    hr_interrupt interrupt;
+    hr_bytes nowhere = {NULL, 3};
+    uint32_t status = HR_ERROR_IO;
+
+    recipe.vocab = vocab;
+    hr_interrupt_init(&interrupt);
+    interrupt.cancel = flag;
+    hr_cache_stats_init(&stats);
+    OK(hr_cache_get(cache, key_of("a"), make_constraint, &recipe, NULL, &constraint, &error));
+    OK(hr_cache_get(cache, key_of("a"), make_nothing, &status, &interrupt, &same, &error));
+    hr_constraint_free(same);
+    OK(hr_cache_get_stats(cache, &stats, &error));
+    CHECK(stats.hits == 1 && stats.misses == 1 && stats.constraints == 1 && stats.bytes > 0 && recipe.calls == 1);
+
+    /* Failures: those of the function, with its own errors, and those of arguments. */
+    recipe.pattern = "[";
+    same = NULL;
+    FAILS(hr_cache_get(cache, key_of("b"), make_constraint, &recipe, NULL, &same, &error), HR_ERROR_GRAMMAR, "[");
+    FAILS(hr_cache_get(cache, key_of("b"), make_nothing, &status, NULL, &same, &error), HR_ERROR_IO, "make failed");
+    status = HR_OK;
+    FAILS(hr_cache_get(cache, key_of("b"), make_nothing, &status, NULL, &same, &error), HR_ERROR_INVALID_ARGUMENT,
+          "gave no constraint");
+    status = 77;
+    FAILS(hr_cache_get(cache, key_of("b"), make_nothing, &status, NULL, &same, &error), HR_ERROR_INTERNAL, "make failed");
+    FAILS(hr_cache_get(cache, key_of("b"), NULL, NULL, NULL, &same, &error), HR_ERROR_INVALID_ARGUMENT, "make is NULL");
+    FAILS(hr_cache_get(cache, nowhere, make_constraint, &recipe, NULL, &same, &error), HR_ERROR_INVALID_ARGUMENT,
+          "key is NULL");
+    FAILS(hr_cache_get(NULL, key_of("a"), make_constraint, &recipe, NULL, &same, &error), HR_ERROR_INVALID_ARGUMENT,
+          "cache is NULL");
+    FAILS(hr_cache_get_stats(NULL, &stats, &error), HR_ERROR_INVALID_ARGUMENT, "cache is NULL");
+    /* The interrupt of the call is that of the calls which the function makes. */
+    hr_cancel_flag_set(flag);
+    FAILS(hr_cache_get(cache, key_of("b"), make_constraint, &recipe, &interrupt, &same, &error), HR_ERROR_CANCELLED,
+          "cancelled");
+    CHECK(same == NULL && recipe.calls == 2);
+
+    /* The key is any bytes, and may be empty. The one that was used longest ago goes first. */
+    recipe.pattern = "b";
+    OK(hr_cache_get(cache, key_of(""), make_constraint, &recipe, NULL, &same, &error));
+    hr_constraint_free(same);
+    OK(hr_cache_get(cache, key_of("\xff"), make_constraint, &recipe, NULL, &same, &error));
+    hr_constraint_free(same);
+    OK(hr_cache_get_stats(cache, &stats, &error));
+    CHECK(stats.constraints == 2 && recipe.calls == 4);
+    recipe.pattern = "a";
+    OK(hr_cache_get(cache, key_of("a"), make_constraint, &recipe, NULL, &same, &error));
+    CHECK(recipe.calls == 5);
+    hr_constraint_free(same);
+    hr_cache_clear(cache);
+    OK(hr_cache_get_stats(cache, &stats, &error));
+    CHECK(stats.constraints == 0 && stats.bytes == 0);
+
+    /* A constraint outlives its cache. */
+    hr_cache_free(cache);
+    CHECK((same = hr_constraint_clone(constraint)) != NULL);
+    hr_constraint_free(same);
+    hr_constraint_free(constraint);
+    hr_cancel_flag_free(flag);
+    hr_vocab_free(vocab);
+    hr_cache_clear(NULL);
+    hr_cache_free(NULL);
+    hr_cache_stats_init(NULL);
+}
+
 int main(void) {
     test_versions();
     test_errors();
     test_vocab();
     test_grammars();
     test_constraints();
+    test_caches();
     test_events();
     test_cancel_flags();
     test_matchers();

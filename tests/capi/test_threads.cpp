@@ -3,6 +3,7 @@
 #include <hedgerow.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -193,6 +194,35 @@ int main() {
             !text.ended() || text.stop_text() != "]]" || text.end_token() || rest != "]" || fork.text() != "]" ||
             !fork.ended() || fork.stop_text()) {
             std::fprintf(stderr, "a text went wrong\n");
+            return 1;
+        }
+    }
+    {
+        // A cache that threads share makes each constraint once. Exceptions pass through it.
+        const hedgerow::Cache cache(9);
+        std::atomic<int> made{0};
+        std::vector<std::thread> askers;
+        for (int t = 0; t < 8; t++) {
+            askers.emplace_back([&] {
+                const auto constraint = cache.get("true", [&] {
+                    made++;
+                    return hedgerow::Constraint(grammar, vocabulary);
+                });
+                made += walk(constraint, vocabulary, outputs[0]) != expected[0];
+            });
+        }
+        for (auto &asker : askers) {
+            asker.join();
+        }
+        int thrown = 0;
+        try {
+            cache.get("x", []() -> hedgerow::Constraint { throw 7; });
+        } catch (const int number) {
+            thrown = number;
+        }
+        cache.clear();
+        if (made != 1 || thrown != 7 || cache.stats().hits != 7 || cache.stats().constraints != 0) {
+            std::fprintf(stderr, "a cache went wrong\n");
             return 1;
         }
     }

@@ -22,6 +22,7 @@ const FILES: &[(&str, Feature)] = &[
     ("schema", Feature::None),
     ("tools", Feature::None),
     ("constraint", Feature::None),
+    ("cache", Feature::None),
     ("matcher", Feature::None),
     ("events", Feature::None),
     ("token_fsm", Feature::None),

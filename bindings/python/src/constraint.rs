@@ -157,6 +157,13 @@ impl Constraint {
         Ok(figures)
     }
 
+    /// Bytes of the states and masks that are known now, approximately. While a thread finds new
+    /// ones, it is the last figure that was known.
+    #[getter]
+    fn memory(&self) -> usize {
+        self.inner.memory()
+    }
+
     /// A constraint does not change, so that a copy is itself.
     fn __copy__(slf: &Bound<'_, Self>) -> Py<Self> {
         slf.clone().unbind()

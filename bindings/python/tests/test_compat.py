@@ -200,6 +200,10 @@ def details(library: Any) -> list[Any]:
     with library.max_recursion_depth(77):
         seen.append(library.get_max_recursion_depth())
     assert compiler.get_cache_size_bytes() > 0 and compiler.cache_limit_bytes == -1
+    small = library.GrammarCompiler(info, cache_limit_bytes=1)
+    seen += [reads(small.compile_regex("a+"), "a"), small.cache_limit_bytes]
+    # XGrammar keeps the last grammar, whatever its size.
+    assert library.__name__ == "xgrammar" or small.get_cache_size_bytes() == 0
     processor = library.contrib.hf.LogitsProcessor(compiler.compile_regex("ab"))
     scores = processor(torch.tensor([[7]]), torch.zeros(1, len(TOKENS)))
     seen.append([at for at, score in enumerate(scores[0].tolist()) if score == 0])

@@ -41,6 +41,23 @@ def test_compiler_keeps_by_grammar_options_and_ends(bytes_vocabulary: hr.Vocabul
     assert hr.Compiler(bytes_vocabulary, cache=0).compile(schema).accepts("[]")
 
 
+def test_compiler_keeps_within_its_bytes(bytes_vocabulary: hr.Vocabulary) -> None:
+    one = hr.compile({"const": 1}, bytes_vocabulary)
+    assert one.memory == one.stats()["bytes"] > 0
+    compiler = hr.Compiler(bytes_vocabulary, cache_bytes=one.memory * 5 // 2)
+    kept = [compiler.compile({"const": number}) for number in range(3)]
+    assert compiler.constraints() == kept[1:]
+    # A constraint that has grown takes the room of others when the next one comes.
+    text = '"' + "a" * 200
+    grown = compiler.compile({"type": "string", "maxLength": 300})
+    assert grown.matcher().advance_bytes(text) and grown.memory > one.memory * 5 // 2
+    last = compiler.compile({"const": 4})
+    assert compiler.constraints() == [last] and grown.accepts(text + '"')
+    assert hr.Compiler(bytes_vocabulary, cache_bytes=0).compile({"const": 1}).accepts("1")
+    with pytest.raises(ValueError, match="cache_bytes is -1"):
+        hr.Compiler(bytes_vocabulary, cache_bytes=-1)
+
+
 def test_constraints_are_pickled_as_their_parts(bytes_vocabulary: hr.Vocabulary) -> None:
     limits = hr.Limits(graph_bytes=1 << 22)
     constraint = hr.compile({"const": 3}, bytes_vocabulary, limits=limits)

@@ -72,8 +72,10 @@ class Compiler:
     Constraints are kept by grammar, options and end-of-sequence tokens. Threads may share a
     compiler. A constraint that several ask for at once is compiled once: the others wait for it.
 
-    `cache` is the number of constraints that are kept, and `threads` the number of those that
-    `compile_async` compiles at once; by default that is what `ThreadPoolExecutor` chooses.
+    `cache` is the number of constraints that are kept, and `cache_bytes` bounds the bytes of their
+    states and masks together, which grow while they are used. Both are enforced whenever a constraint
+    is added. `threads` is the number of constraints that `compile_async` compiles at once; by default
+    that is what `ThreadPoolExecutor` chooses.
     """
 
     def __init__(
@@ -81,12 +83,16 @@ class Compiler:
         vocabulary: Vocabulary,
         *,
         cache: int = 1024,
+        cache_bytes: int | None = None,
         threads: int | None = None,
         limits: Limits | None = None,
     ) -> None:
         cache = operator.index(cache)
         if cache < 0:
             raise ValueError(f"cache is {cache}; it must be 0 or more")
+        cache_bytes = None if cache_bytes is None else operator.index(cache_bytes)
+        if cache_bytes is not None and cache_bytes < 0:
+            raise ValueError(f"cache_bytes is {cache_bytes}; it must be 0 or more")
         threads = None if threads is None else operator.index(threads)
         if threads is not None and threads < 1:
             raise ValueError(f"threads is {threads}; at least one must do the work")
@@ -97,6 +103,7 @@ class Compiler:
         self.vocabulary = vocabulary
         self.limits = limits
         self._room = cache
+        self._bytes = cache_bytes
         # It starts threads when it has work for them.
         self._pool = concurrent.futures.ThreadPoolExecutor(threads, "hedgerow")
         self._lock = threading.Lock()
@@ -210,8 +217,16 @@ class Compiler:
             del self._flights[key]
             if made is not None:
                 self._kept[key] = made
-                while len(self._kept) > self._room:
-                    self._kept.popitem(last=False)
+                self._shrink()
+
+    def _shrink(self) -> None:
+        """Lets go of the constraints that were not used for longest, until the others are within
+        the bounds.
+        """
+        held = 0 if self._bytes is None else sum(one.memory for one in self._kept.values())
+        while self._kept and (len(self._kept) > self._room or held > (self._bytes or 0)):
+            _, gone = self._kept.popitem(last=False)
+            held -= 0 if self._bytes is None else gone.memory
 
     def _abandon(self, flight: Flight, key: Key) -> None:
         self._land(flight, key)

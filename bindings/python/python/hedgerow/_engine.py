@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ._core import Constraint, Matcher
+from ._compiler import Compiler
+from ._core import Constraint, Matcher, Vocabulary
+
+CACHE_BYTES = 512 << 20
+"""Bytes of states and masks that the constraints in an engine's cache may hold together."""
+
+
+def compiler(vocabulary: Vocabulary) -> Compiler:
+    """The compiler of an engine, which runs for long and meets many grammars."""
+    return Compiler(vocabulary, cache_bytes=CACHE_BYTES)
 
 
 class Request:

@@ -23,9 +23,8 @@ from sglang.srt.constrained.base_grammar_backend import (
 )
 
 from . import torch as masks
-from ._compiler import Compiler
 from ._core import Constraint, Grammar, Vocabulary, fill_masks
-from ._engine import Request, known_ends
+from ._engine import Request, compiler, known_ends
 from ._requests import grammar_of
 
 NAME = "hedgerow"
@@ -157,7 +156,7 @@ class Backend(BaseGrammarBackend):  # type: ignore[misc, unused-ignore]
         found = Vocabulary.from_tokenizer(tokenizer)
         found = found.with_model_size(max(vocab_size, found.token_count))
         ends = [eos_token_ids] if isinstance(eos_token_ids, int) else eos_token_ids
-        self.compiler = Compiler(found.with_eos(known_ends(found.eos, ends, found.token_count)))
+        self.compiler = compiler(found.with_eos(known_ends(found.eos, ends, found.token_count)))
         self.schema_options = schema_options
         self._framing = self.compiler
 
@@ -182,7 +181,7 @@ class Backend(BaseGrammarBackend):  # type: ignore[misc, unused-ignore]
         tokens = [vocabulary.bytes(token) for token in range(vocabulary.token_count)]
         for token in set(token_ids).difference(special.values()):
             special[tokens[token].decode(errors="replace") or f"token {token}"] = token
-        self._framing = Compiler(
+        self._framing = compiler(
             Vocabulary.from_tokens(tokens, special=special, model_size=vocabulary.size, eos=vocabulary.eos)
         )
 

@@ -31,9 +31,8 @@ from vllm.v1.structured_output.backend_types import (
 )
 
 from . import torch as masks
-from ._compiler import Compiler
 from ._core import Constraint, Grammar, Vocabulary
-from ._engine import Request, known_ends
+from ._engine import Request, compiler, known_ends
 from ._history import History
 from ._requests import grammar_of
 from .errors import HedgerowError
@@ -118,7 +117,7 @@ class Backend(StructuredOutputBackend):  # type: ignore[misc, unused-ignore]
 
     def __init__(self, vllm_config: Any, tokenizer: Any, vocab_size: int) -> None:
         super().__init__(vllm_config, tokenizer, vocab_size)
-        self.compiler = Compiler(vocabulary(tokenizer, vocab_size))
+        self.compiler = compiler(vocabulary(tokenizer, vocab_size))
 
     def compile_grammar(
         self,
@@ -288,7 +287,7 @@ class RequestLogitsProcessor(AdapterLogitsProcessor):  # type: ignore[misc, unus
 
         model = vllm_config.model_config
         tokens = vocabulary(cached_tokenizer_from_config(model_config=model), model.get_vocab_size())
-        self.compiler = Compiler(tokens)
+        self.compiler = compiler(tokens)
 
     @classmethod
     def validate_params(cls, params: Any) -> None:

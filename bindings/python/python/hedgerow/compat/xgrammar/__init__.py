@@ -15,7 +15,7 @@ The names, arguments and defaults are XGrammar's. What a program sees differs in
 - `str(grammar)` is the text that the grammar was made of. It is EBNF for grammars of `from_ebnf`
   only; `print_converted_ebnf` prints nothing.
 - `Grammar.concat` and `union` take all grammars but Lark's.
-- `max_threads`, `cache_limit_bytes`, `max_rollback_tokens` and recursion depths have no effect.
+- `max_threads`, `max_rollback_tokens` and recursion depths have no effect.
 - `from_huggingface` reads fast tokenizers and tiktoken's. Their special tokens match no text: only
   a structural tag that names one lets it come.
 - The models of structural tags, `get_model_structural_tag` and `normalize_tool_choice` are

@@ -212,14 +212,14 @@ class CompiledGrammar:
     @property
     def memory_size_bytes(self) -> int:
         """The memory that is held, about."""
-        return self.constraint.stats()["bytes"]
+        return self.constraint.memory
 
 
 class GrammarCompiler:
     """Compiles for one vocabulary, and keeps the 1,024 grammars that were used last.
 
-    `max_threads` and `cache_limit_bytes` have no effect: masks are computed when they are asked
-    for, and each grammar's memory has a limit of its own.
+    `max_threads` has no effect: masks are computed when they are asked for. `cache_limit_bytes` is
+    enforced when a grammar is added; -1 is no limit.
     """
 
     def __init__(
@@ -233,7 +233,9 @@ class GrammarCompiler:
         if not isinstance(tokenizer_info, TokenizerInfo):
             raise ValueError(f"tokenizer_info is a {type(tokenizer_info).__name__}, not a TokenizerInfo")
         self.tokenizer_info = tokenizer_info
-        self._compiler = Compiler(tokenizer_info.vocabulary, cache=1024 if cache_enabled else 0)
+        limit = None if cache_limit_bytes == -1 else cache_limit_bytes
+        room = 1024 if cache_enabled else 0
+        self._compiler = Compiler(tokenizer_info.vocabulary, cache=room, cache_bytes=limit)
         self._cache_limit_bytes = cache_limit_bytes
 
     def _compiled(self, grammar: _Grammar, kind: type[RuntimeError] = RuntimeError) -> CompiledGrammar:
@@ -292,7 +294,7 @@ class GrammarCompiler:
 
     def get_cache_size_bytes(self) -> int:
         """The memory of the grammars that are kept, about."""
-        return sum(constraint.stats()["bytes"] for constraint in self._compiler.constraints())
+        return sum(constraint.memory for constraint in self._compiler.constraints())
 
     @property
     def cache_limit_bytes(self) -> int:
