@@ -12,12 +12,14 @@
 //! a budget bounds the number of states.
 //!
 //! A proof that there is no word can take long. Counted lengths multiply the states, so after a
-//! while the search is tried without them ([`lengths`](super::lengths)). Some machines have many
-//! states that hardly differ, such as times of day before a possible leap second. For these the
-//! search first uses fewer, wider states ([`Machine::wider`]). In other machines many states
-//! contain the words of one common state ([`Machine::narrower`]). If that one has a word, all of
-//! them have one.
+//! while the search is tried without them ([`lengths`](super::lengths)), and then without any large
+//! counts. For example, no second `/` can come in the domain of a mail address, however long it is.
+//! Some machines have many states that hardly differ, such as times of day before a possible leap
+//! second. For these the search first uses fewer, wider states ([`Machine::wider`]). In other
+//! machines many states contain the words of one common state ([`Machine::narrower`]). If that one
+//! has a word, all of them have one.
 
+use super::UNBOUNDED;
 use super::expr::{Expr, LangId, Liveness};
 use super::expr_pool::ExprPool;
 use super::machine::Machine;
@@ -28,6 +30,13 @@ use std::collections::BinaryHeap;
 /// The states that a brief search finds without coming nearer to an end, before other ways to
 /// decide are tried.
 const BRIEF: usize = 512;
+
+/// The largest count that a search without large counts keeps.
+const SMALL: u32 = 8;
+/// The most parts of an expression whose large counts are left out.
+const MAX_PARTS: usize = 2_048;
+/// The depth to which large counts are left out.
+const MAX_DEPTH: u32 = 40;
 
 /// The ways to search.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -79,6 +88,9 @@ impl ExprPool {
                 return self.conclude(root, has_word);
             }
         }
+        if self.is_never_without_counts(root) {
+            return self.conclude(root, false);
+        }
         for how in [Search::BriefInTurn, Search::BriefAtOnce, Search::Widened] {
             match self.search(root, how) {
                 Some(true) if how == Search::Widened => {}
@@ -93,6 +105,63 @@ impl ExprPool {
             }
         }
         self.search(root, Search::Exact).unwrap_or(true)
+    }
+
+    /// True if the language evidently has no word even without large counts.
+    fn is_never_without_counts(&mut self, id: LangId) -> bool {
+        let wider = self.without_counts(id, 0, &mut HashMap::new());
+        wider != id
+            && match self.info[wider.index()].liveness {
+                Liveness::Dead => true,
+                Liveness::Live => false,
+                Liveness::Unknown => self.search(wider, Search::BriefAtOnce) == Some(false),
+            }
+    }
+
+    /// A language with all words of `id`, in which a repetition with a large count has any number
+    /// of rounds.
+    fn without_counts(&mut self, id: LangId, depth: u32, done: &mut HashMap<LangId, LangId>) -> LangId {
+        if depth > MAX_DEPTH || done.len() > MAX_PARTS || !self.work(1) {
+            return id;
+        }
+        if self.largest_count(id) <= SMALL {
+            return id;
+        }
+        if let Some(&known) = done.get(&id) {
+            return known;
+        }
+        let wider = match self.expr(id).clone() {
+            Expr::Repeat(body, min, max) => {
+                let body = self.without_counts(body, depth + 1, done);
+                let is_large = |count| count != UNBOUNDED && count > SMALL;
+                match is_large(min) || is_large(max) {
+                    true => self.repeat(body, min.min(1), UNBOUNDED),
+                    false => self.repeat(body, min, max),
+                }
+            }
+            Expr::Concat(head, tail) => {
+                let [head, tail] = [head, tail].map(|part| self.without_counts(part, depth + 1, done));
+                self.concat(head, tail)
+            }
+            Expr::Union(parts) => {
+                let parts: Vec<LangId> =
+                    parts.iter().map(|&part| self.without_counts(part, depth + 1, done)).collect();
+                self.union(&parts)
+            }
+            Expr::Inter(parts) => {
+                let parts: Vec<LangId> =
+                    parts.iter().map(|&part| self.without_counts(part, depth + 1, done)).collect();
+                self.inter(&parts)
+            }
+            Expr::Json { inner, mode, escapes } => {
+                let inner = self.without_counts(inner, depth + 1, done);
+                self.json(inner, mode, escapes)
+            }
+            // A complement of more words has fewer.
+            _ => id,
+        };
+        done.insert(id, wider);
+        wider
     }
 
     fn conclude(&mut self, id: LangId, has_word: bool) -> bool {

@@ -1,6 +1,6 @@
 //! Grammar nodes, the pool that interns them, and the compiled [`Grammar`].
 
-use super::array::ArraySpec;
+use super::array::{ArrayProgress, ArraySpec};
 use super::choice::Choice;
 use super::error::GrammarError;
 use super::lexed::{Lexed, Lexing};
@@ -203,18 +203,17 @@ pub trait Expand: Send + Sync {
     /// and not nullable.
     fn expand(&self, key: u64, nodes: &mut NodePool) -> Result<NodeId, GrammarError>;
 
-    /// The choices for the item at `index` of an array with [`ArraySpec::distinct`]` = Some(key)`,
-    /// given the JSON text of every earlier item in any order. An `index` beyond the last position
-    /// with a schema of its own stands for all later ones. The result is empty when no further
-    /// value exists.
+    /// The choices for the next item of an array with [`ArraySpec::distinct`]` = Some(key)`, given
+    /// its progress and the JSON text of every earlier item in any order. The result is empty when
+    /// no further value exists.
     fn distinct_items(
         &self,
         key: u64,
-        index: u32,
+        progress: &ArrayProgress,
         used: &[&[u8]],
         nodes: &mut NodePool,
     ) -> Result<Vec<Choice>, GrammarError> {
-        let _ = (key, index, used, nodes);
+        let _ = (key, progress, used, nodes);
         Ok(Vec::new())
     }
 

@@ -431,11 +431,23 @@ impl<'e> Eval<'e> {
 
     /// The values of some sets, divided into classes that belong to the same sets.
     fn classes(&mut self, sets: &[(TermId, usize)], limit: usize) -> Result<Vec<Class>, EvalError> {
-        let mut classes: Vec<(TermId, Vec<usize>)> = Vec::new();
-        for (i, &(set, _)) in sets.iter().enumerate() {
+        let terms: Vec<TermId> = sets.iter().map(|set| set.0).collect();
+        let mut counted = Vec::new();
+        for (values, within) in self.partition(&terms)? {
+            // A class that takes too long to count is taken to have enough values.
+            let count = self.count_values(values, limit)?.map_or(limit, |count| count as usize);
+            counted.push(Class { values, count, within });
+        }
+        Ok(counted)
+    }
+
+    /// The values of some sets, divided by the sets to which they belong. Each part has a value.
+    pub fn partition(&mut self, sets: &[TermId]) -> Result<Vec<(TermId, Vec<usize>)>, EvalError> {
+        let mut parts: Vec<(TermId, Vec<usize>)> = Vec::new();
+        for (i, &set) in sets.iter().enumerate() {
             let mut left = set;
-            let mut next = Vec::with_capacity(classes.len() + 1);
-            for (values, within) in classes {
+            let mut next = Vec::with_capacity(parts.len() + 1);
+            for (values, within) in parts {
                 self.algebra.spend(1)?;
                 let common = self.algebra.and2(values, set);
                 if common == TermId::NEVER || !self.is_inhabited(common)? {
@@ -455,158 +467,8 @@ impl<'e> Eval<'e> {
             if self.is_inhabited(left)? {
                 next.push((left, vec![i]));
             }
-            classes = next;
-        }
-        let mut counted = Vec::with_capacity(classes.len());
-        for (values, within) in classes {
-            // A class that takes too long to count is taken to have enough values.
-            let count = self.count_values(values, limit)?.map_or(limit, |count| count as usize);
-            counted.push(Class { values, count, within });
-        }
-        Ok(counted)
-    }
-
-    /// Reports whether the items that `contains` counts can differ from each other in an array of
-    /// distinct items.
-    pub fn counted_can_differ(&mut self, array: &ArrayShape) -> Result<bool, EvalError> {
-        let mut items = array.prefix.clone();
-        items.push(array.rest);
-        let item = self.algebra.or(&items);
-        for some in &array.some {
-            let counted = self.algebra.and2(item, some.value);
-            if self.count_values(counted, some.min as usize)?.is_some_and(|count| count < some.min) {
-                return Ok(false);
-            }
-        }
-        Ok(match self.supply(array, &[])? {
-            Some(supply) => supply.completes(None),
-            None => true,
-        })
-    }
-
-    /// The values of a next item after which an array of distinct items lacks values for its
-    /// counters, given its items so far: terms of one value each.
-    ///
-    /// For example, of the numbers from 1 to 4, three must include two of 1 and 2, and two of 2 and
-    /// 3. Then 4 cannot be among them.
-    pub fn uncompletable(&mut self, array: &ArrayShape, used: &[TermId]) -> Result<TermId, EvalError> {
-        let Some(supply) = self.supply(array, used)? else { return Ok(TermId::NEVER) };
-        let dead = |&i: &usize| !supply.completes(Some(i));
-        let dead: Vec<TermId> =
-            (0..supply.classes.len()).filter(dead).map(|i| supply.classes[i].values).collect();
-        Ok(self.algebra.or(&dead))
-    }
-
-    /// The values that an array of distinct items still has, and those that it needs; `None` if it
-    /// has no counters, if an item depends on its position, or if there are too many classes.
-    fn supply(&mut self, array: &ArrayShape, used: &[TermId]) -> Result<Option<Supply>, EvalError> {
-        let position = used.len() as u32;
-        let starts_late = array.some.iter().any(|some| some.from > 0);
-        if array.some.is_empty() || starts_late || !array.prefix.is_empty() {
-            return Ok(None);
-        }
-        let least = array.some.iter().fold(array.min, |sum, some| sum.saturating_add(some.min));
-        let taken = self.algebra.or(used);
-        let free = self.algebra.not(taken);
-        let mut parts = vec![(self.algebra.and2(array.rest, free), Vec::new())];
-        for (i, some) in array.some.iter().enumerate() {
-            let other = self.algebra.not(some.value);
-            let mut next = Vec::with_capacity(2 * parts.len());
-            for (values, within) in parts {
-                self.algebra.spend(1)?;
-                let outside = self.algebra.and2(values, other);
-                let inside = self.algebra.and2(values, some.value);
-                if self.is_inhabited(outside)? {
-                    next.push((outside, within.clone()));
-                }
-                if self.is_inhabited(inside)? {
-                    next.push((inside, [&within[..], &[i]].concat()));
-                }
-            }
-            if next.len() > MAX_SUPPLIES {
-                return Ok(None);
-            }
             parts = next;
         }
-        let mut classes = Vec::with_capacity(parts.len());
-        for (values, within) in parts {
-            // A class that is not counted has enough values.
-            let count = self.count_values(values, least as usize)?.map_or(usize::MAX, |n| n as usize);
-            classes.push(Class { values, count, within });
-        }
-        let mut counted = Vec::with_capacity(array.some.len());
-        for some in &array.some {
-            let mut count = 0;
-            for &item in used {
-                let both = self.algebra.and2(item, some.value);
-                count += u32::from(self.is_inhabited(both)?);
-            }
-            counted.push(count);
-        }
-        let bounds = array.some.iter().map(|some| (some.min, some.max)).collect();
-        Ok(Some(Supply { classes, bounds, counted, items: (position, array.min, array.max) }))
-    }
-}
-
-/// The most classes of values of which a supply consists.
-const MAX_SUPPLIES: usize = 64;
-/// The number of combinations that one search through a supply looks at. After them, the array is
-/// taken to have an end.
-const SUPPLY_STEPS: usize = 20_000;
-
-/// The unused values of an array of distinct items, by the counters that count them.
-struct Supply {
-    classes: Vec<Class>,
-    /// The smallest and the largest count of each counter, and the count so far.
-    bounds: Vec<(u32, u32)>,
-    counted: Vec<u32>,
-    /// The number of items so far, and the smallest and the largest one.
-    items: (u32, u32, u32),
-}
-
-impl Supply {
-    /// Reports whether the array can be completed, with an item of the class `first` if one is
-    /// given. The classes are passed through in order, and of each one some values are taken.
-    fn completes(&self, first: Option<usize>) -> bool {
-        let mut start = (0usize, self.items.0, self.counted.clone());
-        if let Some(first) = first {
-            match self.with(&start, first, 1) {
-                Some((items, counted)) if self.classes[first].count > 0 => start = (0, items, counted),
-                _ => return false,
-            }
-        }
-        let (mut seen, mut open) = (hashbrown::HashSet::new(), vec![start]);
-        while let Some(at) = open.pop() {
-            let (class, items, counted) = &at;
-            let missing = |(&(min, _), &count): (&(u32, u32), &u32)| min.saturating_sub(count);
-            let lacks = self.bounds.iter().zip(counted).map(missing).max().unwrap_or(0);
-            let lacks = lacks.max(self.items.1.saturating_sub(*items));
-            if lacks == 0 || seen.len() > SUPPLY_STEPS {
-                return true;
-            }
-            let Some(of) = self.classes.get(*class) else { continue };
-            let left = of.count - usize::from(first == Some(*class));
-            for taken in 0..=lacks.min(u32::try_from(left).unwrap_or(u32::MAX)) {
-                let Some((items, counted)) = self.with(&at, *class, taken) else { break };
-                let next = (class + 1, items, counted);
-                if seen.len() > SUPPLY_STEPS {
-                    return true;
-                }
-                if seen.insert(next.clone()) {
-                    open.push(next);
-                }
-            }
-        }
-        false
-    }
-
-    /// The numbers of items and counts after `more` values of a class; `None` if they are too many.
-    fn with(&self, at: &(usize, u32, Vec<u32>), class: usize, more: u32) -> Option<(u32, Vec<u32>)> {
-        let items = at.1.checked_add(more).filter(|&items| items <= self.items.2)?;
-        let mut counted = at.2.clone();
-        for &i in &self.classes[class].within {
-            counted[i] = counted[i].checked_add(more).filter(|&count| count <= self.bounds[i].1)?;
-        }
-        Some((items, counted))
+        Ok(parts)
     }
 }

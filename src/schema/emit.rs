@@ -15,7 +15,7 @@ use super::standard::{MAX_SPACE, json_space};
 use super::term::{EvalError, TermId};
 use super::text::{Text, TextId};
 use crate::automata::{Escapes, LangId, UNBOUNDED, UNLABELLED};
-use crate::grammar::{ArraySpec, Choice, Counter, NodeId, ObjectSpec, Property, RestKeys};
+use crate::grammar::{ArrayProgress, ArraySpec, Choice, Counter, NodeId, ObjectSpec, Property, RestKeys};
 
 /// The last position at which a counter of items may start.
 const MAX_LATE: usize = 4096;
@@ -617,12 +617,12 @@ fn quoted(text: &str) -> Vec<u8> {
 }
 
 impl Eval<'_> {
-    /// The choices for the item at `index` of an array of distinct items, given the texts of the
-    /// earlier items.
+    /// The choices for the next item of an array of distinct items, given the texts of the earlier
+    /// items.
     pub fn distinct_choices(
         &mut self,
         key: u64,
-        index: u32,
+        progress: &ArrayProgress,
         used: &[&[u8]],
     ) -> Result<Vec<Choice>, EvalError> {
         let Some((array, depth)) = self.algebra.distinct.get(key as usize).cloned() else {
@@ -642,10 +642,11 @@ impl Eval<'_> {
         }
         let used = self.items_shape(&json, &values)?;
         let used = self.algebra.shape_term(used);
-        let Some(taken) = self.reserved(&array, index as usize + 1, used)? else { return Ok(Vec::new()) };
-        let dead = self.uncompletable(&array, &items)?;
+        let position = progress.count as usize;
+        let Some(taken) = self.reserved(&array, position + 1, used)? else { return Ok(Vec::new()) };
+        let dead = self.uncompletable(&array, progress, &items)?;
         let taken = self.algebra.or(&[taken, dead]);
         let (_, leading) = self.inner_spaces();
-        self.item_choices(&array, index as usize, Some(taken), depth, leading)
+        self.item_choices(&array, position, Some(taken), depth, leading)
     }
 }

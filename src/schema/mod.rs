@@ -68,6 +68,7 @@ mod reference;
 mod scalar;
 mod shape;
 mod standard;
+mod supply;
 mod term;
 mod text;
 mod unevaluated;
@@ -85,8 +86,8 @@ pub(crate) use python::is_identifier as is_python_name;
 
 use crate::automata::regex::{self, Anchoring, Dialect};
 use crate::automata::{ExprPool, UNBOUNDED, interrupt};
-use crate::grammar::{Choice, CompileError, Expand, Grammar, GrammarBuilder, GrammarError, NodeId, NodePool};
-use crate::grammar::{SEARCH_STEPS, gave_up, take_gave_up};
+use crate::grammar::{ArrayProgress, Choice, CompileError, Expand, Grammar, GrammarBuilder, GrammarError};
+use crate::grammar::{NodeId, NodePool, SEARCH_STEPS, gave_up, take_gave_up};
 use algebra::Algebra;
 use document::{Document, OBJECT};
 use emit::LeadingSpace;
@@ -404,11 +405,11 @@ impl Expand for Expander {
     fn distinct_items(
         &self,
         key: u64,
-        index: u32,
+        progress: &ArrayProgress,
         used: &[&[u8]],
         nodes: &mut NodePool,
     ) -> Result<Vec<Choice>, GrammarError> {
-        self.run(nodes, Algebra::refuel, |eval| eval.distinct_choices(key, index, used))
+        self.run(nodes, Algebra::refuel, |eval| eval.distinct_choices(key, progress, used))
     }
 
     fn least_values(&self, key: u64, nodes: &mut NodePool) -> Result<u32, GrammarError> {

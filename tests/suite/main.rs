@@ -9,6 +9,7 @@ mod automata;
 mod completion;
 #[cfg(feature = "decode")]
 mod decode;
+mod distinct_items;
 mod docs;
 #[cfg(feature = "ablation")]
 mod ended_calls;

@@ -1,6 +1,6 @@
 //! Schemas whose values or keys are counted, and complements of formats that leave texts out.
 
-use crate::support::bytes::check_with;
+use crate::support::bytes::{check_with, constraint};
 use hedgerow::schema::{EscapePolicy, SchemaOptions, compile};
 
 #[track_caller]
@@ -106,6 +106,23 @@ fn distinct_items_of_several_counters() {
             .to_owned(),
     ] {
         assert!(compile(&refused, &SchemaOptions::default()).is_err(), "{refused}");
+    }
+}
+
+/// Beginnings of mail addresses with one `/` before the `@`, which another condition forbids. That
+/// they have no end is found without a search through all lengths of the domain.
+#[test]
+fn beginnings_without_an_end_beside_lengths() {
+    let constraint = constraint(
+        r#"{"type":"string","maxLength":200,"format":"email","pattern":"^(?!.*foo).{2,80}$",
+            "not":{"pattern":"^[^/]+/[^/]*$"}}"#,
+        &SchemaOptions::default(),
+    );
+    for (begun, goes_on) in
+        [("=/", true), ("=/@", false), ("=/*@", false), ("=//@", true), ("=/a/@a", true), ("=@a-", true)]
+    {
+        let text = format!("\"{}{begun}", "=".repeat(32));
+        assert_eq!(constraint.matcher().advance_bytes(text.as_bytes()), Ok(goes_on), "{text}");
     }
 }
 

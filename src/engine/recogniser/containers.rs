@@ -79,8 +79,8 @@ pub(in crate::engine) struct Containers {
     used: ValueInterner<Texts>,
     offers: HashMap<ObjectId, Arc<KeyOffer>>,
     /// Answers of [`Expand::distinct_items`](crate::grammar::Expand::distinct_items), by its key,
-    /// the item's position and the list of used items.
-    distinct_choices: HashMap<(LazyKey, u32, u32), Vec<Choice>>,
+    /// the array's progress and the list of used items.
+    distinct_choices: HashMap<(LazyKey, ArrayProgress, u32), Vec<Choice>>,
     /// Answers of [`Expand::least_values`](crate::grammar::Expand::least_values), by its key.
     least_values: HashMap<LazyKey, u32>,
 }
@@ -406,13 +406,12 @@ impl Containers {
     ) -> Result<Vec<(Choice, ArrayProgress)>, EngineError> {
         let Some(key) = spec.distinct else { return Ok(spec.next_items(&state.progress)) };
         let Some(expand) = machine.expander(key) else { return Ok(Vec::new()) };
-        let question = (key, state.progress.count, state.used);
+        let question = (key, state.progress.clone(), state.used);
         if let Some(choices) = self.distinct_choices.get(&question) {
             return Ok(spec.after(&state.progress, choices));
         }
         let texts: Vec<&[u8]> = self.used[state.used as usize].iter().map(|text| &**text).collect();
-        let count = state.progress.count;
-        let find = |pool: &mut NodePool| expand.distinct_items(key.key, count, &texts, pool);
+        let find = |pool: &mut NodePool| expand.distinct_items(key.key, &state.progress, &texts, pool);
         let choices = machine.pool.in_part(key.part, find)?;
         let items = spec.after(&state.progress, &choices);
         self.distinct_choices.insert(question, choices);
