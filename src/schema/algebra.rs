@@ -4,7 +4,7 @@
 //! Its shape is computed on the first request and kept. So `A ∧ B` costs one intersection even if
 //! it occurs often, and a recursive schema is a cycle of terms and not an infinite shape.
 
-use super::arguments::{ArgumentKeys, KeyId};
+use super::argument_keys::{ArgumentKeys, KeyId};
 use super::document::{Document, Keyword, Types};
 use super::json::Value;
 use super::options::{EscapePolicy, SchemaOptions};

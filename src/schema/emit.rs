@@ -5,7 +5,7 @@
 //! evaluated when the output first gets there. Whitespace belongs to the front of the terminal that
 //! follows it, so no node is nullable.
 
-use super::arguments::KeyId;
+use super::argument_keys::KeyId;
 use super::caps::{DEPTH, UNCAPPED};
 use super::eval::Eval;
 use super::number;

@@ -37,6 +37,7 @@
 //! (2021).
 
 mod algebra;
+mod argument_keys;
 mod argument_style;
 mod arguments;
 mod caps;

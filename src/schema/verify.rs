@@ -7,7 +7,7 @@
 //! number of combinations in a schema, and not with its size.
 
 use super::algebra::Term;
-use super::arguments::KeyId;
+use super::argument_keys::KeyId;
 use super::document::Keyword;
 use super::emit::{self, LeadingSpace};
 use super::eval::Eval;

@@ -79,19 +79,24 @@ fn schema() -> Value {
         "e": {"enum": ["x", 1, null, [1, "y"], {"z": "q"}]}}})
 }
 
-#[test]
-fn nested_values_are_written_in_the_style() {
-    let gemma = |arguments: &str| format!("<|tool_call>call:f{arguments}<tool_call|>");
-    let minimax = |members: &str| in_minimax("f", members);
-    let kimi = |members: &[(&str, &str, &str)]| {
-        let member = |(key, kind, value): &(&str, &str, &str)| {
-            format!("<|open|>argument key=\"{key}\" type=\"{kind}\"<|sep|>{value}<|close|>argument<|sep|>")
-        };
-        let members: String = members.iter().map(member).collect();
-        let call = format!("<|open|>call tool=\"f\" index=\"1\"<|sep|>{members}<|close|>call<|sep|>");
-        format!("<|open|>tools<|sep|>{call}<|close|>tools<|sep|>")
+fn in_gemma(arguments: &str) -> String {
+    format!("<|tool_call>call:f{arguments}<tool_call|>")
+}
+
+/// A call in the style of Kimi K3: the key, type and text of each member.
+fn in_kimi(members: &[(&str, &str, &str)]) -> String {
+    let member = |(key, kind, value): &(&str, &str, &str)| {
+        format!("<|open|>argument key=\"{key}\" type=\"{kind}\"<|sep|>{value}<|close|>argument<|sep|>")
     };
-    let read = [
+    let members: String = members.iter().map(member).collect();
+    let call = format!("<|open|>call tool=\"f\" index=\"1\"<|sep|>{members}<|close|>call<|sep|>");
+    format!("<|open|>tools<|sep|>{call}<|close|>tools<|sep|>")
+}
+
+/// Texts of calls, with their formats and arguments.
+fn written() -> Vec<(&'static str, String, Value)> {
+    let (gemma, kimi, minimax) = (in_gemma, in_kimi, |members: &str| in_minimax("f", members));
+    vec![
         ("minimax_m3", minimax(r#"~<s>a "b"\~</s>"#), json!({"s": "a \"b\"\\"})),
         ("minimax_m3", minimax("~<s>~</s>~<n>null~</n>"), json!({"s": "", "n": null})),
         (
@@ -139,8 +144,13 @@ fn nested_values_are_written_in_the_style() {
             json!({"s": "1", "n": 1, "o": {"k": "v"}}),
         ),
         ("kimi_k3", kimi(&[("s", "string", "x"), ("n", "boolean", "true")]), json!({"s": "x", "n": true})),
-    ];
-    let refused = [
+    ]
+}
+
+/// Texts that are no calls in their formats.
+fn refused() -> Vec<(&'static str, String)> {
+    let (gemma, kimi, minimax) = (in_gemma, in_kimi, |members: &str| in_minimax("f", members));
+    vec![
         ("minimax_m3", minimax("")),
         ("minimax_m3", minimax("~<s>a~</n>")),
         ("minimax_m3", minimax("~<s>a~<b~</s>")),
@@ -169,7 +179,12 @@ fn nested_values_are_written_in_the_style() {
         ("kimi_k3", kimi(&[("s", "string", "a"), ("n", "number", "true")])),
         ("kimi_k3", kimi(&[("s", "string", "a<|sep|>b")])),
         ("kimi_k3", kimi(&[("s", "string", "a"), ("l", "array", "[\"<|close|>\"]")])),
-    ];
+    ]
+}
+
+#[test]
+fn nested_values_are_written_in_the_style() {
+    let (read, refused) = (written(), refused());
     for vocabulary in vocabularies() {
         for (preset, text, expected) in &read {
             let constraint = constraint(preset, &schema(), &vocabulary);

@@ -66,9 +66,8 @@ pub struct ParameterSet {
     /// Fields that are not read, in the order of the text: those of the API that do not concern
     /// sampling, and sampling fields that another field makes void.
     pub passed_over: Vec<String>,
-    /// The fields among these that would change the output: `messages`, or a `temperature`
-    /// without `do_sample`, for example. Fields whose value changes nothing, such as `false`, are left
-    /// out.
+    /// The fields among these that would change the output: `messages`, or a `temperature` without
+    /// `do_sample`, for example. Fields whose value changes nothing, such as `false`, are left out.
     pub unused: Vec<String>,
     /// The parameters that were read, each with its field.
     fields: Vec<(&'static str, &'static str)>,
