@@ -97,7 +97,7 @@ impl Eval<'_> {
         if strings == TextId::ANY || self.algebra.texts.is_never(strings, &mut self.nodes.languages) {
             return strings == TextId::ANY;
         }
-        self.algebra.spells_all() || {
+        self.algebra.spells_all() || self.algebra.texts.has_printable(strings) || {
             let texts = self.algebra.texts.language(strings, &mut self.nodes.languages);
             let spelt = self.nodes.languages.json_string(texts, self.algebra.options.escapes.free());
             !self.nodes.languages.is_never(spelt)

@@ -58,6 +58,16 @@ impl Texts {
         &self.sets[id.0 as usize]
     }
 
+    /// Reports whether the set evidently has a text without control characters, which every policy
+    /// of escapes can spell.
+    pub fn has_printable(&self, id: TextId) -> bool {
+        match self.get(id) {
+            Text::Length(..) => true,
+            Text::Literals(texts) => texts.iter().any(|text| !text.contains(char::is_control)),
+            _ => false,
+        }
+    }
+
     fn intern(&mut self, text: Text) -> TextId {
         if let Some(&id) = self.index.get(&text) {
             return id;

@@ -98,6 +98,8 @@ impl Eval<'_> {
                 | Keyword::Pattern(_)
                 | Keyword::Format(_)
                 | Keyword::Required(_) => {}
+                Keyword::Lower { value, .. } | Keyword::Upper { value, .. }
+                    if doc.json.as_number(value).is_some_and(is_short) => {}
                 _ => return false,
             }
         }
@@ -116,4 +118,9 @@ impl Eval<'_> {
         }
         true
     }
+}
+
+/// Reports whether a bound has so few digits that its language can certainly be made.
+fn is_short(number: &str) -> bool {
+    number.len() <= 32 && !number.contains(['e', 'E'])
 }

@@ -49,8 +49,9 @@ pub fn parse(text: &str) -> Result<StructuralTag, CompileError> {
     document(&value, "")
 }
 
-/// Texts of more bytes are read piece by piece, so that an interrupt can end the reading.
-const MIN_METERED_BYTES: usize = 1 << 18;
+/// Texts of more bytes are read piece by piece, so that an interrupt can end the reading. Pieces
+/// take several times as long as a whole text.
+const MIN_METERED_BYTES: usize = 1 << 21;
 
 /// The most levels of lists and objects in an input; serde_json's limit.
 const MAX_DEPTH: u32 = 127;
@@ -73,7 +74,10 @@ impl std::io::Read for Metered<'_> {
 pub(super) fn read(text: &str, pointer: &str) -> Result<Value, CompileError> {
     let value = match text.len() > MIN_METERED_BYTES {
         true => serde_json::from_reader(std::io::BufReader::new(Metered(text.as_bytes()))),
-        false => serde_json::from_str(text),
+        false => {
+            interrupt::spend(text.len() as u32 >> 6);
+            serde_json::from_str(text)
+        }
     };
     interrupt::ended()?;
     value.map_err(|error| {

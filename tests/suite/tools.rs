@@ -442,6 +442,12 @@ fn faults_are_named() {
     let bad =
         compile(&tool(r#", "parameters": {"properties": {"x": {"type": "nothing"}}}"#), ToolChoice::Auto);
     assert!(bad.starts_with("#/0/parameters: ") && bad.contains("#/properties/x/type"), "{bad}");
+    // Values are made when an output comes to them, but what cannot be made is found before.
+    let nines = "9".repeat(500);
+    let long =
+        format!(r#"{{"properties": {{"x": {{"items": {{"type": "integer", "maximum": {nines}}}}}}}}}"#);
+    let long = compile(&tool(&format!(r#", "parameters": {long}"#)), ToolChoice::Auto);
+    assert!(long.starts_with("#/0/parameters: ") && long.contains("more than 400 digits"), "{long}");
     let none = compile(&tool(""), ToolChoice::Named("g".into()));
     assert_eq!(none, "#: the tool choice names \"g\", which is no tool; tools are f");
     let empty = compile("[]", ToolChoice::Required);
