@@ -92,6 +92,7 @@ pub(super) fn option_names(text: &str) -> String {
             "; `hedgerow generate` needs no such file",
         ),
         ("raise `fuel`", "raise --fuel"),
+        ("the option `whitespace`", "the whitespace"),
         ("raise `max_tokens`", "raise --max-tokens"),
         ("`Budget::Cut`", "--budget cut"),
         ("raise `max_states`", "raise --max-states"),

@@ -194,8 +194,8 @@ parameters! {
     /// least probable of these.
     xtc: [Option<Xtc>] = None, "P:T", Special, ANY;
     /// Quadratic smoothing: tokens close to the most probable one become more alike, and distant
-    /// ones less probable. FACTOR above 0 is the strength; CURVE above 1 lowers the distant ones
-    /// more (1).
+    /// ones less probable. FACTOR is the strength, and 0 is off; CURVE above 1 lowers the
+    /// distant ones more (1).
     smoothing: [Option<Smoothing>] = None, "FACTOR[:CURVE]", Special, ANY;
     /// Mirostat, which steers surprise by feedback: algorithm 1 or 2, target in bits (5), learning
     /// rate (0.1). Not with adaptive-p.
