@@ -315,6 +315,11 @@ impl<'p> Scope<'p> {
                 let rows = parts.iter().map(|p| self.follow(p, k)).collect::<Result<Vec<_>, _>>()?;
                 self.union_rows(k.len(), &rows)
             }
+            // An assertion that is made twice at one position is made once.
+            Node::Repeat(body, min, _) if body.reads_nothing() => match min {
+                0 => k.clone(),
+                _ => self.follow(body, k)?,
+            },
             Node::Repeat(body, min, max) => {
                 let mut row = self.optional(body, max_left(*min, *max), k)?;
                 for _ in 0..*min {
@@ -385,6 +390,7 @@ impl<'p> Scope<'p> {
                 let rows = parts.iter().map(|p| self.follow_some(p, k)).collect::<Result<Vec<_>, _>>()?;
                 Ok(self.union_rows(k.len(), &rows))
             }
+            Node::Repeat(body, ..) if body.reads_nothing() => Ok(nothing),
             Node::Repeat(body, min, max) => {
                 let left = max_left(*min, *max);
                 let mut all = self.optional(body, left, k)?;

@@ -83,6 +83,16 @@ impl Node {
         }
     }
 
+    /// True if every match is empty, as those of assertions are.
+    pub fn reads_nothing(&self) -> bool {
+        match self {
+            Node::Empty | Node::Start | Node::End | Node::Look { .. } => true,
+            Node::Literal(_) | Node::Class(_) => false,
+            Node::Concat(parts) | Node::Alt(parts) => parts.iter().all(Node::reads_nothing),
+            Node::Repeat(body, _, max) => *max == 0 || body.reads_nothing(),
+        }
+    }
+
     /// Adds the node to the fingerprint `f`. Equal trees give equal fingerprints.
     pub fn fingerprint(&self, f: Fingerprinter) -> Fingerprinter {
         match self {

@@ -20,6 +20,7 @@ mod ecma_class;
 mod error;
 mod parser;
 mod rust_syntax;
+mod simplify;
 
 pub use error::{RegexError, RegexErrorKind};
 
@@ -96,6 +97,7 @@ pub fn compile(
         Dialect::Ecma262 => ecma::parse(pattern),
         Dialect::Rust => rust_syntax::parse(pattern),
     };
+    let node = node.map(|node| simplify::simplified(node, anchoring));
     let result = node.and_then(|node| assertions::compile(pool, &node, anchoring));
     if pool.exhausted() {
         let limit = ExprPool::DEFAULT_SEARCH_BUDGET as usize;

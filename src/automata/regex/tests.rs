@@ -204,3 +204,72 @@ fn errors_say_what_where_and_what_to_do() {
     let error = compile(&mut ExprPool::new(), &long, Dialect::Ecma262, Anchoring::Search).unwrap_err();
     assert_eq!(*error.kind(), RegexErrorKind::Length { given: LENGTH_LIMIT + 1, limit: LENGTH_LIMIT });
 }
+
+/// Ends and assertions that make no difference are left out. What remains is the same expression.
+#[test]
+fn patterns_are_simplified() {
+    let table = [
+        ("(ab){2,9}c?", "(ab){2}"),
+        ("x*(a|b?)y{2,}(z|w*)", "y{2}"),
+        ("^x*(a|b?)*", "^"),
+        (r"x(?:\b){1,300}y?(?:\B){40,}z", r"x\by?\Bz"),
+        (r"^(?=\w)[0-9]{2,9}x", "^[0-9]{2,9}x"),
+        (r"^(?!\s|--)([a-z]x){0,9}y$", "^([a-z]x){0,9}y$"),
+        (r"^((?==a|\w*b)[0-9]x|y)+$", r"^((?=\w*b)[0-9]x|y)+$"),
+        (r"^(a(?=[a-c])|b(?=\d)){2,9}c$", r"^(a){2,9}c$"),
+        (
+            r"^(?!://)[a-zA-Z0-9_]?|((\w+ab(?==[é-ü]{3,128}|\w+))*[0-9]{2,2}1|[^/]{3,128}){0,20}é\w{1,3}$",
+            r"^(?!://)|é\w{1,3}$",
+        ),
+        (
+            r"^((\w+ab(?==[é-ü]{3,128}|\w+))*[0-9]{2,2}1|[^/]{3,128}){0,20}é\w{1,3}$",
+            r"^((\w+ab)*[0-9]{2,2}1|[^/]{3,128}){0,20}é\w{1,3}$",
+        ),
+    ];
+    for (pattern, simple) in table {
+        let mut pool = ExprPool::new();
+        let mut language =
+            |pattern| compile(&mut pool, pattern, Dialect::Ecma262, Anchoring::Search).unwrap();
+        assert_eq!(language(pattern), language(simple), "{pattern} and {simple}");
+    }
+}
+
+/// Simplified patterns match in the same texts as the trees that were read.
+#[test]
+fn simplified_patterns_have_the_same_texts() {
+    let atoms = ["a", "b", "[ab]", "c?", "(?=a)", "(?!ab)", "(?=b*c)", "$", "^", r"\b", "(?<=a)", "(?<!b+)"];
+    let rounds = ["", "", "*", "+?", "{0,2}", "{2,3}", "{1,2}"];
+    let mut texts = vec![String::new()];
+    for at in 0..400 {
+        let shorter: &String = &texts[at];
+        let longer: Vec<String> = ["a", "b", "c", "-"].map(|c| format!("{shorter}{c}")).to_vec();
+        texts.extend(longer);
+    }
+    let mut random = 7u64;
+    let mut below = |n: usize| {
+        random = random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        (random >> 33) as usize % n
+    };
+    for _ in 0..600 {
+        let mut pattern = String::new();
+        for _ in 0..1 + below(4) {
+            let mut group = String::new();
+            for _ in 0..1 + below(3) {
+                group += atoms[below(atoms.len())];
+                group += ["", "", "|"][below(3)];
+            }
+            pattern += &format!("({group}){}", rounds[below(rounds.len())]);
+        }
+        let node = || ecma::parse(&pattern).unwrap();
+        for anchoring in [Anchoring::Search, Anchoring::Full] {
+            let mut pool = ExprPool::new();
+            let plain = assertions::compile(&mut pool, &node(), anchoring).unwrap();
+            let simple = simplify::simplified(node(), anchoring);
+            let simple = assertions::compile(&mut pool, &simple, anchoring).unwrap();
+            for text in &texts {
+                let [plain, simple] = [plain, simple].map(|id| pool.accepts(id, text.as_bytes()));
+                assert_eq!(plain, simple, "{pattern} {anchoring:?} {text}");
+            }
+        }
+    }
+}
