@@ -42,7 +42,6 @@ impl CommandError {
     }
 
     /// The same failure of something else.
-    #[cfg_attr(not(feature = "torch"), allow(dead_code))]
     pub fn of(self, what: impl Into<String>) -> Self {
         Self { what: what.into(), ..self }
     }
@@ -54,7 +53,6 @@ impl CommandError {
     }
 
     /// The sentence that says what went wrong.
-    #[cfg_attr(not(feature = "torch"), allow(dead_code))]
     pub fn what(&self) -> &str {
         &self.what
     }

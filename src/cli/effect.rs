@@ -1,6 +1,6 @@
-//! Options that have no effect beside the others.
+//! Options that have no effect beside the others, or that take each other's input.
 //!
-//! Such an option is refused where it can only be a mistake, such as `--budget` without a
+//! An option without effect is refused where it can only be a mistake, such as `--budget` without a
 //! constraint. It is named in a note where scripts may well give it, such as `--seed` at
 //! temperature 0: see `greedy`.
 
@@ -91,22 +91,60 @@ impl Need {
     }
 }
 
+/// The options whose value may be `-`, which is standard input. Those whose value begins with
+/// something else have the sign before the `-` beside them: `--documents URI=-`.
+const READERS: [(&str, &str); 13] = [
+    ("params", ":"),
+    ("schema", ""),
+    ("documents", "="),
+    ("structural_tag", ""),
+    ("grammar", ""),
+    ("tools", ""),
+    ("messages", ""),
+    ("prompt", ""),
+    ("negative_prompt", ""),
+    ("instance", ""),
+    ("vocab", ""),
+    ("text", ""),
+    ("logits", ""),
+];
+
 /// The options that the command line gives, by name.
 #[derive(Debug)]
 pub(super) struct Given {
     names: Vec<String>,
     is_check: bool,
+    /// The options that read standard input.
+    readers: Vec<&'static str>,
 }
 
 impl Given {
     /// The options of a subcommand.
     pub fn of(matches: &ArgMatches) -> Self {
         let Some((command, options)) = matches.subcommand() else {
-            return Self { names: Vec::new(), is_check: false };
+            return Self { names: Vec::new(), is_check: false, readers: Vec::new() };
         };
         let is_given = |id: &&Id| options.value_source(id.as_str()) == Some(ValueSource::CommandLine);
         let names = options.ids().filter(is_given).map(|id| id.as_str().to_owned()).collect();
-        Self { names, is_check: command == "check" }
+        let reads = |(name, before): &&(&str, &str)| {
+            let values = options.try_get_raw(name).ok().flatten().into_iter().flatten();
+            let mut values = values.filter_map(|value| value.to_str()?.strip_suffix('-'));
+            values.any(|start| start.ends_with(before) && start.is_empty() == before.is_empty())
+        };
+        let readers = READERS.iter().filter(reads).map(|(name, _)| *name).collect();
+        Self { names, is_check: command == "check", readers }
+    }
+
+    /// Refuses two options that read standard input.
+    pub fn check_standard_input(&self) -> Result<(), CommandError> {
+        match self.readers.as_slice() {
+            [first, second, ..] => {
+                let (first, second) = (option_of(first), option_of(second));
+                Err(CommandError::usage(format!("{first} and {second} cannot both read standard input"))
+                    .help("give one of them as a file"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Refuses an option whose need is not met. `meets` says which needs are.
@@ -178,8 +216,25 @@ pub(super) fn option_of(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Cli;
     use super::super::constraint::PolicyArgs;
     use super::*;
+    use clap::{CommandFactory, ValueHint};
+
+    /// Options that name a file read it with `input`, and so may name standard input, but for those
+    /// that are written to and the files of models.
+    #[test]
+    fn every_option_that_reads_a_file_is_a_reader() {
+        const OTHERS: [&str; 8] =
+            ["model", "amateur", "import_dir", "trace", "plot", "fsm", "template", "tool_format"];
+        for command in Cli::command().get_subcommands() {
+            let files = command.get_arguments().filter(|a| a.get_value_hint() == ValueHint::AnyPath);
+            for name in files.map(|argument| argument.get_id().as_str()) {
+                let is_reader = READERS.iter().any(|(reader, _)| *reader == name);
+                assert!(is_reader != OTHERS.contains(&name), "{name}");
+            }
+        }
+    }
 
     /// A new option of schemas, patterns or grammars says what it needs.
     #[test]

@@ -10,10 +10,10 @@ use hedgerow::vocab::{TokenizerFile, Vocabulary, VocabularyError};
 /// The largest file that is read into memory.
 const MAX_FILE: u64 = 1 << 30;
 
-/// A file's bytes; `-` is standard input, which is read once. `what` says in words what the bytes
-/// are.
-pub(super) fn read(path: &Path, what: &'static str) -> Result<Vec<u8>, CommandError> {
-    static STDIN: OnceLock<(&str, Vec<u8>)> = OnceLock::new();
+/// A file's bytes; `-` is standard input, which is read once and then kept. `what` says in words
+/// what the bytes are.
+pub(super) fn read(path: &Path, what: &str) -> Result<Vec<u8>, CommandError> {
+    static STDIN: OnceLock<Vec<u8>> = OnceLock::new();
     let failed = || CommandError::new(format!("cannot read the {what} `{}`", path.display()));
     let read = |input: &mut dyn Read| {
         let mut bytes = Vec::new();
@@ -27,22 +27,17 @@ pub(super) fn read(path: &Path, what: &'static str) -> Result<Vec<u8>, CommandEr
     if path.as_os_str() != "-" {
         return read(&mut std::fs::File::open(path).map_err(|error| failed().because(&error))?);
     }
-    if STDIN.get().is_none() {
-        let bytes = read(&mut std::io::stdin().lock())?;
-        let _ = STDIN.set((what, bytes));
-    }
     match STDIN.get() {
-        Some((first, bytes)) if *first == what => Ok(bytes.clone()),
-        first => {
-            let first = first.map_or(what, |(first, _)| first);
-            let both = format!("standard input cannot be both the {first} and the {what}");
-            Err(CommandError::usage(both).help("give one of them as a file"))
+        Some(bytes) => Ok(bytes.clone()),
+        None => {
+            let bytes = read(&mut std::io::stdin().lock())?;
+            Ok(STDIN.get_or_init(|| bytes).clone())
         }
     }
 }
 
 /// A file's text.
-pub(super) fn read_text(path: &Path, what: &'static str) -> Result<String, CommandError> {
+pub(super) fn read_text(path: &Path, what: &str) -> Result<String, CommandError> {
     String::from_utf8(read(path, what)?).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         CommandError::new(format!(

@@ -35,13 +35,11 @@ impl Interrupt {
     }
 
     /// Begins the generation.
-    #[cfg_attr(not(feature = "torch"), allow(dead_code))]
     pub fn begin(&self) {
         self.began.store(true, Ordering::Relaxed);
     }
 
     /// True if Ctrl-C has come.
-    #[cfg_attr(not(feature = "torch"), allow(dead_code))]
     pub fn came(&self) -> bool {
         self.came.load(Ordering::Relaxed)
     }

@@ -11,6 +11,9 @@
 //! Results go to stdout, and everything else goes to stderr. Exit codes: 0 for success, 1 for a
 //! failure or a negative answer, 2 for a command line that cannot be used.
 
+// Without models, `generate` checks its options and does nothing else.
+#![cfg_attr(not(feature = "torch"), allow(dead_code))]
+
 /// Writes a line to stderr. If stderr cannot be written to, the line is lost, and the command goes
 /// on.
 macro_rules! say {
@@ -32,8 +35,10 @@ mod input;
 mod interrupt;
 mod judge;
 mod mask;
+#[cfg(feature = "torch")]
 mod model;
 mod number;
+#[cfg(feature = "torch")]
 mod outcome;
 mod policy;
 mod prompt;
@@ -41,6 +46,7 @@ mod sample;
 mod sampling;
 mod strategy;
 mod tools;
+#[cfg(feature = "torch")]
 mod trace;
 
 use std::process::ExitCode;
@@ -89,8 +95,8 @@ enum Command {
 pub(crate) fn main(program_with_libtorch: Option<fn() -> std::io::Result<ExitCode>>) -> ExitCode {
     let matches = with_negative_numbers(Cli::command()).get_matches();
     let given = effect::Given::of(&matches);
-    let cli = Cli::from_arg_matches(&matches);
-    let result = match cli.unwrap_or_else(|error| error.exit()).command {
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let result = given.check_standard_input().and_then(|()| match cli.command {
         Command::Generate(args) => generate::run(&args, &given, program_with_libtorch),
         Command::Check(args) => check::run(&args, &given),
         Command::Mask(args) => mask::run(&args, &given),
@@ -98,7 +104,7 @@ pub(crate) fn main(program_with_libtorch: Option<fn() -> std::io::Result<ExitCod
         Command::Compile(args) => compile::run(&args, &given),
         Command::Detect(args) => detect::run(&args),
         Command::Tools(args) => tools::run(&args),
-    };
+    });
     match result {
         Ok(code) => code,
         Err(failure) => failure.report(),

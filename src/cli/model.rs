@@ -1,7 +1,6 @@
 //! Functions of `generate` about models: loading them with a progress bar, the parts beside them
 //! that guess tokens, and their errors.
 
-#[cfg(feature = "torch")]
 use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::path::Path;
@@ -10,27 +9,22 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::command_error::CommandError;
 use super::constraint::Loaded;
-#[cfg(feature = "torch")]
 use super::sampling::Chosen;
-#[cfg(feature = "torch")]
 use super::strategy::{Drafter, StrategyArgs};
-use hedgerow::decode::{Batch, DraftHeads, DynModel, LanguageModel};
-#[cfg(feature = "torch")]
-use hedgerow::decode::{PromptEncoder, PromptError, check_partner};
+use hedgerow::decode::{
+    Batch, DraftHeads, DynModel, LanguageModel, PromptEncoder, PromptError, check_partner,
+};
 use hedgerow::engine::Constraint;
-#[cfg(feature = "torch")]
 use hedgerow::torch::{LoadOptions, MedusaHeads, Model, ModelFiles, TorchError};
 use hedgerow::vocab::Vocabulary;
 
 /// Reads the files of a model except for its weights. `what` names the model in errors.
-#[cfg(feature = "torch")]
 pub(super) fn open(what: &str, path: &Path) -> Result<ModelFiles, CommandError> {
     ModelFiles::open(path).map_err(|error| unloaded(what, path, &error))
 }
 
 /// Reads the files of a model that works beside another one, as the value of `option`. It must have
 /// the same vocabulary.
-#[cfg(feature = "torch")]
 pub(super) fn open_partner(
     what: &'static str,
     option: &str,
@@ -44,7 +38,6 @@ pub(super) fn open_partner(
 }
 
 /// Loads the weights of a model with a progress bar.
-#[cfg(feature = "torch")]
 pub(super) fn load(what: &str, files: ModelFiles, options: LoadOptions) -> Result<Model, CommandError> {
     let path = files.path().to_owned();
     let bar = bar(0, "loading {bar:30} {bytes} of {total_bytes}");
@@ -56,13 +49,11 @@ pub(super) fn load(what: &str, files: ModelFiles, options: LoadOptions) -> Resul
     model.map_err(|error| unloaded(what, &path, &error))
 }
 
-#[cfg(feature = "torch")]
 fn unloaded(what: &str, path: &Path, error: &TorchError) -> CommandError {
     CommandError::new(format!("cannot load the {what} `{}`", path.display())).because(error)
 }
 
 /// Refuses layers that the model does not have, and a file of draft heads that cannot be opened.
-#[cfg(feature = "torch")]
 pub(super) fn check_drafts(strategy: &StrategyArgs, model: &ModelFiles) -> Result<(), CommandError> {
     let skipped = match &strategy.draft {
         Some(Drafter::Skip(layers)) => Some(("--draft skip", layers)),
@@ -110,7 +101,6 @@ pub(super) struct Drafters {
 
 impl Drafters {
     /// The batch with these parts.
-    #[cfg_attr(not(feature = "torch"), allow(dead_code))]
     pub fn beside<M: LanguageModel>(self, mut batch: Batch<M>) -> Batch<M> {
         if let Some(model) = self.model {
             batch = batch.draft_model(model);
@@ -124,7 +114,6 @@ impl Drafters {
 
 /// The parts that guess tokens, as the options name them. `drafter` holds the files of a draft
 /// model.
-#[cfg(feature = "torch")]
 pub(super) fn drafters(
     strategy: &StrategyArgs,
     model: &Model,
@@ -157,7 +146,6 @@ pub(super) fn drafters(
 
 /// Makes tokens of the texts that a file of parameters forbids. As in vLLM, a text is forbidden
 /// behind a space too, if it begins with another token there and has as many.
-#[cfg(feature = "torch")]
 pub(super) fn forbid_words(model: &ModelFiles, chosen: &mut Chosen) -> Result<(), CommandError> {
     let words = chosen.set.as_mut().map_or_else(Vec::new, |set| std::mem::take(&mut set.bad_words));
     for word in words {
@@ -182,14 +170,12 @@ pub(super) fn forbid_words(model: &ModelFiles, chosen: &mut Chosen) -> Result<()
 }
 
 /// The error of an option whose file cannot serve the model.
-#[cfg_attr(not(feature = "torch"), allow(dead_code))]
 pub(super) fn unusable_file(option: &str, path: &Path) -> CommandError {
     CommandError::new(format!("{option} `{}` is not usable", path.display()))
 }
 
 /// The error of a model whose format of calls is not known. Without tools it is the limit on
 /// reasoning that needs the format.
-#[cfg(feature = "torch")]
 pub(super) fn without_format(failure: CommandError, has_tools: bool) -> CommandError {
     let what = format!(
         "--reasoning-budget needs the format of calls, which says how the model marks its reasoning, and {}",
@@ -198,14 +184,12 @@ pub(super) fn without_format(failure: CommandError, has_tools: bool) -> CommandE
     if has_tools { failure } else { failure.of(what) }
 }
 
-#[cfg(feature = "torch")]
 pub(super) fn no_template() -> CommandError {
     CommandError::usage("the model has no chat template that would prove a format of calls")
         .help("name the format with --tool-format; `hedgerow tools list` shows all")
 }
 
 /// The format of calls that the model's chat template proves.
-#[cfg(feature = "torch")]
 pub(super) fn detected_format(model: &ModelFiles) -> Result<hedgerow::tags::Preset, CommandError> {
     match model.tool_format() {
         Ok(found) => super::tools::proven(found),
@@ -214,18 +198,15 @@ pub(super) fn detected_format(model: &ModelFiles) -> Result<hedgerow::tags::Pres
     }
 }
 
-#[cfg(feature = "torch")]
 pub(super) fn unreadable_template(error: PromptError) -> CommandError {
     CommandError::new("cannot read the model's chat template").because(&error)
 }
 
-#[cfg(feature = "torch")]
 pub(super) fn unusable_prompt(error: PromptError) -> CommandError {
     CommandError::new("cannot prepare the prompt").because(&error)
 }
 
 /// A constraint over the model's vocabulary.
-#[cfg_attr(not(feature = "torch"), allow(dead_code))]
 pub(super) fn over_vocabulary(loaded: &Loaded, vocabulary: &Vocabulary) -> Result<Constraint, CommandError> {
     Constraint::new(&loaded.grammar, vocabulary).map_err(|error| {
         CommandError::new("the constraint does not fit the model's vocabulary").because(&error)

@@ -318,7 +318,6 @@ impl Judged {
 }
 
 /// The error of a generation that failed. `bans` is the remedy if options forbid all tokens.
-#[cfg_attr(not(feature = "torch"), allow(dead_code))]
 pub(super) fn generation_failed(
     error: &DecodeError,
     context: &Context,

@@ -56,7 +56,6 @@ impl PromptArgs {
 
     /// Refuses a prompt that a model without a chat template cannot read, and variables of a
     /// template that it does not have.
-    #[cfg_attr(not(feature = "torch"), allow(dead_code))]
     pub fn check_without_template(&self, prompt: &Prompt) -> Result<(), CommandError> {
         if !is_plain(prompt) {
             let what = "this model has no chat template, which --system, --messages and --tools need";
@@ -75,7 +74,6 @@ impl PromptArgs {
 
     /// Notes on the parts of a conversation that a chat template leaves out: tools and variables
     /// that it does not read, and messages. `prompt` is what it has made of the conversation.
-    #[cfg_attr(not(feature = "torch"), allow(dead_code))]
     pub fn notes_on_template(&self, input: &ChatInput, template: &ChatTemplate, prompt: &str) -> Vec<String> {
         let unread = input.variables.keys().filter(|name| !template.reads(name));
         let unread = unread.map(|name| {
@@ -110,7 +108,6 @@ impl PromptArgs {
     }
 
     /// Refuses token healing of a prompt that ends with the chat template's own text.
-    #[cfg_attr(not(feature = "torch"), allow(dead_code))]
     pub fn check_healing(&self, prompt: &Prompt) -> Result<(), CommandError> {
         match prompt {
             Prompt::Chat(input) if self.healing && input.answer == Answer::Opened => {
@@ -148,7 +145,7 @@ impl PromptArgs {
     }
 
     /// A prompt of one text, treated like that of `--prompt`. `what` is its name in errors.
-    pub fn prompt_of(&self, text: &str, what: &'static str) -> Result<Prompt, CommandError> {
+    pub fn prompt_of(&self, text: &str, what: &str) -> Result<Prompt, CommandError> {
         let text = match text {
             "-" => {
                 let text = input::read_text("-".as_ref(), what)?;
@@ -175,7 +172,6 @@ impl PromptArgs {
 
 /// True if a model without a chat template can read all of the prompt. A chat must then be one text
 /// of the user, without tools and without the beginning of an answer.
-#[cfg_attr(not(feature = "torch"), allow(dead_code))]
 pub(super) fn is_plain(prompt: &Prompt) -> bool {
     match prompt {
         Prompt::Chat(input) => {

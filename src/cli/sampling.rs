@@ -458,7 +458,6 @@ pub(super) fn check_lengths(params: &SamplingParams) -> Result<(), CommandError>
 
 /// Leaves a `min_length` out of the file in the model's folder if it exceeds the largest number of
 /// tokens of the output. `prompt` is the number of tokens of the prompt.
-#[cfg_attr(not(feature = "torch"), allow(dead_code))]
 pub(super) fn leave_out_length(set: &mut ParameterSet, prompt: usize, params: &SamplingParams, source: &str) {
     let least = set.min_length.map_or(0, |length| length.saturating_sub(prompt));
     let most = set.max_length.map(|length| length.saturating_sub(prompt)).or(params.max_tokens);

@@ -69,7 +69,6 @@ pub(super) struct StrategyArgs {
 const MOST_DRAFTED: u64 = 64;
 
 /// Number of tokens to guess at a time, if no option gives it.
-#[cfg_attr(not(feature = "torch"), allow(dead_code))]
 const USUALLY_DRAFTED: u64 = 5;
 
 /// The value of `--guidance`. Larger ones would make infinities of logits.
@@ -131,7 +130,6 @@ impl StrategyArgs {
     }
 
     /// The source of guesses, and the number of tokens to guess, as the decoding loop takes them.
-    #[cfg_attr(not(feature = "torch"), allow(dead_code))]
     pub fn draft(&self) -> Draft {
         let choice = self.draft_choice.unwrap_or_default();
         let tokens = self.draft_tokens.unwrap_or(USUALLY_DRAFTED) as usize;
@@ -156,7 +154,6 @@ impl StrategyArgs {
     }
 
     /// The rule by which guesses are accepted.
-    #[cfg_attr(not(feature = "torch"), allow(dead_code))]
     pub fn acceptance(&self) -> Acceptance {
         self.accept_typical.unwrap_or_default()
     }

@@ -113,7 +113,6 @@ impl ToolArgs {
 
     /// True if a reply need have no calls: the tools are those of the conversation, and no option
     /// asks for calls.
-    #[cfg_attr(not(feature = "torch"), allow(dead_code))]
     pub fn are_optional(&self) -> bool {
         let choice = self.tool_choice.as_deref().unwrap_or(AUTO);
         self.tools.is_none() && choice == AUTO && !self.one_call
@@ -192,7 +191,6 @@ fn unusable_choice(error: &CompileError) -> CommandError {
 }
 
 /// The preset of a detected format, or the reason why there is none.
-#[cfg_attr(not(feature = "torch"), allow(dead_code))]
 pub(super) fn proven(found: DetectedFormat) -> Result<Preset, CommandError> {
     let help = "name the format with --tool-format; `hedgerow tools list` shows all";
     match found {

@@ -19,7 +19,6 @@ use hedgerow::engine::{Constraint, EngineError, Matcher};
 use hedgerow::vocab::{TokenId, TokenSet, Vocabulary};
 
 /// The number of candidates that a row shows.
-#[cfg_attr(not(feature = "torch"), allow(dead_code))]
 pub(super) const CANDIDATES: usize = 8;
 
 const STYLE: &str = "\
@@ -322,7 +321,6 @@ fn escaped(text: &str) -> String {
 }
 
 /// The file of `--trace`. It stays as it is until there is a page to write.
-#[cfg_attr(not(feature = "torch"), allow(dead_code))]
 pub(super) enum TraceFile {
     /// A file, device or pipe that is there.
     Open(File),
@@ -330,7 +328,6 @@ pub(super) enum TraceFile {
     New(PathBuf),
 }
 
-#[cfg_attr(not(feature = "torch"), allow(dead_code))]
 impl TraceFile {
     /// Fails for a file that cannot be written.
     pub fn open(path: &Path) -> io::Result<Self> {
@@ -345,7 +342,6 @@ impl TraceFile {
     }
 
     /// Writes the page in place of what the file holds.
-    #[cfg_attr(not(feature = "torch"), allow(dead_code))]
     pub fn write(self, page: &str) -> io::Result<()> {
         let mut file = match self {
             Self::Open(file) => file,

@@ -358,6 +358,17 @@ impl<C> Sequence<C> {
         times: &mut Timings,
     ) {
         let sampled = self.sample(row, drafts, settings, clock, times);
+        self.after_sample(sampled, settings, clock, times);
+    }
+
+    /// Appends the tokens that a sampled one forces. An error of either ends this output.
+    fn after_sample(
+        &mut self,
+        sampled: Result<(), DecodeError>,
+        settings: &DecodeSettings,
+        clock: &Clock,
+        times: &mut Timings,
+    ) {
         if let Err(error) = sampled.and_then(|()| self.apply_forced(settings, clock, times)) {
             self.fail(error, settings);
         }
@@ -436,11 +447,7 @@ impl<C> Sequence<C> {
     ) -> Result<(), DecodeError> {
         match self.sample_among(top_logits, settings, clock, times) {
             Ok(false) => self.advance(row()?, &[], settings, clock, times),
-            sampled => {
-                if let Err(error) = sampled.and_then(|_| self.apply_forced(settings, clock, times)) {
-                    self.fail(error, settings);
-                }
-            }
+            sampled => self.after_sample(sampled.map(|_| ()), settings, clock, times),
         }
         Ok(())
     }

@@ -88,6 +88,15 @@ pub struct SchemaWarning {
     pub message: String,
 }
 
+/// A warning: no reference leads to a document of the caller.
+pub(super) fn unused_document(uri: &str) -> SchemaWarning {
+    SchemaWarning {
+        pointer: format!("{uri}#"),
+        keyword: "$ref".into(),
+        message: "does not lead to this document anywhere, which has no effect".into(),
+    }
+}
+
 impl std::fmt::Display for SchemaWarning {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: `{}` {}", self.pointer, self.keyword, self.message)

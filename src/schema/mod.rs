@@ -126,6 +126,7 @@ pub fn compile(text: &str, options: &SchemaOptions) -> Result<Grammar, CompileEr
 /// - keywords of other drafts than the one that `$schema` names,
 /// - keywords without the keyword that they go with, such as `then` without `if`,
 /// - patterns that the `u` flag forbids,
+/// - [documents](SchemaOptions::documents) that no reference leads to,
 /// - keywords that lenient mode dropped or weakened.
 pub fn compile_with_warnings(
     text: &str,
@@ -140,7 +141,8 @@ fn warnings((doc, notes): Notes) -> Vec<SchemaWarning> {
     let mut notes: Vec<_> = notes.into_iter().filter(|&note| seen.insert(note)).collect();
     // Values are numbered in the order of the text.
     notes.sort_by_key(|note| (note.schema, note.member));
-    notes.into_iter().map(|note| doc.warning(note)).collect()
+    let unused = doc.references.unread_documents().into_iter().map(error::unused_document);
+    notes.into_iter().map(|note| doc.warning(note)).chain(unused).collect()
 }
 
 /// Compiles a schema as a part of another grammar and returns the node of its texts.

@@ -11,7 +11,7 @@
 use super::error::not_json;
 use super::json::{Json, JsonKind, Value};
 use super::options::{Draft, SchemaOptions};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 /// A schema with a URI of its own.
 struct Resource {
@@ -25,8 +25,10 @@ struct Resource {
 
 /// The resources and anchors of all documents read so far.
 pub(super) struct References {
-    /// The documents of the caller that are not read yet, by URI without an empty fragment.
+    /// The documents of the caller that no `$ref` has led to yet, by URI without an empty fragment.
     documents: HashMap<String, String>,
+    /// Those of the documents that a `$schema` names as its dialect.
+    dialects: HashSet<String>,
     /// The draft of documents that do not name theirs.
     default_draft: Draft,
     resources: HashMap<Value, Resource>,
@@ -52,6 +54,7 @@ impl References {
         let documents = options.documents.iter();
         let mut references = References {
             documents: documents.map(|(uri, text)| (trim(uri).to_owned(), text.clone())).collect(),
+            dialects: HashSet::new(),
             default_draft: options.default_draft,
             resources: HashMap::with_capacity(1),
             by_uri: HashMap::new(),
@@ -62,6 +65,14 @@ impl References {
         };
         references.add_document(json, root, "", text);
         references
+    }
+
+    /// The URIs of the documents of the caller that no reference has led to so far, sorted.
+    pub fn unread_documents(&self) -> Vec<&str> {
+        let unread = self.documents.keys().filter(|&uri| !self.dialects.contains(uri));
+        let mut uris: Vec<&str> = unread.map(String::as_str).collect();
+        uris.sort_unstable();
+        uris
     }
 
     /// The schema itself, if it is the root of a resource.
@@ -220,6 +231,7 @@ impl References {
         // A meta-schema of the caller gives the draft that it is written in and the vocabularies
         // that it declares.
         let text = self.documents.get(uri)?.clone();
+        self.dialects.insert(uri.to_owned());
         let meta = json.parse(&text).ok()?;
         let declared = json.get(meta, "$schema").and_then(|v| json.as_str(v))?;
         let name = trim(declared).rsplit_once("://").map_or(declared, |p| p.1);

@@ -394,7 +394,11 @@ fn a_prompt_may_be_standard_input() {
         assert_eq!(said.lines()[0]["request"]["usage"]["prompt_tokens"], tokens, "{}", said.stderr);
     }
     let said = answer(&[&options[..], &["--guidance", "2", "--negative-prompt", "-"]].concat(), "Hi");
-    assert!(said.stderr.contains("cannot be both the prompt and the negative prompt"), "{}", said.stderr);
+    assert!(
+        said.stderr.contains("--prompt and --negative-prompt cannot both read standard input"),
+        "{}",
+        said.stderr
+    );
 }
 
 /// A grammar may have an end token inside an output. The output ends there, and is not complete.

@@ -616,6 +616,27 @@ fn references_and_warnings_say_where() {
     assert_eq!(places, expected);
 }
 
+/// A document that no reference leads to is told, since its name may be misspelt. The dialect of a
+/// schema and documents behind other documents are in use.
+#[test]
+fn unused_documents_are_told() {
+    let documents = [
+        ("https://a.example/used#", r#"{"$ref":"behind"}"#),
+        ("https://a.example/behind", "{}"),
+        ("https://a.example/dialect", r#"{"$schema":"https://json-schema.org/draft/2020-12/schema"}"#),
+        ("https://a.example/Used", "{}"),
+        ("file:///a", "{}"),
+    ];
+    let options =
+        documents.iter().fold(SchemaOptions::default(), |options, (uri, text)| options.document(*uri, *text));
+    let schema =
+        r#"{"$schema":"https://a.example/dialect","properties":{"a":{"$ref":"https://a.example/used"}}}"#;
+    let (_, warnings) = compile_with_warnings(schema, &options).unwrap();
+    let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+    let unused = "`$ref` does not lead to this document anywhere, which has no effect";
+    assert_eq!(warnings, [format!("file:///a#: {unused}"), format!("https://a.example/Used#: {unused}")]);
+}
+
 /// Caps hold for what the schema leaves without a limit, and give way to what it demands.
 #[test]
 fn caps() {

@@ -1,0 +1,264 @@
+//! The request of `hedgerow generate`, made and checked before the model's weights are read.
+
+use super::super::command_error::CommandError;
+use super::super::constraint::Loaded;
+use super::super::model::{
+    detected_format, forbid_words, no_template, over_vocabulary, unreadable_template, unusable_prompt,
+    without_format,
+};
+use super::super::outcome::{Context, generation_failed};
+use super::super::prompt::is_plain;
+use super::super::sampling::{Chosen, check_lengths, leave_out_length};
+use super::super::trace::CANDIDATES;
+use super::args::Args;
+use super::choose::outputs;
+use super::inputs::Inputs;
+use hedgerow::decode::{
+    ChatTemplate, Prompt, PromptEncoder, PromptError, ReasoningBudget, Request, TokenHealing, check_request,
+};
+use hedgerow::tags::Tools;
+use hedgerow::torch::ModelFiles;
+use hedgerow::vocab::TokenId;
+
+/// The request, and what its results are reported with.
+pub(super) struct Prepared {
+    pub request: Request,
+    pub constraint: Option<Loaded>,
+    /// The source of what no option gives.
+    pub source: String,
+    /// The remedy if options forbid all tokens.
+    pub bans: Option<String>,
+    /// Number of tokens whose log-probabilities are listed beside each token.
+    pub beside: Option<usize>,
+    /// The context that limits outputs.
+    pub limit: Context,
+}
+
+/// Makes the request and checks it. Also gives the tokens of the negative prompt.
+pub(super) fn prepare(
+    args: &Args,
+    inputs: Inputs,
+    files: &ModelFiles,
+    amateur: Option<&ModelFiles>,
+    is_traced: bool,
+) -> Result<(Prepared, Option<Vec<TokenId>>), CommandError> {
+    let Inputs { prompt, negative, mut chosen, constraint, tools, .. } = inputs;
+    check_template(args, files, &prompt, tools.is_some())?;
+    forbid_words(files, &mut chosen)?;
+    let tokens = prompt_tokens(args, files, &prompt)?;
+    let negative = match (&negative, args.strategy.guidance) {
+        (Some(prompt), _) => Some(files.prompt_tokens(prompt).map_err(unusable_prompt)?),
+        (None, guidance) => guidance.map(|_| tokens[tokens.len().saturating_sub(1)..].to_vec()),
+    };
+    let (constraint, reasoning) = replies(args, files, &prompt, constraint, tools)?;
+    let limit = limit(files, amateur, negative.as_deref(), tokens.len());
+    let source = chosen.source.clone();
+    let what = if constraint.is_some() { "the constraint" } else { "the model" };
+    let bans = args.sampling.remedy_of_bans(&chosen, what);
+    let outputs = outputs(args, &chosen);
+    let mut request = request(args, chosen, tokens)?.completions(outputs);
+    request.reasoning = reasoning;
+    let beside = args.logprobs.or(request.logprobs);
+    request.logprobs = match is_traced {
+        true => Some(beside.unwrap_or(0).max(CANDIDATES)),
+        false => beside,
+    };
+    let over = |loaded| over_vocabulary(loaded, files.vocabulary());
+    request.constraint = constraint.as_ref().map(over).transpose()?;
+    check_reasoning(&request)?;
+    check_request(&request, files.vocabulary(), files.context_length())
+        .map_err(|error| generation_failed(&error, &limit, bans.clone()))?;
+    Ok((Prepared { request, constraint, source, bans, beside, limit }, negative))
+}
+
+/// Tells that a draft model cannot read a prompt.
+pub(super) fn tell_of_context(drafter: &ModelFiles, prompt: usize) {
+    let context = drafter.context_length();
+    if context <= prompt {
+        say!(
+            "note: --draft model guesses nothing: the prompt has {prompt} tokens, and the draft model's \
+             context {context}"
+        );
+    }
+}
+
+/// Refuses a limit on reasoning that the limit on the whole output comes before.
+fn check_reasoning(request: &Request) -> Result<(), CommandError> {
+    match (&request.reasoning, request.sampling.max_tokens) {
+        (Some(reasoning), Some(longest)) if reasoning.tokens >= longest => {
+            let what = format!(
+                "--reasoning-budget {} has no effect: an output has at most {longest} tokens",
+                reasoning.tokens
+            );
+            Err(CommandError::usage(what).help("lower it, or raise --max-tokens"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The context that limits outputs, and the remedy if it is full.
+fn limit(
+    files: &ModelFiles,
+    amateur: Option<&ModelFiles>,
+    negative: Option<&[TokenId]>,
+    prompt: usize,
+) -> Context {
+    let tokens = files.context_length();
+    let of_model = format!("the model's context of {tokens} tokens");
+    let shortest = amateur.map(|amateur| amateur.context_length()).filter(|&length| length < tokens);
+    let longest = negative.map(<[TokenId]>::len).filter(|&length| length > prompt);
+    match (shortest, longest) {
+        (Some(tokens), _) => {
+            let name = format!("the context of --amateur with {tokens} tokens");
+            Context { name, remedy: "shorten the prompt", tokens }
+        }
+        (_, Some(count)) => {
+            let name = format!("{of_model} beside --negative-prompt with {count}");
+            Context { name, remedy: "shorten --negative-prompt", tokens }
+        }
+        (None, None) => Context { name: of_model, remedy: "shorten the prompt", tokens },
+    }
+}
+
+/// Refuses what needs a chat template, if the model has none.
+fn check_template(
+    args: &Args,
+    files: &ModelFiles,
+    prompt: &Prompt,
+    has_tools: bool,
+) -> Result<(), CommandError> {
+    let templates = files.chat_templates();
+    if let Prompt::Chat(input) = prompt {
+        match templates.for_input(input) {
+            Some(_) => args.prompt.check_healing(prompt)?,
+            None => args.prompt.check_without_template(prompt)?,
+        }
+    }
+    let needs_format = (has_tools || args.reasoning_budget.is_some()) && templates.for_tools().is_none();
+    match needs_format && args.tools.named_format()?.is_none() {
+        true => Err(without_format(no_template(), has_tools)),
+        false => Ok(()),
+    }
+}
+
+/// The constraint of replies that call tools, and the limit on reasoning. Both follow the format in
+/// which the model writes them.
+fn replies(
+    args: &Args,
+    model: &ModelFiles,
+    prompt: &Prompt,
+    constraint: Option<Loaded>,
+    tools: Option<Tools>,
+) -> Result<(Option<Loaded>, Option<ReasoningBudget>), CommandError> {
+    if tools.is_none() && args.reasoning_budget.is_none() {
+        return Ok((constraint, None));
+    }
+    let preset = match args.tools.named_format()? {
+        Some(preset) => preset,
+        None => match detected_format(model) {
+            Ok(preset) => preset,
+            Err(failure) if args.tools.are_optional() && args.reasoning_budget.is_none() => {
+                say!(
+                    "note: the tools of --messages do not constrain the output: {}; name the format \
+                     with --tool-format",
+                    failure.what()
+                );
+                return Ok((constraint, None));
+            }
+            Err(failure) => return Err(without_format(failure, tools.is_some())),
+        },
+    };
+    let prompt_end = model.prompt_end(prompt).map_err(unusable_prompt)?;
+    let reasoning = match (&args.reasoning_budget, preset.reasoning()) {
+        (None, _) => None,
+        (Some(_), None) => {
+            return Err(CommandError::usage(format!("models of the format {preset} do not reason"))
+                .help("leave out --reasoning-budget"));
+        }
+        (Some((_, message)), Some((_, end))) if message.contains(end) => {
+            let what = format!("the MESSAGE of --reasoning-budget has the end of reasoning in it, `{end}`");
+            return Err(CommandError::usage(what).help("leave it out there; it is appended to the message"));
+        }
+        (Some((tokens, message)), Some((begin, end))) => {
+            let ending = model.encode(&format!("{message}{end}")).map_err(|error| {
+                CommandError::new("cannot make tokens of --reasoning-budget").because(&error)
+            })?;
+            let budget = ReasoningBudget::new(*tokens, end, ending);
+            let is_begun = prompt_end.rfind(begin).is_some_and(|at| !prompt_end[at..].contains(end));
+            Some(if is_begun { budget } else { budget.begins_with(begin) })
+        }
+    };
+    let Some(tools) = tools else { return Ok((constraint, reasoning)) };
+    let schema = constraint.and_then(|loaded| loaded.schema);
+    Ok((Some(args.tools.replies(&tools, &preset, schema, &args.policy, prompt_end)?), reasoning))
+}
+
+/// The prompt's tokens. The chat template is applied if the model has one, unless `--raw` is given.
+fn prompt_tokens(args: &Args, model: &ModelFiles, prompt: &Prompt) -> Result<Vec<TokenId>, CommandError> {
+    let chat = match prompt {
+        Prompt::Chat(input) if !args.quiet => Some((input, model.chat_templates().for_input(input))),
+        _ => None,
+    };
+    if let Some((input, Some(source))) = chat {
+        let template = ChatTemplate::new(source);
+        let template = template.map_err(|error| unreadable_template(PromptError::Template(error)))?;
+        let text = template.render(&model.template_input(input));
+        let text = text.map_err(|error| unusable_prompt(PromptError::Template(error)))?;
+        args.prompt.notes_on_template(input, &template, &text).iter().for_each(|note| say!("note: {note}"));
+    }
+    if matches!(chat, Some((_, None))) && is_plain(prompt) {
+        say!("note: this model has no chat template; it continues the prompt as it is");
+    }
+    model.prompt_tokens(prompt).map_err(unusable_prompt)
+}
+
+/// Builds the request. Options of the command line take precedence over the file of parameters.
+fn request(args: &Args, chosen: Chosen, prompt: Vec<TokenId>) -> Result<Request, CommandError> {
+    let strategy = chosen.strategy(args);
+    let has_file_of_model = args.sampling.has_file_of_model(&chosen);
+    let Chosen { mut params, set, source, .. } = chosen;
+    let mut request = match set {
+        // An option takes precedence over a length that counts the prompt.
+        Some(mut set) => {
+            set.max_length = set.max_length.filter(|_| args.max_tokens.is_none());
+            set.min_length = set.min_length.filter(|_| args.min_tokens.is_none());
+            (set.sampling.max_tokens, set.sampling.min_tokens) = (params.max_tokens, params.min_tokens);
+            if has_file_of_model {
+                leave_out_length(&mut set, prompt.len(), &params, &source);
+            }
+            let (counts_most, counts_least) = (set.max_length.is_some(), set.min_length.is_some());
+            let request = Request::from_parameters(prompt, set).map_err(|error| {
+                let failure =
+                    CommandError::usage(format!("cannot use the parameters of {source}")).because(&error);
+                match (counts_most, counts_least) {
+                    (true, _) => failure.help("--max-tokens counts the output alone"),
+                    (false, true) => failure.help("--min-tokens counts the output alone"),
+                    (false, false) => failure,
+                }
+            })?;
+            if counts_most {
+                params.max_tokens = request.sampling.max_tokens;
+            }
+            if counts_least {
+                params.min_tokens = request.sampling.min_tokens;
+            }
+            check_lengths(&params)?;
+            request
+        }
+        None => Request::new(prompt),
+    };
+    // The request already has these end tokens, which end outputs in addition to the vocabulary's.
+    params.end_tokens.clear();
+    request.stop_tokens.extend(args.stop_tokens.iter().map(|&id| TokenId(id)));
+    if !args.stop.is_empty() {
+        request = request.stop(args.stop.iter().map(String::as_str));
+    }
+    Ok(request
+        .strategy(strategy)
+        .sampling(params)
+        .draft(args.strategy.draft())
+        .acceptance(args.strategy.acceptance())
+        .healing(if args.prompt.healing { TokenHealing::On } else { TokenHealing::Off })
+        .forced(args.forced.unwrap_or_default())
+        .budget(args.budget.unwrap_or_default()))
+}

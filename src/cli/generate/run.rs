@@ -1,0 +1,161 @@
+//! One run of a model: it generates, and its outputs, its summary and its trace are written.
+
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use super::super::command_error::{CommandError, Written, written};
+use super::super::interrupt::{INTERRUPTED, Interrupt};
+use super::super::model::{Drafters, bar_of_tokens};
+use super::super::outcome::{Ends, Judged, Report, Room, generation_failed, summarise};
+use super::super::trace::{Subject, Trace, TraceFile};
+use super::args::{Args, JsonForm};
+use super::prepare::Prepared;
+use hedgerow::decode::{Batch, Generation, LanguageModel};
+use hedgerow::vocab::Vocabulary;
+
+/// The parts of one run except the model.
+pub(super) struct Run<'a> {
+    pub args: &'a Args,
+    pub name: &'a str,
+    pub vocabulary: &'a Vocabulary,
+    pub drafters: Drafters,
+    pub prepared: Prepared,
+    pub trace: Option<TraceFile>,
+    pub interrupt: Interrupt,
+}
+
+impl Run<'_> {
+    pub fn generate(self, model: impl LanguageModel) -> Result<ExitCode, CommandError> {
+        let Run { args, name, vocabulary, drafters, prepared, trace, interrupt } = self;
+        let Prepared { request, constraint, source, bans, beside, limit } = prepared;
+        let outputs = request.completions;
+        let spelled =
+            trace.as_ref().map_or_else(String::new, |_| vocabulary.decode_with_names(&request.prompt));
+        let constrained = request.constraint.clone();
+        let mut steps = Trace::new(&request.strategy, outputs);
+        let strategy = request.strategy.clone();
+        interrupt.begin();
+        let start = Instant::now();
+        let failed = |error| generation_failed(&error, &limit, bans.clone());
+        let longest = request.sampling.max_tokens;
+        let context = model.context_length();
+        let room = Room { tokens: longest, context, prompt: request.prompt.len(), limit: limit.clone() };
+        let batch = Batch::new(model, vocabulary).map_err(failed)?.clock(move || start.elapsed());
+        let batch = drafters.beside(batch);
+        let mut out = io::stdout().lock();
+        let (mut outcome, mut streamed) = (Ok(Written::Whole), 0);
+        let length = (longest.unwrap_or(0) as u64).saturating_mul(outputs as u64);
+        let progress = bar_of_tokens(length, args.stream);
+        let generation = batch
+            .run(request, |chunk| {
+                progress.inc(chunk.tokens.len() as u64);
+                steps.note(&chunk);
+                if args.stream && !chunk.text.is_empty() {
+                    streamed += chunk.text.len();
+                    outcome = written(out.write_all(chunk.text.as_bytes()).and_then(|()| out.flush()));
+                }
+                match outcome {
+                    Ok(Written::Whole) if !interrupt.came() => ControlFlow::Continue(()),
+                    _ => ControlFlow::Break(()),
+                }
+            })
+            .inspect_err(|_| {
+                // The error begins on a line of its own.
+                let _ = if streamed > 0 { writeln!(out) } else { Ok(()) };
+            })
+            .map_err(failed)?;
+        progress.finish_and_clear();
+        // The trace is written even if nobody reads the texts, and the texts if it cannot be.
+        let (constraint_of_page, prompt) = (constrained.as_ref(), &spelled);
+        let subject = Subject {
+            model: name,
+            prompt,
+            vocabulary,
+            constraint: constraint_of_page,
+            generation: &generation,
+        };
+        let traced = trace.map_or(Ok(()), |file| write_trace(args, file, &steps.page(&subject)?));
+        if outcome? == Written::ReaderGone {
+            return traced.map(|()| ExitCode::SUCCESS);
+        }
+        let ends = Ends {
+            has_stop: !args.stop.is_empty(),
+            tokens: &args.stop_tokens,
+            vocabulary,
+            source: &source,
+            limits_reasoning: args.reasoning_budget.is_some(),
+        };
+        let judged = Judged::of(&generation, constraint.as_ref(), room, ends);
+        let report = || Report::new(beside, name, vocabulary, &generation, &judged);
+        written(write_outputs(args, &mut out, &generation, streamed, report))?;
+        drop(out);
+        if !args.quiet && args.prompt.healing && generation.completions.iter().all(|c| c.healed_bytes == 0) {
+            say!("note: --healing changed nothing: no other token begins with the end of the prompt");
+        }
+        if !args.quiet {
+            summarise(&generation, &strategy, args.strategy.draft.is_some());
+            args.reasoning_budget.iter().for_each(|(most, _)| tell_of_reasoning(&generation, *most));
+        }
+        traced?;
+        if interrupt.came() {
+            say!("note: stopped by Ctrl-C");
+            return Ok(ExitCode::from(INTERRUPTED));
+        }
+        judged.conclude(outputs, bans, args.quiet)
+    }
+}
+
+/// Tells of reasoning that the limit of `most` tokens did not end. Up to three tokens may follow
+/// that end a character.
+fn tell_of_reasoning(generation: &Generation, most: usize) {
+    let longest = generation.completions.iter().filter_map(|output| output.reasoning_tokens).max();
+    if let Some(longest) = longest.filter(|&longest| longest > most + 3) {
+        say!(
+            "note: reasoning went on for {longest} tokens, as the constraint did not allow the end that \
+             --reasoning-budget appends"
+        );
+    }
+}
+
+/// Writes the outputs in the form that the options ask for. The first `streamed` bytes of a
+/// streamed text have been written already. Ctrl-C may leave others, which might have begun a stop
+/// string.
+fn write_outputs(
+    args: &Args,
+    out: &mut impl Write,
+    generation: &Generation,
+    streamed: usize,
+    report: impl FnOnce() -> Report,
+) -> io::Result<()> {
+    match args.json {
+        Some(JsonForm::Lines) => report().lines().iter().try_for_each(|line| writeln!(out, "{line}"))?,
+        Some(JsonForm::Pretty) => writeln!(out, "{:#}", report().whole())?,
+        None if args.stream => writeln!(out, "{}", generation.text().get(streamed..).unwrap_or_default())?,
+        None => write_texts(out, generation)?,
+    }
+    out.flush()
+}
+
+/// Writes the texts of outputs, with a line before each if there are several.
+fn write_texts(out: &mut impl Write, generation: &Generation) -> io::Result<()> {
+    let count = generation.completions.len();
+    for (number, completion) in generation.completions.iter().enumerate() {
+        if count > 1 {
+            writeln!(out, "--- {} of {count}: {}", number + 1, completion.finish)?;
+        }
+        writeln!(out, "{}", completion.text)?;
+    }
+    Ok(())
+}
+
+fn write_trace(args: &Args, file: TraceFile, page: &str) -> Result<(), CommandError> {
+    file.write(page).map_err(|error| unwritten_trace(args, &error))
+}
+
+pub(super) fn unwritten_trace(args: &Args, error: &io::Error) -> CommandError {
+    let path = args.trace.as_deref().unwrap_or(Path::new("")).display();
+    CommandError::new(format!("cannot write the file of --trace, `{path}`")).because(error)
+}
