@@ -23,7 +23,8 @@ use crate::sampling::{
 use crate::vocab::TokenId;
 use std::ptr;
 
-/// A type of C's members, for a type of the library's parameters.
+/// A type of members of the C struct, with its conversion from and to a type `T` of the library's
+/// parameters.
 trait Member<T> {
     /// The parameter; `name` is the member.
     fn take(self, name: &str) -> Result<T, CallError>;
@@ -46,7 +47,7 @@ macro_rules! same {
 }
 same!(f32, usize, u32, u64);
 
-/// 0 is off.
+/// In C 0 stands for `None`.
 impl Member<Option<f32>> for f32 {
     fn take(self, _: &str) -> Result<Option<f32>, CallError> {
         Ok((self != 0.0).then_some(self))
@@ -57,7 +58,7 @@ impl Member<Option<f32>> for f32 {
     }
 }
 
-/// 0 is off.
+/// In C 0 stands for `None`.
 impl Member<Option<usize>> for usize {
     fn take(self, _: &str) -> Result<Option<usize>, CallError> {
         Ok((self > 0).then_some(self))
@@ -68,7 +69,7 @@ impl Member<Option<usize>> for usize {
     }
 }
 
-/// [`HR_NO_TOKEN`] is none.
+/// In C [`HR_NO_TOKEN`] stands for `None`.
 impl Member<Option<TokenId>> for u32 {
     fn take(self, _: &str) -> Result<Option<TokenId>, CallError> {
         Ok((self != HR_NO_TOKEN).then_some(TokenId(self)))
