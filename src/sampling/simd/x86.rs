@@ -76,7 +76,7 @@ unsafe fn maximum(max: [__m256; 4], nan: [__m256; 2]) -> f32 {
 
 #[target_feature(enable = "avx2")]
 pub(super) unsafe fn masked_maxima(x: &[f32], words: &[u32], out: &mut [f32]) {
-    // Bit 8j + i of a word, moved to the sign of lane i: what a blend goes by.
+    // Bit 8j + i of a word, moved to the sign of lane i, by which a blend selects.
     let shifts: [__m256i; 4] = std::array::from_fn(|j| {
         let first = _mm256_setr_epi32(31, 30, 29, 28, 27, 26, 25, 24);
         _mm256_sub_epi32(first, _mm256_set1_epi32(8 * j as i32))
