@@ -94,7 +94,7 @@ macro_rules! parameters {
     ($($(#[doc = $doc:literal])* $name:ident: [$($type:tt)+] = $default:expr_2021, $form:literal, $group:ident, $range:expr_2021;)*) => {
         /// Parameters of a [`Sampler`](crate::sampling::Sampler).
         ///
-        /// The functions that carry them out document formulas and edge cases
+        /// The functions of the single strategies document the formulas and edge cases
         /// ([`temperature`](crate::sampling::temperature),
         /// [`truncation`](crate::sampling::truncation), [`penalties`](crate::sampling::penalties)
         /// and the other modules of this folder).
