@@ -275,7 +275,7 @@ typedef uint32_t hr_whitespace;
 #endif // __cplusplus
 
 /**
- * The keys that an object may have beside the declared ones, if the schema does not restrict
+ * The keys that an object may have besides the declared ones, if the schema does not restrict
  * them.
  */
 enum hr_additional_properties
@@ -3200,8 +3200,9 @@ HR_API size_t hr_matcher_output_len(const struct hr_matcher *matcher);
  * masks, now and after the same further tokens. Matchers with different numbers may have equal
  * masks too. 0 for NULL.
  *
- * The upper 32 bits count how often the constraint has dropped its states for want of memory (see
- * hr_limits). A number never stands for two different states, so a cache may use it as a key.
+ * The upper 32 bits count how often the constraint has dropped its states because they exceeded
+ * graph_bytes of hr_limits. A number never stands for two different states, so a cache may use it
+ * as a key.
  */
 HR_API uint64_t hr_matcher_state_id(const struct hr_matcher *matcher);
 
@@ -3581,7 +3582,7 @@ hr_status hr_sampler_sample_bf16(struct hr_sampler *sampler,
 
 /**
  * The natural logarithm of a token's probability in softmax of the row, as the model gave it: no
- * mask, penalty or temperature. APIs report it beside each token.
+ * mask, penalty or temperature. APIs report it with each token.
  *
  * The top_count most probable tokens are written to top, the most probable first, ties by the
  * lowest id; top may be NULL if top_count is 0. written, which may be NULL, becomes their number:
@@ -3806,7 +3807,7 @@ HR_API bool hr_parameters_lengths(const struct hr_parameters *parameters, size_t
 
 /**
  * True if the parameters ask for log-probabilities; count, which may be NULL, then becomes the
- * number of the most probable tokens to report beside each token.
+ * number of the most probable tokens to report with each token.
  */
 HR_API bool hr_parameters_logprobs(const struct hr_parameters *parameters, size_t *count);
 

@@ -138,7 +138,7 @@ impl DraftModelRun<'_> {
                 continue;
             }
             if let Some(mut unread) = self.catch_up(sequences, number)? {
-                // A long prompt is read in parts, and guesses begin behind it.
+                // A long prompt is read in parts, and guesses begin only after it.
                 let is_part = unread.len() > most_pending;
                 unread.truncate(most_pending);
                 let most = if is_part { 0 } else { most };

@@ -1,4 +1,4 @@
-//! Kept caches of ended requests, for later requests whose prompts begin alike.
+//! Kept caches of ended requests, for later requests whose prompts begin with the same tokens.
 //!
 //! When a request ends, the cache of its first output is kept with its tokens, and the oldest kept
 //! cache is dropped. A new prompt takes a copy of the cache with which it shares the most tokens,

@@ -52,7 +52,7 @@ pub struct Request {
     /// Tokens that end the output besides the vocabulary's end-of-sequence tokens. Their text is no
     /// part of the output. Default none.
     pub stop_tokens: Vec<TokenId>,
-    /// Number of outputs. The prompt is read once for all. Default 1.
+    /// Number of outputs. The prompt is read only once for all of them. Default 1.
     pub completions: usize,
     /// The way in which outputs are found. Default [`Strategy::Sample`].
     pub strategy: Strategy,

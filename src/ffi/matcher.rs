@@ -361,8 +361,9 @@ pub unsafe extern "C" fn hr_matcher_output_len(matcher: *const hr_matcher) -> us
 /// masks, now and after the same further tokens. Matchers with different numbers may have equal
 /// masks too. 0 for NULL.
 ///
-/// The upper 32 bits count how often the constraint has dropped its states for want of memory (see
-/// hr_limits). A number never stands for two different states, so a cache may use it as a key.
+/// The upper 32 bits count how often the constraint has dropped its states because they exceeded
+/// graph_bytes of hr_limits. A number never stands for two different states, so a cache may use it
+/// as a key.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_matcher_state_id(matcher: *const hr_matcher) -> u64 {
     boundary::value(0, || Some(unsafe { matcher.as_ref() }?.0.get().ok()?.state_id()))

@@ -151,7 +151,7 @@ pub unsafe extern "C" fn hr_parameters_lengths(
 }
 
 /// True if the parameters ask for log-probabilities; count, which may be NULL, then becomes the
-/// number of the most probable tokens to report beside each token.
+/// number of the most probable tokens to report with each token.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_parameters_logprobs(parameters: *const hr_parameters, count: *mut usize) -> bool {
     boundary::value(false, || {

@@ -1,9 +1,8 @@
 //! The conversion of `hr_sampler_options` to the library's [`SamplingParams`], and back.
 //!
 //! Each parameter stands here once. Most are members of the same name, whose types say how they are
-//! converted ([`Member`]): they are named in one list. The others have a function for each
-//! direction, one beside the other. The members' defaults are the conversion of the library's
-//! defaults.
+//! converted ([`Member`]): they are named in one list. The others have a pair of functions, one for
+//! each direction. The members' defaults are the conversion of the library's defaults.
 //!
 //! Numbers are taken over as they are; [`SamplingParams::validate`] checks their ranges. This file
 //! checks only what a C caller alone can get wrong: enumerators out of range, and lists that are

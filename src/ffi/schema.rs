@@ -52,7 +52,7 @@ enumeration! {
 }
 
 enumeration! {
-    /// The keys that an object may have beside the declared ones, if the schema does not restrict
+    /// The keys that an object may have besides the declared ones, if the schema does not restrict
     /// them.
     hr_additional_properties for AdditionalProperties {
         /// Any, as JSON Schema says.

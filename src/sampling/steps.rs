@@ -19,7 +19,7 @@ use super::{adaptive, bias, dry, mirostat, penalties, smoothing, temperature, tr
 use crate::vocab::TokenId;
 use hashbrown::HashSet;
 
-/// The input of a step beside the logits.
+/// The input of a step besides the logits.
 pub(super) struct StepInput<'a> {
     pub params: &'a SamplingParams,
     pub history: &'a History,
@@ -318,7 +318,7 @@ const fn by_place(places: &[u8]) -> [Step; Step::ALL.len()] {
     order
 }
 
-/// Logits of any kind, behind one type that a table can name.
+/// Logits of any kind, wrapped in one type that a table can name.
 pub(super) struct AnyLogits<'a>(pub &'a mut EditOne<'a>);
 
 impl EditLogits for AnyLogits<'_> {

@@ -50,7 +50,7 @@ pub struct ParameterSet {
     pub bad_words: Vec<String>,
     /// Number of completions.
     pub completions: usize,
-    /// Number of the most probable tokens to report beside each token; `None` reports no log
+    /// Number of the most probable tokens to report with each token; `None` reports no log
     /// probabilities.
     pub logprobs: Option<usize>,
     /// OpenAI's `response_format`, as it was given. `None` also for the type `text`.

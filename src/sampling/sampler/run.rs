@@ -1,8 +1,9 @@
 //! Running a chain: the first steps on the whole row, and the others on candidates.
 //!
-//! Edits become a short sorted list beside the row. If the mask allows few tokens, these are
-//! gathered. The first filter may run on the whole row ([`block_maxima`]). A plain temperature
-//! before it is then applied together with it. All later steps work on [`Candidates`].
+//! Edits are kept in a short sorted list, and the row is not changed. If the mask allows few
+//! tokens, their logits are gathered into a short row. The first filter may run on the whole row
+//! ([`block_maxima`]). A plain temperature before it is then applied together with it. All later
+//! steps work on [`Candidates`].
 //!
 //! | filter | on the whole row |
 //! |---|---|
@@ -276,7 +277,7 @@ impl Sampler {
         Ok(())
     }
 
-    /// The input of steps beside the logits.
+    /// The input of steps besides the logits.
     fn step_input(&self, vocab: usize) -> StepInput<'_> {
         StepInput {
             params: &self.params,
@@ -327,7 +328,7 @@ impl Sampler {
     }
 }
 
-/// Edits beside a row that is not to be changed.
+/// The edits of a row, kept separately, because the row itself is not changed.
 struct RowEdits<'a> {
     values: &'a [f32],
     changed: HashMap<u32, f32>,

@@ -48,8 +48,8 @@ impl TopLogitsQuery {
         &self.touched
     }
 
-    /// Number of logits needed beside the touched ones: the largest among the allowed tokens. Among
-    /// equal logits, those of the lowest ids are taken.
+    /// Number of logits needed besides the touched ones: the largest among the allowed tokens.
+    /// Among equal logits, those of the lowest ids are taken.
     pub fn count(&self) -> usize {
         self.count
     }

@@ -568,7 +568,8 @@ fn is_filled(value: &Value) -> bool {
 }
 
 /// Base and scaling from `config.json`: `rope_theta` and `rope_scaling`, or both in
-/// `rope_parameters`. A base inside the object comes before one beside it, as in transformers.
+/// `rope_parameters`. A base inside the object takes precedence over one outside it, as in
+/// transformers.
 fn hugging_face_rope(json: &Map<String, Value>, context: usize) -> Result<(f64, Scaling), TorchError> {
     let scaling = rope_object(json);
     let nested_theta = scaling.map(|scaling| json_number(scaling, "rope_theta")).transpose()?.flatten();
