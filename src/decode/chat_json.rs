@@ -2,7 +2,7 @@
 //!
 //! Its arguments are those of transformers' `apply_chat_template`, in the same order:
 //! `ensure_ascii=false`, `indent=none`, `separators=none`, `sort_keys=false`. The model was trained
-//! on exactly this spacing, so an unknown argument is an error and is not ignored.
+//! on JSON with one exact spacing. An unknown argument might change it, and is therefore an error.
 
 use std::io::{self, Write};
 

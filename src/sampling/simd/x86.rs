@@ -8,10 +8,11 @@
 use super::*;
 use std::arch::x86_64::*;
 
+/// e^d in each lane, with the same operations as [`exp_lane`].
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn exp8(d: __m256) -> __m256 {
-    // The second operand is the result where the first is NaN.
+    // `max` gives its second operand where the first one is NaN.
     let d = _mm256_max_ps(d, _mm256_set1_ps(UNDERFLOW));
     let round = _mm256_set1_ps(ROUND);
     let shifted = _mm256_add_ps(_mm256_mul_ps(d, _mm256_set1_ps(EIGHTHS_E)), round);
