@@ -275,7 +275,7 @@ typedef uint32_t hr_whitespace;
 #endif // __cplusplus
 
 /**
- * The keys that an object may have beside the declared ones, if the schema does not restrict
+ * The keys that an object may have besides the declared ones, if the schema does not restrict
  * them.
  */
 enum hr_additional_properties
@@ -369,13 +369,14 @@ enum hr_numbers
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
     /**
-     * Full JSON syntax for a number without conditions. Beside bounds an exponent only in
-     * scientific notation, such as 1.5e3; beside multipleOf no exponent. Whole numbers without
-     * ".0".
+     * A number that the schema does not restrict may have any JSON spelling. With bounds, an
+     * exponent is allowed only in scientific notation, such as 1.5e3. With multipleOf, no
+     * exponent is allowed. Whole numbers are written without ".0".
      */
     HR_NUMBERS_CANONICAL = 0,
     /**
-     * All of these, and every spelling of the value without an exponent: 1.0 is an integer.
+     * The spellings of HR_NUMBERS_CANONICAL, and every other one without an exponent. For
+     * example, 1.0 is then an integer.
      */
     HR_NUMBERS_JSON = 1,
 };
@@ -400,7 +401,7 @@ enum hr_format
      */
     HR_FORMAT_ASSERT = 0,
     /**
-     * It is an annotation.
+     * It is an annotation, which restricts nothing.
      */
     HR_FORMAT_ANNOTATE = 1,
 };
@@ -475,7 +476,7 @@ enum hr_content_encoding
      */
     HR_CONTENT_ENCODING_ASSERT = 0,
     /**
-     * It is an annotation.
+     * It is an annotation, which restricts nothing.
      */
     HR_CONTENT_ENCODING_ANNOTATE = 1,
 };
@@ -622,7 +623,7 @@ enum hr_selection
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
     /**
-     * One random number, inverse distribution function.
+     * Inverse of the cumulative distribution function, at one random number.
      */
     HR_SELECTION_INVERSE_CDF = 0,
     /**
@@ -754,7 +755,7 @@ typedef uint32_t hr_p_less;
 #endif // __cplusplus
 
 /**
- * The rule by which the temperature changes.
+ * The rule by which the temperature changes from token to token. T is the member temperature.
  */
 enum hr_dynamic_temperature
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -762,7 +763,7 @@ enum hr_dynamic_temperature
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
     /**
-     * It does not.
+     * The temperature is always T.
      */
     HR_DYNAMIC_TEMPERATURE_OFF = 0,
     /**
@@ -828,11 +829,11 @@ enum hr_watermark
      */
     HR_WATERMARK_OFF = 0,
     /**
-     * By the last token.
+     * The last token before the candidate.
      */
     HR_WATERMARK_LEFT_HASH = 1,
     /**
-     * By the last watermark_context_width tokens, the candidate included.
+     * The last watermark_context_width tokens, the candidate included.
      */
     HR_WATERMARK_SELF_HASH = 2,
 };
@@ -899,8 +900,8 @@ enum hr_parameter_texts
      */
     HR_PARAMETER_TEXTS_PASSED_OVER = 2,
     /**
-     * Those of these names that would change the output, such as "temperature" where
-     * "do_sample" is false. A caller warns of them.
+     * Names among HR_PARAMETER_TEXTS_PASSED_OVER whose members would change the output if they
+     * were read, such as "temperature" where "do_sample" is false. A caller warns of them.
      */
     HR_PARAMETER_TEXTS_UNUSED = 3,
 };
@@ -1078,7 +1079,7 @@ typedef uint32_t hr_draft_choice;
 
 #if defined(HR_HAS_TORCH)
 /**
- * The reason for which an output ended.
+ * The reason why an output ended.
  */
 enum hr_finish_reason
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -1139,8 +1140,8 @@ typedef uint32_t hr_finish_reason;
 #endif
 
 /**
- * Constraints that are kept by the texts that they were made from, those that were used last. Made
- * by hr_cache_new(), freed by hr_cache_free().
+ * A cache of constraints. It finds a constraint by a key, such as the text of its grammar, and
+ * keeps those that were used last. Made by hr_cache_new(), freed by hr_cache_free().
  *
  * Any number of threads may use it at once. It may be freed before the constraints that it gave.
  */
@@ -1170,8 +1171,9 @@ typedef struct hr_cancel_flag hr_cancel_flag;
 typedef struct hr_constraint hr_constraint;
 
 /**
- * The text of one output while it is written, and its end by a stop string or an end token. Made
- * by hr_detokenizer_new() and hr_detokenizer_clone(), freed by hr_detokenizer_free().
+ * The text of one output, made from its tokens as they are generated. It ends at a stop text or at
+ * an end token. Made by hr_detokenizer_new() and hr_detokenizer_clone(), freed by
+ * hr_detokenizer_free().
  *
  * One thread at a time may use it; it may move between threads. It keeps what it needs of its
  * vocabulary alive.
@@ -1189,7 +1191,7 @@ typedef struct hr_draft_heads hr_draft_heads;
 #endif
 
 /**
- * The reason for which a call failed. The receiver owns it and frees it with hr_error_free().
+ * The reason why a call failed. The receiver owns it and frees it with hr_error_free().
  *
  * An error never changes: several threads may read it, and any of them may free it.
  */
@@ -1199,9 +1201,9 @@ typedef struct hr_error hr_error;
  * A reader of the events of one output: text, reasoning, calls of tools with their arguments. Made
  * by hr_events_new() and hr_events_clone(), freed by hr_events_free().
  *
- * It is read beside a matcher, with the same tokens. The events of a call are kept until the next
- * call that changes the reader. One thread at a time may use it; it may move between threads. It
- * keeps what it needs of its constraint alive.
+ * It reads the same tokens as a matcher does. The events that a function of the reader makes are
+ * kept until the next function call that changes the reader. One thread at a time may use it; it
+ * may move between threads. It keeps what it needs of its constraint alive.
  */
 typedef struct hr_events hr_events;
 
@@ -1567,7 +1569,9 @@ typedef struct hr_constraint_stats {
 } hr_constraint_stats;
 
 /**
- * Bounds on the work and memory of one constraint. Initialise it with hr_limits_init().
+ * Bounds on the work and memory of one constraint. A call that would exceed a bound fails with
+ * HR_ERROR_LIMIT; for graph_bytes, only a call that alone adds more bytes than that. Initialise it
+ * with hr_limits_init().
  */
 typedef struct hr_limits {
     /**
@@ -1575,7 +1579,7 @@ typedef struct hr_limits {
      */
     size_t struct_size;
     /**
-     * Approximate number of bytes of states and masks to remember. If they exceed it, they are
+     * Approximate number of bytes of states and masks to remember. If they take more, they are
      * dropped, and computed again when needed. Default 64 MiB.
      */
     size_t graph_bytes;
@@ -1595,11 +1599,14 @@ typedef struct hr_limits {
 } hr_limits;
 
 /**
- * Makes the constraint of a key that a cache lacks. It writes a constraint to out and returns
- * HR_OK, as hr_constraint_new() does, or it returns another hr_status and may write an error, as
- * hr_error_new() makes it. The cache takes over both objects. It is called on the thread that
- * called hr_cache_get(), under the interrupt of that call, and must not ask the cache for the same
- * key. Must not unwind (no C++ exception, no longjmp).
+ * The program's function that makes a constraint which a cache does not have. On success it writes
+ * a constraint to out and returns HR_OK, as hr_constraint_new() does. On failure it returns
+ * another hr_status, and may write an error that hr_error_new() made. The cache takes over both
+ * objects.
+ *
+ * The function is called on the thread that called hr_cache_get(), under the interrupt of that
+ * call. It must not ask the cache for the same key, and must not unwind (no C++ exception, no
+ * longjmp).
  */
 typedef uint32_t (*hr_make_constraint)(void *user_data, struct hr_constraint **out, struct hr_error **error);
 
@@ -1616,7 +1623,7 @@ typedef struct hr_cache_stats {
      */
     uint64_t hits;
     /**
-     * Requests that had to make one, the failed ones among them.
+     * Requests that had to make one, including those that failed.
      */
     uint64_t misses;
     /**
@@ -2113,8 +2120,8 @@ typedef struct hr_generation_options {
      */
     double diversity_penalty;
     /**
-     * For contrastive search: weight of the similarity to the text so far, from 0 to 1. Default
-     * 0.6.
+     * For contrastive search: weight of a token's similarity to the tokens before it, from 0 to 1.
+     * Default 0.6.
      */
     double contrastive_penalty;
     /**
@@ -2420,7 +2427,8 @@ hr_status hr_vocab_from_tokens(const struct hr_bytes *tokens,
                                struct hr_error **error);
 
 /**
- * The same tokens with these as the tokens that end a sequence, as a new object.
+ * Makes a vocabulary with the same tokens, in which the tokens eos end a sequence in place of the
+ * earlier ones.
  */
 HR_NODISCARD HR_API
 hr_status hr_vocab_with_eos(const struct hr_vocab *vocab,
@@ -2430,8 +2438,8 @@ hr_status hr_vocab_with_eos(const struct hr_vocab *vocab,
                             struct hr_error **error);
 
 /**
- * The same tokens with the end-of-sequence tokens that a model's generation_config.json,
- * config.json or tokenizer_config.json names, as a new object.
+ * Makes a vocabulary with the same tokens, whose end-of-sequence tokens are those that a model's
+ * generation_config.json, config.json or tokenizer_config.json names.
  */
 HR_NODISCARD HR_API
 hr_status hr_vocab_with_eos_from_config(const struct hr_vocab *vocab,
@@ -2441,8 +2449,9 @@ hr_status hr_vocab_with_eos_from_config(const struct hr_vocab *vocab,
                                         struct hr_error **error);
 
 /**
- * The same tokens for a model that gives model_size logits, as a new object. If the model's output
- * is padded, these are more than the tokenizer's tokens; the padding is never allowed.
+ * Makes a vocabulary with the same tokens, for a model that gives model_size logits. If the
+ * model's output is padded, model_size is more than the number of the tokenizer's tokens. The
+ * padding is never allowed.
  */
 HR_NODISCARD HR_API
 hr_status hr_vocab_with_model_size(const struct hr_vocab *vocab,
@@ -2546,9 +2555,9 @@ HR_API void hr_vocab_free(struct hr_vocab *vocab);
  * vocabulary; empty texts are ignored.
  *
  * Text is held back while it may still belong to a stop text that has begun, or to a character
- * whose bytes are not all there. Stop texts are found wherever the borders between tokens are. The
- * first to be complete ends the text; of several that end with the same byte, the longest. The
- * stop text is no part of the text. Bytes that are not UTF-8 become U+FFFD.
+ * whose bytes are not all there. A stop text is found even if it begins or ends within a token.
+ * The first stop text to be complete ends the text. If several are complete at the same byte, the
+ * longest counts. The stop text is no part of the text. Bytes that are not UTF-8 become U+FFFD.
  */
 HR_NODISCARD HR_API
 hr_status hr_detokenizer_new(const struct hr_vocab *vocab,
@@ -2931,12 +2940,12 @@ HR_API struct hr_constraint *hr_constraint_clone(const struct hr_constraint *con
 HR_API void hr_constraint_free(struct hr_constraint *constraint);
 
 /**
- * An empty cache. It keeps at most so many constraints, and constraints with at most so many bytes
- * of states and masks together; SIZE_MAX is no bound.
+ * Makes an empty cache. It keeps at most max_constraints constraints, whose states and masks
+ * together take at most max_bytes bytes. SIZE_MAX stands for no bound.
  *
  * Constraints grow while they are used, up to the graph_bytes of their hr_limits each. The bounds
- * are enforced whenever a constraint is added. The first to go is the one whose last use is
- * longest ago. Handles to it, and matchers, go on.
+ * are enforced whenever a constraint is added. The constraint whose last use is longest ago is
+ * dropped first. Handles to it, and its matchers, stay valid.
  */
 HR_API struct hr_cache *hr_cache_new(size_t max_constraints, size_t max_bytes);
 
@@ -2945,11 +2954,11 @@ HR_API struct hr_cache *hr_cache_new(size_t max_constraints, size_t max_bytes);
  * make is called with user_data to make it. If other threads ask for the same key meanwhile, they
  * wait.
  *
- * The key is any bytes. It must have all that the constraint depends on: the text of the grammar,
- * its notation and options, and the end tokens where requests differ in them. If make fails,
- * nothing is kept, this call fails with the status and the error of make, and a thread that waited
- * calls its own make. interrupt may be NULL; it bounds the wait and the calls of this library in
- * make.
+ * The key is any bytes. It must contain everything that the constraint depends on: the text of the
+ * grammar, its notation and options, and the end tokens where requests differ in them. If make
+ * fails, nothing is kept, this call fails with the status and the error of make, and a thread that
+ * waited calls its own make. interrupt may be NULL; it bounds the wait and the calls of this
+ * library in make.
  */
 HR_NODISCARD HR_API
 hr_status hr_cache_get(const struct hr_cache *cache,
@@ -2961,7 +2970,7 @@ hr_status hr_cache_get(const struct hr_cache *cache,
                        struct hr_error **error);
 
 /**
- * Forgets all constraints. Handles to them, and matchers, go on. NULL is ignored.
+ * Drops all constraints. Handles to them, and their matchers, stay valid. NULL is ignored.
  */
 HR_API void hr_cache_clear(const struct hr_cache *cache);
 
@@ -3006,13 +3015,13 @@ hr_status hr_matcher_new(const struct hr_constraint *constraint,
 HR_API struct hr_vocab *hr_matcher_vocab(const struct hr_matcher *matcher);
 
 /**
- * Sets the conditions under which later calls on a matcher end early; NULL for none. They hold for
- * matchers cloned from it later too, but for no other matchers of its constraint.
+ * Sets the conditions under which later calls on a matcher end early; NULL for none. They also
+ * hold for matchers that are cloned from it later, but for no other matchers of its constraint.
  *
  * A call that ends early fails with HR_ERROR_LIMIT or HR_ERROR_CANCELLED. It has changed nothing
- * and may be repeated. While the flag is set, all calls fail, except that a mask that is
- * remembered is written. The struct and the flag may be freed at once: the matcher keeps the
- * flag's state.
+ * and may be repeated. While the flag is set, all calls fail, except that masks which are
+ * remembered already are still given. The struct and the flag may be freed at once: the matcher
+ * keeps the flag's state.
  */
 HR_NODISCARD HR_API
 hr_status hr_matcher_set_interrupt(struct hr_matcher *matcher,
@@ -3138,8 +3147,9 @@ hr_status hr_matcher_advance_bytes(struct hr_matcher *matcher,
  * becomes false, and nothing changes, if the text is not allowed. Each token counts as a step, and
  * so do the bytes between two tokens.
  *
- * A name may stand for the token, or be plain bytes. Both readings are followed. One at whose end
- * the output may end is preferred, and then one that reads the token.
+ * A special token's name in the text may mean the token or the plain bytes, so both readings are
+ * tried. If both are allowed, a reading after which the output is complete is preferred. Among the
+ * rest, one that reads the token is preferred.
  */
 HR_NODISCARD HR_API
 hr_status hr_matcher_advance_text(struct hr_matcher *matcher,
@@ -3190,8 +3200,9 @@ HR_API size_t hr_matcher_output_len(const struct hr_matcher *matcher);
  * masks, now and after the same further tokens. Matchers with different numbers may have equal
  * masks too. 0 for NULL.
  *
- * The upper 32 bits count how often the constraint has dropped its states for want of memory (see
- * hr_limits). A number never stands for two different states, so a cache may use it as a key.
+ * The upper 32 bits count how often the constraint has dropped its states because they exceeded
+ * graph_bytes of hr_limits. A number never stands for two different states, so a cache may use it
+ * as a key.
  */
 HR_API uint64_t hr_matcher_state_id(const struct hr_matcher *matcher);
 
@@ -3309,18 +3320,18 @@ HR_NODISCARD HR_API hr_status hr_events_finish(struct hr_events *events, struct 
 HR_NODISCARD HR_API hr_status hr_events_rollback(struct hr_events *events, size_t steps, struct hr_error **error);
 
 /**
- * Number of events of the last call. 0 for NULL.
+ * Number of events that the last function call which changed the reader has made. 0 for NULL.
  */
 HR_API size_t hr_events_count(const struct hr_events *events);
 
 /**
- * The event index of the last call, counted from 0. Returns false, and changes nothing, if there
- * is none.
+ * The event with this index, counted from 0, among those that the last function call made. Returns
+ * false, and changes nothing, if there is none.
  *
- * kind becomes its kind, and call the number of its call, counted from 0; it is 0 for events of no
- * call. The comments of hr_event_kind say what text and id become; in all other cases they are
- * empty. Any of the four may be NULL. The texts are not NUL-terminated, and live until the reader
- * changes.
+ * kind becomes its kind. call becomes the number of the tool call to which it belongs, counted
+ * from 0, and 0 for an event that belongs to none. The comments of hr_event_kind say what text and
+ * id become; in all other cases they are empty. Any of the four may be NULL. The texts are not
+ * NUL-terminated, and live until the reader changes.
  */
 HR_API
 bool hr_events_get(const struct hr_events *events,
@@ -3571,7 +3582,7 @@ hr_status hr_sampler_sample_bf16(struct hr_sampler *sampler,
 
 /**
  * The natural logarithm of a token's probability in softmax of the row, as the model gave it: no
- * mask, penalty or temperature. APIs report it beside each token.
+ * mask, penalty or temperature. APIs report it with each token.
  *
  * The top_count most probable tokens are written to top, the most probable first, ties by the
  * lowest id; top may be NULL if top_count is 0. written, which may be NULL, becomes their number:
@@ -3776,7 +3787,7 @@ hr_status hr_parameters_get_sampler_options(const struct hr_parameters *paramete
                                             struct hr_error **error);
 
 /**
- * True if the parameters name a seed; a caller may choose one if not. False for NULL.
+ * True if the parameters set a seed. If they do not, the caller may choose one. False for NULL.
  */
 HR_API bool hr_parameters_has_seed(const struct hr_parameters *parameters);
 
@@ -3796,7 +3807,7 @@ HR_API bool hr_parameters_lengths(const struct hr_parameters *parameters, size_t
 
 /**
  * True if the parameters ask for log-probabilities; count, which may be NULL, then becomes the
- * number of the most probable tokens to report beside each token.
+ * number of the most probable tokens to report with each token.
  */
 HR_API bool hr_parameters_logprobs(const struct hr_parameters *parameters, size_t *count);
 
@@ -3924,12 +3935,14 @@ static inline void hr_generation_options_init(struct hr_generation_options *plac
 
 #if defined(HR_HAS_TORCH)
 /**
- * Writes parameters into a struct that hr_generation_options_init() initialised: sampler, stop,
- * completions, max_tokens, max_length and min_length if they limit these, and the members of beam
- * search if they ask for that. Other members are unchanged. Pointers in it lead into the
- * parameters. Not used are log-probabilities, which a generation does not report, and the texts of
- * bad_words and the response_format, which have functions of their own: hr_parameters_text() and
- * hr_parameters_response_format().
+ * Writes parameters into a struct that hr_generation_options_init() initialised. The members
+ * sampler, stop, stop_count, completions, max_length and min_length are written always, max_tokens
+ * if the parameters limit an output's length, and the members of beam search if they ask for that.
+ * Other members are unchanged. Pointers in the struct lead into the parameters.
+ *
+ * Three things are not written: log-probabilities, which a generation does not report; the texts
+ * of bad_words, which hr_parameters_text() gives; and the response_format, which
+ * hr_parameters_response_format() gives.
  */
 HR_NODISCARD HR_API
 hr_status hr_parameters_get_generation_options(const struct hr_parameters *parameters,
@@ -4003,16 +4016,16 @@ hr_status hr_generation_tokens(const struct hr_generation *generation,
 
 #if defined(HR_HAS_TORCH)
 /**
- * The reason for which the output index ended; HR_FINISH_REASON_OTHER if there is no such output.
+ * The reason why the output index ended; HR_FINISH_REASON_OTHER if there is no such output.
  */
 HR_API hr_finish_reason hr_generation_finish_reason(const struct hr_generation *generation, size_t index);
 #endif
 
 #if defined(HR_HAS_TORCH)
 /**
- * The error by which the output index failed, for HR_FINISH_REASON_FAILED: returns its status,
- * and gives its message and position by error, which may be NULL. HR_OK, and no error, if the
- * output did not fail or does not exist.
+ * The error that ended the output index, for HR_FINISH_REASON_FAILED. Returns the error's status,
+ * and writes the error itself to error, which may be NULL. Returns HR_OK, and writes no error, if
+ * the output did not fail or does not exist.
  */
 HR_NODISCARD HR_API
 hr_status hr_generation_error(const struct hr_generation *generation,

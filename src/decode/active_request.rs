@@ -1,9 +1,10 @@
 //! One request in progress: its outputs, and the use of the logits of each forward pass.
 //!
-//! The outputs of a request share the reading of its prompt, with the tokens that the constraint
-//! forces at its beginning. The cache is forked afterwards. From then on a step begins in the same
-//! way for every strategy: the batch's one pass reads the pending tokens. Only
-//! [`ActiveRequest::after_pass`], which chooses how the outputs continue, depends on the strategy.
+//! The outputs of a request share one cache while the prompt is read, together with the tokens that
+//! the constraint forces at the beginning of the output. Afterwards the cache is forked for each
+//! output. From then on a step begins in the same way for every strategy: the batch's one pass
+//! reads the pending tokens. Only [`ActiveRequest::after_pass`], which chooses how the outputs
+//! continue, depends on the strategy.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -143,7 +144,7 @@ impl<C: Send + 'static> ActiveRequest<C> {
         Ok(())
     }
 
-    /// The tokens that have been read, with their caches.
+    /// The tokens that each output's cache holds, with the cache.
     pub fn prefixes(&self) -> impl Iterator<Item = Prefix<'_, C>> {
         let caches = self.sequences.iter().filter(|sequence| sequence.error.is_none());
         caches.filter_map(|sequence| Some((sequence.read_tokens(), sequence.input.cache.as_ref()?)))
@@ -179,7 +180,7 @@ impl<C: Send + 'static> ActiveRequest<C> {
         }
     }
 
-    /// Makes the sequences the outputs of the strategy's search, as far as it has come.
+    /// Replaces the sequences by the outputs that the strategy's search has found so far.
     fn end_search(&mut self) {
         match &mut self.search {
             SearchState::Beam(beams) => beams.end_early(&mut self.sequences),
@@ -253,7 +254,7 @@ impl<C: Send + 'static> ActiveRequest<C> {
         }
     }
 
-    /// Takes the request's part of a pass's result: the outputs continue.
+    /// Continues the outputs by the request's part of the output of a pass.
     pub fn after_pass<M: LanguageModel<Cache = C>>(
         &mut self,
         model: &M,
@@ -344,8 +345,8 @@ impl<C: Send + 'static> ActiveRequest<C> {
         self.sampling(pass_inputs).into_iter().map(query).collect()
     }
 
-    /// Draws from the result of the request's [queries](Self::queries): the outputs continue. `row`
-    /// gives the last row of an input.
+    /// Continues the outputs by the results of the request's [queries](Self::queries). `row` gives
+    /// the last row of an input of the pass.
     pub fn after_top_logits<'a, M: LanguageModel<Cache = C>>(
         &mut self,
         model: &M,
@@ -368,8 +369,8 @@ impl<C: Send + 'static> ActiveRequest<C> {
         Ok(())
     }
 
-    /// Draws one output's next token, and further tokens as long as the drawn token is one that was
-    /// guessed.
+    /// Draws one output's next token. As long as the drawn token is one that was guessed, the token
+    /// after it is drawn as well, from the row that follows the guess.
     fn accept_drafts<M: LanguageModel<Cache = C>>(
         &mut self,
         model: &M,

@@ -102,8 +102,11 @@ impl<M: LanguageModel> Batch<M> {
     }
 
     /// Sets the largest number of tokens of one output that a forward pass reads; more take several
-    /// passes. Default 512, at least 1. Beam search and contrastive search read in one pass the end
-    /// of reasoning that a budget appends.
+    /// passes. Default 512, at least 1.
+    ///
+    /// The limit has one exception. If a [`ReasoningBudget`](super::ReasoningBudget) ends the
+    /// reasoning under beam search or contrastive search, one pass reads all tokens that it
+    /// appends.
     #[must_use]
     pub fn pass_tokens(mut self, tokens: usize) -> Self {
         self.pass_tokens = tokens.max(1);
@@ -191,10 +194,11 @@ impl<M: LanguageModel> Batch<M> {
     /// with their results.
     ///
     /// `on_chunk` is called once a step for every output in progress, even while its prompt is
-    /// being read. Best of n and beam search, which choose their outputs at the end, have one chunk
-    /// a step before, without text. If `on_chunk` returns `Break`, the whole request ends as
-    /// cancelled; text that was held back, as it might have begun a stop string, is then only in
-    /// the result.
+    /// being read. Best-of-n and beam search choose their outputs at the end. Until then they
+    /// report one chunk a step, which has no tokens and no text.
+    ///
+    /// If `on_chunk` returns `Break`, the whole request ends as cancelled. Text that was held back,
+    /// because it might have begun a stop string, is then only in the result.
     ///
     /// An error ends the output in which it occurs, see
     /// [`FinishReason::Failed`](super::FinishReason::Failed), and affects no other. If the model
@@ -331,7 +335,7 @@ pub fn generate<M: LanguageModel>(
     Batch::new(model, vocabulary)?.run(request, on_chunk)
 }
 
-/// The logits that the loop has of a pass.
+/// The logits of a pass, as far as they have been copied to the host.
 enum PassLogits {
     /// All rows.
     Whole(Logits),

@@ -43,6 +43,7 @@ struct Group<C> {
     live: Vec<(usize, f64)>,
     /// The best ended outputs, best first, each with its score.
     ended: Vec<Sequence<C>>,
+    /// True if the group's search has ended.
     done: bool,
 }
 
@@ -97,8 +98,8 @@ impl<C: Send + 'static> BeamState<C> {
                     result => result?,
                 }
                 if let Some(end) = child.end {
-                    // An output of the largest length may be complete. The search treats it like
-                    // one that is not.
+                    // An output of the largest length counts as cut off, even if the constraint
+                    // says that it is complete.
                     let is_longest = match end {
                         FinishReason::ConstraintComplete => child.length() >= settings.max_tokens,
                         end => end == FinishReason::Length,

@@ -2,7 +2,7 @@
 
 use minijinja::Error;
 
-/// The reason for which messages could not be made a prompt.
+/// The reason why a conversation could not be turned into a prompt.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChatTemplateError {
@@ -22,7 +22,8 @@ pub enum ChatTemplateError {
         /// The part's `type`, or the part itself.
         kind: String,
     },
-    /// A variable of the template that follows from the conversation itself.
+    /// A template variable that the other fields of the input set, such as `messages`; see
+    /// [`ChatInput::OWN_VARIABLES`](super::ChatInput::OWN_VARIABLES).
     #[error(
         "the template's variable `{name}` follows from the conversation; change the conversation in its place"
     )]
@@ -52,7 +53,7 @@ pub enum ChatTemplateError {
         /// The template's message.
         reason: String,
     },
-    /// A failure of the template.
+    /// A template that failed while it ran, or that took too many steps.
     #[error("the chat template failed: {0}")]
     Render(#[source] Box<Error>),
 }

@@ -26,7 +26,7 @@ impl Message {
     }
 
     /// A message as chat APIs write it: an object with a `role`, and with a `content` or
-    /// `tool_calls`. Any role is read; the model's template may refuse it.
+    /// `tool_calls`. Any role is accepted here; the model's template may refuse it.
     ///
     /// A `content` of several parts (`[{"type": "text", "text": "Hi"}]`) becomes one text, with a
     /// space between the parts, as transformers' server makes it for language models.
@@ -132,11 +132,12 @@ pub struct ChatInput {
     pub tools: Vec<Json>,
     /// Further variables of the template. They hold the text of the special tokens by the names
     /// that templates use, such as `bos_token` and `eos_token`, and options such as
-    /// `enable_thinking`. [`OWN_VARIABLES`](Self::OWN_VARIABLES) are made of the other fields, and
-    /// are refused here.
+    /// `enable_thinking`. The [`OWN_VARIABLES`](Self::OWN_VARIABLES) are set from the other fields
+    /// and are refused here. Default none.
     pub variables: Map<String, Json>,
-    /// The time for `strftime_now`, in seconds since 1970-01-01 00:00 of the time zone to be shown.
-    /// If it is `None`, a template that asks for the date fails.
+    /// The local time that the template's function `strftime_now` shows, in seconds since
+    /// 1970-01-01 00:00 local time. `None`, the default, makes a template that asks for the date
+    /// fail.
     pub now: Option<i64>,
 }
 
@@ -154,7 +155,7 @@ pub enum Answer {
 }
 
 impl ChatInput {
-    /// The variables of a template that follow from the other fields.
+    /// The template variables that are set from the other fields.
     pub const OWN_VARIABLES: [&str; 4] = ["messages", "add_generation_prompt", "tools", "strftime_now"];
 
     /// The given messages, and defaults for all other fields.
@@ -170,8 +171,8 @@ impl ChatInput {
     ///
     /// # Errors
     /// Those of [`Message::from_json`]; [`ChatTemplateError::Variable`] for a variable that other
-    /// fields set; [`ChatTemplateError::Conversation`] for anything else that is no conversation,
-    /// and for other keys of the object.
+    /// fields set; [`ChatTemplateError::Conversation`] for any other value, for a conversation
+    /// without messages, and for other keys of the object.
     ///
     /// ```
     /// use hedgerow::decode::{Answer, ChatInput};
@@ -225,7 +226,7 @@ impl ChatInput {
         Ok(input)
     }
 
-    /// Refuses variables that follow from the other fields.
+    /// Refuses variables that are set from the other fields.
     pub(super) fn check_variables(&self) -> Result<(), ChatTemplateError> {
         match Self::OWN_VARIABLES.into_iter().find(|name| self.variables.contains_key(*name)) {
             None => Ok(()),

@@ -1,9 +1,8 @@
 //! The filter `tojson` of chat templates, which writes JSON as Python's `json.dumps` does.
 //!
 //! Its arguments are those of transformers' `apply_chat_template`, in the same order:
-//! `ensure_ascii=false`, `indent=none`, `separators=none`, `sort_keys=false`. A prompt with another
-//! space than the model was trained on is another prompt, so an argument that is not known is an
-//! error.
+//! `ensure_ascii=false`, `indent=none`, `separators=none`, `sort_keys=false`. The model was trained
+//! on JSON with one exact spacing. An unknown argument might change it, and is therefore an error.
 
 use std::io::{self, Write};
 
@@ -12,7 +11,7 @@ use minijinja::{Error, ErrorKind, Value};
 use serde::Serialize;
 use serde_json::ser::Formatter;
 
-/// The filter `tojson`. Its arguments stand in `places`, or by their names in `options`.
+/// The filter `tojson`. Its positional arguments are in `places`, and its named ones in `options`.
 pub(super) fn to_json(value: &Value, places: Rest<Value>, options: Kwargs) -> Result<Value, Error> {
     if places.len() > 4 {
         return Err(Error::new(ErrorKind::TooManyArguments, "`tojson` has four arguments"));
@@ -47,7 +46,7 @@ pub(super) fn to_json(value: &Value, places: Rest<Value>, options: Kwargs) -> Re
     Ok(Value::from_safe_string(String::from_utf8_lossy(&text).into_owned()))
 }
 
-/// The text of one level: that many spaces, or the text itself.
+/// The indentation of one level: a number gives that many spaces, and a text stands for itself.
 fn indentation(indent: Value) -> Result<String, Error> {
     if indent.kind() == ValueKind::String {
         return Ok(indent.to_string());

@@ -1,7 +1,7 @@
-//! Lists of chat templates that methods change, as Python's lists are: `ids.append(id)`.
+//! Mutable lists for chat templates, as in Python: `ids.append(id)` changes `ids`.
 //!
-//! Lists in minijinja do not change. Templates change lists that they keep in a `namespace`, and
-//! ones that they name by `set`. So these lists, and no others, are of the kind here.
+//! Lists in minijinja are immutable. Templates change only lists that they keep in a `namespace` or
+//! name by `set`. So these lists become the mutable [`List`], and all others stay as they are.
 //!
 //! A list holds copies of the values that it is given, so no list is ever a part of itself.
 
@@ -15,7 +15,7 @@ const LONGEST: usize = 100_000;
 /// Largest depth of a copied value.
 const DEEPEST: usize = 64;
 
-/// A list that its methods change.
+/// A mutable list.
 #[derive(Debug, Default)]
 struct List(Mutex<Vec<Value>>);
 
@@ -81,7 +81,7 @@ impl Object for List {
                 self.items().reverse();
                 Ok(Value::from(()))
             }
-            // Methods that change nothing are those of all lists.
+            // All other methods change nothing, so those of immutable lists serve.
             _ => {
                 let items = Value::from(self.items().clone());
                 minijinja_contrib::pycompat::unknown_method_callback(state, &items, method, args)
@@ -104,7 +104,7 @@ impl List {
     }
 }
 
-/// A place in a list; negative ones count from its end.
+/// The index that `at` means in a list of `len` items; negative numbers count from its end.
 fn place(at: i64, len: usize) -> usize {
     match usize::try_from(at) {
         Ok(at) => at,
@@ -112,7 +112,7 @@ fn place(at: i64, len: usize) -> usize {
     }
 }
 
-/// A copy without lists that change.
+/// A copy in which every mutable list is replaced by an immutable one.
 fn copy(value: &Value, depth: usize, left: &mut usize) -> Result<Value, Error> {
     *left = left.checked_sub(1).ok_or_else(|| fault(format!("a value has more than {LONGEST} items")))?;
     match value.kind() {
@@ -137,7 +137,7 @@ fn fault(what: String) -> Error {
     Error::new(ErrorKind::InvalidOperation, what)
 }
 
-/// A list that its methods change, from a list; any other value as it is.
+/// Makes a mutable list of a list; returns any other value unchanged.
 pub(super) fn list(value: Value) -> Result<Value, Error> {
     if value.kind() != ValueKind::Seq {
         return Ok(value);
@@ -147,7 +147,7 @@ pub(super) fn list(value: Value) -> Result<Value, Error> {
     Ok(Value::from_object(list))
 }
 
-/// The function `namespace`. Lists among its values are ones that change.
+/// The function `namespace`. Lists among its values become mutable.
 pub(super) fn namespace(defaults: Option<Value>, named: Kwargs) -> Result<Value, Error> {
     let mut pairs: Vec<(Value, Value)> = Vec::new();
     if let Some(defaults) = defaults {
@@ -168,7 +168,8 @@ pub(super) fn namespace(defaults: Option<Value>, named: Kwargs) -> Result<Value,
 /// The name of [`list`] in templates; see [`with_list`].
 pub(super) const LIST: &str = "__list";
 
-/// The text of a tag, between `{%` and `%}`, in which a list that `set` names is one that changes.
+/// Makes the list of a `set` tag mutable: `set ids = [1]` becomes `set ids = __list([1])`. Takes
+/// and returns the text between `{%` and `%}`. Returns `None` for any other tag.
 pub(super) fn with_list(tag: &str) -> Option<String> {
     let inner = tag.trim_matches(['-', '+', ' ', '\t', '\n', '\r']);
     let (name, value) = inner.strip_prefix("set ")?.split_once('=')?;

@@ -97,8 +97,10 @@ impl ChatTemplate {
     /// # Errors
     /// - [`ChatTemplateError::Refused`] if the template itself rejects the conversation, for
     ///   example because roles do not alternate.
-    /// - [`ChatTemplateError::Variable`] for a variable that follows from the conversation.
-    /// - [`ChatTemplateError::Render`] if it fails or exceeds its budget of steps.
+    /// - [`ChatTemplateError::Variable`] if `input.variables` sets one of
+    ///   [`ChatInput::OWN_VARIABLES`].
+    /// - [`ChatTemplateError::Render`] if the template fails or exceeds its budget of 5 million
+    ///   steps.
     /// - [`ChatTemplateError::Continuation`] if the output is to continue the last message, and the
     ///   template does not render its text.
     pub fn render(&self, input: &ChatInput) -> Result<String, ChatTemplateError> {
@@ -114,7 +116,7 @@ impl ChatTemplate {
                 let messages = [earlier, &[last.with_text(format!("{text}{MARK} "))]].concat();
                 cut_before_mark(self.render_messages(input, &messages, false)?, text)
             }
-            // Text that follows calls is no part of the message.
+            // A message with calls cannot go on with text.
             _ => Err(ChatTemplateError::Continuation),
         }
     }
@@ -146,17 +148,19 @@ impl ChatTemplate {
     }
 }
 
-/// A text that is put behind a message that the output continues, to find its end in the prompt.
-/// The message alone may occur there again: `|` is also part of `<|im_end|>`.
+/// A text that is appended to the message that the output continues. It marks the end of the
+/// message in the rendered prompt. A search for the message itself could find another place: the
+/// message `|` also occurs in `<|im_end|>`.
 const MARK: &str = "HedgerowContinuesHere";
 
-/// A prompt up to the mark, which follows `text` and precedes a space. A template that removes the
-/// space would have removed whitespace at the end of the message as well.
+/// Cuts a prompt before the mark, which follows `text` and precedes a space. A template that
+/// removes the space would have removed whitespace at the end of the message as well.
 fn cut_before_mark(mut prompt: String, text: &str) -> Result<String, ChatTemplateError> {
     let at = prompt.rfind(MARK).ok_or(ChatTemplateError::Continuation)?;
     let keeps_space = prompt[at + MARK.len()..].starts_with(' ');
     prompt.truncate(at);
-    // A template may also change more, such as leave out what stands before `</think>`.
+    // A template may also change the text itself. For example, some leave out all that stands
+    // before `</think>`.
     if !prompt.trim_end().ends_with(text.trim()) {
         return Err(ChatTemplateError::Continuation);
     }
@@ -193,8 +197,9 @@ fn render_error(error: Error) -> ChatTemplateError {
     ChatTemplateError::Render(Box::new(error))
 }
 
-/// Removes the `{% generation %}` tags, and lets lists that `set` names [change](chat_list). The
-/// tags mark the text that a trainer learns from; here the blocks are always rendered.
+/// Prepares a template for minijinja. Lists that `set` names become [mutable](chat_list). The tags
+/// `{% generation %}` and `{% endgeneration %}`, which mark the text that a trainer learns from,
+/// become `{% if true %}` and `{% endif %}`.
 fn rewritten(source: &str) -> String {
     let mut out = String::with_capacity(source.len());
     let mut rest = source;
@@ -221,8 +226,8 @@ fn rewritten(source: &str) -> String {
     out
 }
 
-/// Prints a value as Python's `str` does: `None`, `True` and `False` differ from Jinja's own
-/// spelling in Rust.
+/// Prints a value as Python's `str` does: `None`, `True` and `False`, where minijinja would print
+/// `none`, `true` and `false`.
 fn print(out: &mut Output<'_>, state: &State<'_, '_>, value: &Value) -> Result<(), Error> {
     let written = match value.kind() {
         ValueKind::None => out.write_str("None"),

@@ -1,4 +1,4 @@
-//! The constraint on one output: the tokens allowed next, and a known way to a complete output.
+//! The constraint on one output: the tokens allowed next, and a known ending that completes it.
 
 use std::sync::Arc;
 
@@ -11,11 +11,12 @@ use crate::engine::{DraftTree, Matcher};
 use crate::sampling::{SamplingError, SamplingParams};
 use crate::vocab::{TokenId, TokenSet};
 
-/// Number of remaining tokens above which the check for a way to the end is skipped.
+/// If more tokens than this remain, the output is assumed to have room for its end, and no ending
+/// is looked for.
 const ENDLESS: usize = 1 << 20;
-/// Factor and summand for a token after which no way to the end is known. The remaining tokens are
-/// then assumed to be enough if they exceed the factor times the length of the way before the
-/// token, plus the summand.
+/// A token may lead to a state from which no ending is known. Let n be the length of the ending
+/// that was known before the token. The remaining tokens are then assumed to be enough if they are
+/// more than `UNKNOWN_FACTOR · n + UNKNOWN_TOKENS`.
 const UNKNOWN_FACTOR: usize = 4;
 const UNKNOWN_TOKENS: usize = 64;
 
@@ -27,9 +28,10 @@ pub(crate) struct ConstraintState {
     healing: Healing,
     /// The tokens allowed next, packed; empty if nothing is ever forbidden.
     mask: Vec<u32>,
-    /// Number of tokens that were taken out of the mask: bans leave no output behind them.
+    /// Number of tokens that were taken out of the mask, because the request's bans forbid every
+    /// complete output after them.
     excluded: u32,
-    /// A known way to a complete output, if the output must end within its budget.
+    /// Tokens that complete the output, if they are known and it must end within its budget.
     ending: Option<KnownEnding>,
 }
 
@@ -40,13 +42,15 @@ pub(crate) struct KnownEnding {
     appended: usize,
 }
 
-/// The answer to the question whether tokens may come next, with the rest of an output behind them.
+/// The result of [`ConstraintState::behind`], which tells if an output can be completed after some
+/// next tokens.
 pub(crate) enum Behind {
-    /// An output behind them fits, as far as is known.
+    /// The output can be completed within its budget, as far as is known.
     Fits,
-    /// There is too little room. These tokens must end the output in place of the others.
+    /// Too few tokens would remain. The tokens given here must end the output in place of the next
+    /// tokens.
     TooLong(Vec<TokenId>),
-    /// Bans forbid every output behind them.
+    /// The request's bans forbid every complete output after the next tokens.
     DeadEnd,
 }
 
@@ -109,9 +113,13 @@ impl ConstraintState {
         Ok(start.is_complete())
     }
 
-    /// A way to a complete output that has room, if it is not the engine's own
-    /// [completion](Matcher::completion). It is kept as the known ending. Refuses a constraint for
-    /// which no such way is known. `bans` are the parameters of the request.
+    /// Checks that some complete output is known to fit into `max_tokens`. If the engine's own
+    /// [completion](Matcher::completion) fits, the result is `None`. Otherwise a search looks for
+    /// another ending, which is kept as the known ending and returned. `bans` are the sampling
+    /// parameters of the request, which may ban tokens.
+    ///
+    /// Fails with [`DecodeError::ShortestOutput`] if no ending is known to fit, and with
+    /// [`SamplingError::EmptySupport`] if the bans forbid every output.
     pub fn check_room(
         &mut self,
         settings: &DecodeSettings,
@@ -141,13 +149,13 @@ impl ConstraintState {
         match other.way() {
             Some(way) => self.ending = Some(KnownEnding::new(way)),
             None if needs > room => return Err(DecodeError::ShortestOutput { needs, room, by_context }),
-            // The bans forbid the only output that is known.
+            // An ending fits, but the bans forbid it, and no other one is known.
             None => {}
         }
         Ok(self.ending.clone())
     }
 
-    /// Sets a known way to the end, which another output of the same request has found.
+    /// Sets the known ending, which another output of the same request has found.
     pub fn set_ending(&mut self, ending: KnownEnding) {
         self.ending = Some(ending);
     }
@@ -216,8 +224,9 @@ impl ConstraintState {
         }))
     }
 
-    /// Reads a token with these bytes. Returns the bytes that belong to the output, which excludes
-    /// those of a healed prompt; `None` if the token is refused, which changes nothing.
+    /// Reads a token with these bytes. Returns those bytes that belong to the output; bytes that
+    /// spell the end of a healed prompt do not. Returns `None`, and changes nothing, if the token
+    /// is refused.
     pub fn append<'a>(&mut self, token: TokenId, bytes: &'a [u8]) -> Result<Option<&'a [u8]>, DecodeError> {
         let Some(own) = self.healing.output_part(bytes) else { return Ok(None) };
         let allowed = match &mut self.matcher {
@@ -271,9 +280,9 @@ impl ConstraintState {
         }
     }
 
-    /// Answers if the output can be completed behind `next` within `room`, the number of tokens
-    /// that remain. Bans of the request can leave nothing behind a token that the constraint
-    /// allows.
+    /// Tells if the output can be completed after the tokens `next`. `room` is the number of tokens
+    /// that remain, `next` included. The request's bans may forbid every complete output after a
+    /// token that the constraint allows.
     pub fn behind(
         &mut self,
         next: &[TokenId],
@@ -330,10 +339,10 @@ impl ConstraintState {
     }
 }
 
-/// A way to a complete output.
+/// The tokens that complete an output, as far as they are known.
 enum Completion {
     Known(Arc<[TokenId]>),
-    /// Bans forbid every way.
+    /// The request's bans forbid every complete output.
     DeadEnd,
     Unknown,
 }
@@ -350,7 +359,7 @@ impl Completion {
         }
     }
 
-    /// The tokens of the way, if one is known.
+    /// A copy of the tokens, if they are known.
     fn way(self) -> Option<Vec<TokenId>> {
         self.known().map(|tokens| tokens.to_vec())
     }
@@ -417,7 +426,7 @@ impl KnownEnding {
     }
 }
 
-/// The first members of a packed set, `most` at most.
+/// The lowest ids in a packed set, at most `most` of them.
 fn first_ids(words: &[u32], most: usize) -> Vec<TokenId> {
     let mut ids = Vec::new();
     for (index, &word) in words.iter().enumerate() {

@@ -59,7 +59,7 @@ impl<C: Send + 'static> ContrastiveState<C> {
         let cache = step.sequences.get_mut(chosen).and_then(|sequence| sequence.input.cache.take());
         let (mut output, chosen) = match (self.output.take(), step.sequences.pop()) {
             (Some(output), _) => (output, Some(chosen)),
-            // The prompt has been read, or the end of reasoning.
+            // The pass has read no candidates, but the prompt or the end of reasoning.
             (None, Some(sequence)) => (Box::new(sequence), None),
             (None, None) => return,
         };
@@ -77,7 +77,8 @@ impl<C: Send + 'static> ContrastiveState<C> {
     }
 
     /// Appends the chosen candidate, if there is one, and makes a sequence for each of the next
-    /// candidates. None if the output has ended, or if the model must read it first.
+    /// candidates. Makes no sequences if the output has ended, or if the model must first read
+    /// tokens that end the reasoning.
     fn readers<M: LanguageModel<Cache = C>>(
         &mut self,
         model: &M,
@@ -140,7 +141,7 @@ impl<C: Send + 'static> ContrastiveState<C> {
         best.1
     }
 
-    /// Number of the most probable tokens that are looked at.
+    /// Number of most probable tokens that are listed: the candidates, and those to report.
     fn most_listed(&self, settings: &DecodeSettings) -> usize {
         self.search.candidates.max(settings.logprobs.unwrap_or(0))
     }

@@ -10,9 +10,9 @@
 //!   are counted by position, so the tokens are the same as without drafts.
 //! - A guess x drawn from a distribution q ([`DraftChoice::Drawn`]): with p the target's
 //!   distribution, x is accepted if u·q(x) < p(x). Otherwise the token is drawn from max(0, p − q),
-//!   made to sum to 1, or from p if that is zero everywhere. More guesses are accepted if both
-//!   distributions are wide. The tokens differ from those without drafts; their distribution does
-//!   not. Source: Leviathan, Kalman & Matias 2023; Chen et al. 2023.
+//!   made to sum to 1, or from p if that is zero everywhere. The wider both distributions are, the
+//!   more guesses this accepts beyond the first rule. The tokens differ from those without drafts;
+//!   their distribution does not. Source: Leviathan, Kalman & Matias 2023; Chen et al. 2023.
 //!
 //! p is always the final distribution at its position, after penalties over the guessed tokens,
 //! mask, temperature and truncation.
@@ -30,8 +30,8 @@ pub enum Draft {
     #[default]
     None,
     /// Prompt lookup decoding (Saxena 2023): guesses the tokens that followed the last earlier
-    /// occurrence of the latest tokens in prompt or output. It pays on text that repeats itself or
-    /// its prompt. It costs one search through the tokens a pass.
+    /// occurrence of the latest tokens in prompt or output. It saves passes on text that repeats
+    /// itself or its prompt. Each pass costs one search through the tokens.
     Ngram {
         /// Largest number of latest tokens to look for; if they do not occur earlier, fewer are
         /// looked for.
@@ -120,8 +120,8 @@ pub(crate) fn ngram(tokens: &[TokenId], longest: usize, most: usize) -> &[TokenI
     &[]
 }
 
-/// Accepts or rejects `guess`, which was drawn from `q`, and gives the token of the position. The
-/// token's distribution is `p` for any `q`.
+/// Accepts or rejects `guess`, which was drawn from `q`, and returns the token for this position:
+/// the guess, or another one. The returned token has the distribution `p`, for any `q`.
 pub(crate) fn verify(
     p: &Distribution,
     q: &Distribution,

@@ -1,10 +1,10 @@
 //! The sources of guesses: n-grams of earlier text, a smaller model, or heads on the model itself.
 //!
-//! Guesses are made for one request at a time, in as many passes as its guesses are deep. A draft
-//! model reads the tokens that it has not read, then its own guesses. Guesses that were not
-//! accepted are cut from its cache when it is asked again. The constraint and the sampling
-//! parameters of the output apply to it, so its guesses are allowed tokens. All outputs of a
-//! request start from a fork of the first draft cache.
+//! Guesses are made for one request at a time. A draft model takes one pass for each further token
+//! that it guesses ahead, over all outputs of the request. It first reads the tokens that it has
+//! not read, then its own guesses. Guesses that were not accepted are cut from its cache when it is
+//! asked again. The constraint and the sampling parameters of the output apply to it, so its
+//! guesses are allowed tokens. All outputs of a request start from a fork of the first draft cache.
 //!
 //! Draft heads (Medusa: Cai et al. 2024) read the hidden state of the last token read, so they cost
 //! no pass. Head i scores the token i + 2 positions ahead. The heads do not know each other's
@@ -104,7 +104,7 @@ fn open<C>(sequences: &mut [Sequence<C>]) -> impl Iterator<Item = &mut Sequence<
     sequences.iter_mut().filter(|sequence| sequence.end.is_none())
 }
 
-/// A draft model at work.
+/// A draft model, with the settings of the request for which it guesses.
 struct DraftModelRun<'a> {
     model: &'a DynModel,
     choice: DraftChoice,
@@ -138,7 +138,7 @@ impl DraftModelRun<'_> {
                 continue;
             }
             if let Some(mut unread) = self.catch_up(sequences, number)? {
-                // A long prompt is read in parts, and guesses begin behind it.
+                // A long prompt is read in parts, and guesses begin only after it.
                 let is_part = unread.len() > most_pending;
                 unread.truncate(most_pending);
                 let most = if is_part { 0 } else { most };

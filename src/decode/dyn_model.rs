@@ -1,8 +1,8 @@
 //! A model without its type, for code that chooses among models at run time.
 //!
 //! [`DynModel`] holds any [`LanguageModel`], whose caches become boxes. It costs one allocation for
-//! the batch of each forward pass and one check of each cache's type, which is negligible beside
-//! the pass itself.
+//! the batch of each forward pass and one check of each cache's type, which is negligible compared
+//! with the pass itself.
 
 use std::any::Any;
 use std::fmt;

@@ -7,7 +7,7 @@ use crate::engine::EngineError;
 use crate::sampling::SamplingError;
 use crate::vocab::TokenId;
 
-/// The reason for which a request or one of its outputs failed.
+/// The reason why a request or one of its outputs failed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
@@ -67,7 +67,7 @@ pub enum DecodeError {
         /// Largest number of completions.
         limit: usize,
     },
-    /// A constraint none of whose outputs is known to fit.
+    /// A constraint of which no output is known to fit into the largest number of tokens.
     #[error(
         "the shortest known output of the constraint takes {needs} tokens, but there is room for {room}; {}, or let outputs be cut with `Budget::Cut`",
         match by_context {

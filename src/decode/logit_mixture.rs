@@ -49,8 +49,8 @@ pub struct GuidedCache<C> {
 }
 
 impl<M: LanguageModel> Guided<M> {
-    /// Guidance of strength `scale` behind prompts of `prompt` tokens (at least 1), away from the
-    /// prompt `negative` (at least one token).
+    /// Guidance of strength `scale`, away from the negative prompt `negative` (at least one token).
+    /// All requests must have prompts of `prompt` tokens (at least 1).
     pub fn new(model: M, prompt: usize, negative: Vec<TokenId>, scale: f32) -> Self {
         Self { model, prompt: prompt.max(1), negative, scale }
     }

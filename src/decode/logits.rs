@@ -20,7 +20,8 @@ pub struct Logits {
     plausibility: Option<Plausibility>,
 }
 
-/// A reference for each logit, and the distance below the largest one that a token may have.
+/// A reference for each logit, and the floor (≤ 0): a token is implausible if its reference is
+/// below the row's largest reference plus the floor.
 struct Plausibility {
     references: Vec<f32>,
     floor: f32,
@@ -146,7 +147,7 @@ impl Logits {
         self.model_row(input, self.rows(input).checked_sub(1)?)
     }
 
-    /// The place of a row in the values.
+    /// The indices of a row's numbers in the values.
     fn range(&self, input: usize, row: usize) -> Option<std::ops::Range<usize>> {
         if row >= self.rows(input) {
             return None;
@@ -167,7 +168,7 @@ impl fmt::Debug for Logits {
     }
 }
 
-/// The reason for which a model could not do its work.
+/// The reason why a model failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {

@@ -128,7 +128,8 @@ pub trait LanguageModel {
     }
 
     /// Reduces the tokens after the first `start` of the cache to those at the offsets `path`, in
-    /// this order.
+    /// this order. For example, with `start` 5 and the path `[0, 2]` the cache keeps its tokens 0
+    /// to 4, 5 and 7.
     ///
     /// # Errors
     /// [`ModelError::Truncate`] if the cache holds fewer. The provided method only calls
@@ -141,7 +142,7 @@ pub trait LanguageModel {
     }
 }
 
-/// The methods of a [`LanguageModel`] that passes every call on to another one.
+/// Implements the methods of a [`LanguageModel`] by the same methods of another one, `$model`.
 macro_rules! passed_on {
     ($self:ident => $model:expr) => {
         fn vocab_size(&$self) -> usize {

@@ -1,4 +1,4 @@
-//! The check that two models, of which one helps the other, have the same tokens.
+//! The check that a model and its partner, such as a draft model, have the same tokens.
 
 use super::error::DecodeError;
 use crate::vocab::{TokenId, Vocabulary};

@@ -1,4 +1,4 @@
-//! Kept caches of ended requests, for later requests whose prompts begin alike.
+//! Kept caches of ended requests, for later requests whose prompts begin with the same tokens.
 //!
 //! When a request ends, the cache of its first output is kept with its tokens, and the oldest kept
 //! cache is dropped. A new prompt takes a copy of the cache with which it shares the most tokens,
@@ -24,8 +24,9 @@ impl<C> PrefixCache<C> {
         Self { kept: VecDeque::new(), most }
     }
 
-    /// Number of first tokens of `prompt` that need not be read, and the cache that holds them. The
-    /// last token must always be read.
+    /// Number of first tokens of `prompt` that need not be read, and the cache that holds them: a
+    /// kept one, or one of a request in progress. The last token must always be read, for the
+    /// logits after it.
     pub fn longest<'a>(
         &'a self,
         prompt: &[TokenId],
@@ -45,7 +46,8 @@ impl<C> PrefixCache<C> {
             .max_by_key(|(length, _)| *length)
     }
 
-    /// Keeps a cache, if there is room for any.
+    /// Keeps a cache and drops the oldest one, if there are too many. With a limit of 0 nothing is
+    /// kept.
     pub fn keep(&mut self, prefix: Option<(Vec<TokenId>, C)>) {
         let Some(prefix) = prefix.filter(|_| self.most > 0) else { return };
         if self.kept.len() == self.most {

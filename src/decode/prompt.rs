@@ -1,4 +1,4 @@
-//! Prompts, and the part of a language model that makes tokens of them.
+//! Prompts, and the part of a language model that turns them into tokens.
 
 use serde_json::{Map, Value as Json};
 
@@ -80,7 +80,7 @@ pub enum PromptError {
     Tokens(#[source] VocabularyError),
 }
 
-/// The part of a language model that makes tokens of prompts: its vocabulary, tokenizer and chat
+/// The part of a language model that turns prompts into tokens: its vocabulary, tokenizer and chat
 /// templates. It needs no weights.
 ///
 /// ```
@@ -94,7 +94,8 @@ pub trait PromptEncoder {
     /// The vocabulary, as long as the model's rows of logits.
     fn vocabulary(&self) -> &Vocabulary;
 
-    /// The tokens of a text in which special tokens stand by their names.
+    /// The tokens of a text. The name of a special token in the text, such as `<|im_end|>`, becomes
+    /// that token. No other tokens are added.
     ///
     /// # Errors
     /// A [`VocabularyError`] for a text that the tokenizer cannot encode.
@@ -118,8 +119,8 @@ pub trait PromptEncoder {
 
     /// The tokens of a prompt.
     ///
-    /// A model without a chat template continues the text of a single message of the user. It has
-    /// no variables of a template then.
+    /// Without a chat template, a conversation that is one message of the user is taken as a text
+    /// to continue. It must then have no tools and no template variables.
     ///
     /// # Errors
     /// [`PromptError::NoTemplate`] for any other conversation without a template;
@@ -157,10 +158,12 @@ pub trait PromptEncoder {
         ChatInput { variables, ..input.clone() }
     }
 
-    /// The beginning of the answer that the prompt already has: the text that the chat template
-    /// writes after the last message, or the assistant's message that is continued. Of a prompt
-    /// that is no conversation it is the text behind the last end token. It is the
-    /// [`prompt_end`](crate::tags::ToolOptions::prompt_end) of a reply with tools.
+    /// The beginning of the answer, as far as the prompt already contains it. In a conversation
+    /// that is the text that the chat template writes after the last message, or the assistant's
+    /// message that is continued. In any other prompt it is the text after the last end token.
+    ///
+    /// An example is `<|im_start|>assistant\n<think>\n`. A reply with tools takes the result as its
+    /// [`prompt_end`](crate::tags::ToolOptions::prompt_end).
     ///
     /// # Errors
     /// [`PromptError::Template`] as [`prompt_tokens`](Self::prompt_tokens).
@@ -177,8 +180,9 @@ pub trait PromptEncoder {
         Ok(ChatTemplate::new(template)?.answer_start(&input)?)
     }
 
-    /// The format in which the model writes calls, as far as its chat template
-    /// [proves](ChatTemplate::detect_tool_format) it: that of conversations with tools.
+    /// The format in which the model writes tool calls,
+    /// [detected](ChatTemplate::detect_tool_format) from its chat template for conversations with
+    /// tools.
     ///
     /// # Errors
     /// [`PromptError::NoTemplate`]; [`PromptError::Template`] for an invalid template.
@@ -189,7 +193,7 @@ pub trait PromptEncoder {
     }
 }
 
-/// The part of a prompt behind its last end token, which ended an earlier message.
+/// The part of a prompt after its last end token, which ended an earlier message.
 fn behind_end_token<'t>(vocabulary: &Vocabulary, prompt: &'t str) -> &'t str {
     let names = vocabulary.eos().iter().filter_map(|&eos| vocabulary.name(eos));
     let ends = names.filter_map(|name| Some(prompt.rfind(name)? + name.len()));

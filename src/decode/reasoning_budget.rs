@@ -1,9 +1,9 @@
 //! A limit on the tokens of reasoning: when it is reached, a message and the end of reasoning are
 //! appended, and the model goes on with its answer.
 //!
-//! A grammar does not count tokens, so they are counted here. The message is appended between two
-//! characters. In the grammar it is a part of the free text of reasoning, and simply follows the
-//! text that the model had begun to write.
+//! A grammar does not count tokens, so they are counted here. The message is never appended inside
+//! a character of several bytes. For the grammar it is a part of the free text of reasoning, like
+//! the text that the model has written before it.
 
 use crate::vocab::{TokenId, Vocabulary};
 
@@ -20,7 +20,8 @@ use crate::vocab::{TokenId, Vocabulary};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReasoningBudget {
-    /// The largest number of tokens of reasoning.
+    /// The largest number of tokens of reasoning. Reasoning goes on beyond it until the last
+    /// character is whole and the constraint allows `ending`.
     pub tokens: usize,
     /// The text that begins reasoning; empty if the prompt has begun it.
     pub begin: Vec<u8>,
@@ -31,12 +32,14 @@ pub struct ReasoningBudget {
 }
 
 impl ReasoningBudget {
-    /// At most `tokens` tokens of reasoning, which `end` ends. The prompt has begun it.
+    /// A limit of `tokens` tokens on reasoning that the prompt has begun and that the text `end`
+    /// ends.
     pub fn new(tokens: usize, end: impl Into<Vec<u8>>, ending: impl Into<Vec<TokenId>>) -> Self {
         Self { tokens, begin: Vec::new(), end: end.into(), ending: ending.into() }
     }
 
-    /// The output itself begins reasoning, with this text or special token, or it has none.
+    /// Sets the text or special token with which the output itself begins its reasoning. An output
+    /// that begins with other text has no reasoning.
     #[must_use]
     pub fn begins_with(mut self, begin: impl Into<Vec<u8>>) -> Self {
         self.begin = begin.into();
@@ -47,11 +50,12 @@ impl ReasoningBudget {
 /// The reasoning of one output.
 #[derive(Clone, Debug)]
 pub(crate) enum ReasoningState {
-    /// It may begin. The text is what was read so far, with special tokens by their names.
+    /// Reasoning has not begun, but may. Holds the text of the output so far, with special tokens
+    /// by their names.
     Before(Vec<u8>),
-    /// It goes on: the number of its tokens, and the last bytes of its text.
+    /// Reasoning goes on. Holds the number of its tokens, and the last bytes of its text.
     Inside { tokens: usize, text: Vec<u8> },
-    /// It is over, after this number of tokens, or there is none.
+    /// Reasoning is over, after this number of tokens, or there is none.
     Over { tokens: usize },
 }
 
@@ -102,7 +106,8 @@ impl ReasoningState {
         }
     }
 
-    /// The tokens that end reasoning now, if its limit is reached between two characters.
+    /// The tokens that must end reasoning now: if its limit is reached, and the text does not end
+    /// within a character.
     pub fn ending<'b>(&self, budget: Option<&'b ReasoningBudget>) -> Option<&'b [TokenId]> {
         let (Self::Inside { tokens, text }, Some(budget)) = (self, budget) else { return None };
         let is_due = *tokens >= budget.tokens && !is_cut(text);

@@ -1,7 +1,8 @@
 //! The events of one output, for the part of its text that is certain.
 //!
-//! Events lag behind tokens as text does. A token is read when none of its bytes is held back for a
-//! stop string. So no event has text that a stop string cuts off.
+//! Bytes that may begin a stop string are held back, so text is released later than its tokens
+//! come. A token becomes events only when all of its bytes are released. So no event has text that
+//! a stop string cuts off.
 
 use std::collections::VecDeque;
 
@@ -17,7 +18,7 @@ use crate::vocab::TokenId;
 pub(crate) struct ReplyStream {
     source: Source,
     waiting: VecDeque<Piece>,
-    /// Number of the text's bytes that belong to pieces that were read.
+    /// Number of bytes of the text that have been turned into events.
     read: usize,
     events: Vec<Event>,
     reply: Reply,
@@ -33,7 +34,7 @@ enum Source {
     Text(Fold),
 }
 
-/// A token of the output that was not read yet.
+/// A token of the output that has not been turned into events.
 #[derive(Clone, Copy)]
 struct Piece {
     token: TokenId,
@@ -63,13 +64,14 @@ impl ReplyStream {
         }))
     }
 
-    /// Adds a token. The last `own` of its bytes belong to the output.
+    /// Adds a token of `bytes` bytes. The last `own` of them belong to the output, and any others
+    /// to the prompt.
     pub fn push(&mut self, token: TokenId, bytes: usize, own: usize) {
         self.waiting.push_back(Piece { token, len: own, is_whole: bytes == own });
     }
 
-    /// Makes the events of the text that is certain. Those made before are forgotten. No events
-    /// follow an error.
+    /// Replaces the [events](Self::events) by those of the text that was released since the last
+    /// call. After an error, or after the end, there are no more events.
     pub fn update(&mut self, text: &TextStream, is_over: bool) -> Result<(), DecodeError> {
         self.events.clear();
         if self.is_finished {

@@ -52,7 +52,7 @@ pub struct Request {
     /// Tokens that end the output besides the vocabulary's end-of-sequence tokens. Their text is no
     /// part of the output. Default none.
     pub stop_tokens: Vec<TokenId>,
-    /// Number of outputs. The prompt is read once for all. Default 1.
+    /// Number of outputs. The prompt is read only once for all of them. Default 1.
     pub completions: usize,
     /// The way in which outputs are found. Default [`Strategy::Sample`].
     pub strategy: Strategy,
@@ -83,13 +83,13 @@ policy! {
     /// [`SamplingParams::max_tokens`] or the context.
     enum Budget {
         /// The output is completed in time. A token that would leave too little room for a complete
-        /// output is replaced by a short way to the end, which the model has not chosen. The output
-        /// then ends with [`FinishReason::Length`], and [`Completion::budget_ending`] tells which
-        /// tokens are made up.
+        /// output is replaced by a short ending, which the model has not chosen. The output then
+        /// ends with [`FinishReason::Length`], and [`Completion::budget_ending`] tells which tokens
+        /// are made up.
         ///
         /// A request whose shortest output does not fit is refused with
         /// [`DecodeError::ShortestOutput`](super::DecodeError::ShortestOutput). An output for which
-        /// no short way is known is cut. Only [`Strategy::Sample`] and [`Strategy::BestOf`]
+        /// no short ending is known is cut. Only [`Strategy::Sample`] and [`Strategy::BestOf`]
         /// complete outputs; other strategies cut them.
         Complete = "complete",
         /// The output is cut at the limit.
@@ -101,10 +101,10 @@ policy! {
         /// Tokens that spell the forced text are appended without asking the model, and read in one
         /// forward pass.
         ///
-        /// The bytes are those that sampling would have given; their division into tokens may
-        /// differ. If the sampling parameters ban tokens by their ids or prescribe them, every
-        /// token is sampled. `no_repeat_ngram` does not hold for tokens that are appended, such as
-        /// the keys of a second record.
+        /// The bytes are those that sampling would have given, but the tokens may differ: a forced
+        /// `true` may be one token, or `tr` and `ue`. If the sampling parameters ban tokens by
+        /// their ids or prescribe them, every token is sampled. `no_repeat_ngram` does not hold for
+        /// tokens that are appended, such as the keys of a second record.
         Append = "append",
         /// Every token is sampled. It costs one forward pass for each, and the model divides the
         /// text into tokens.
@@ -230,7 +230,7 @@ impl Request {
     setter! { logprobs, Option<usize> }
 }
 
-/// The reason for which an output ended.
+/// The reason why an output ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FinishReason {
@@ -274,14 +274,15 @@ impl std::fmt::Display for FinishReason {
     }
 }
 
-/// The part of an output that one step has added.
+/// The part of an output that one [step](super::Batch::step) has added.
 #[derive(Clone, Copy, Debug)]
 pub struct Chunk<'a> {
     /// Index of the completion in its request, from 0.
     pub completion: usize,
     /// The new tokens; none while the prompt is being read.
     pub tokens: &'a [TokenId],
-    /// The text that has become certain, which may lag behind the tokens.
+    /// The new text. It may come later than its tokens: bytes are held back while they may begin a
+    /// stop string or are an unfinished character.
     pub text: &'a str,
     /// Events about the parts of the output, if the [request](Request::reply) asks for them.
     /// Without a constraint all of an output is text.
@@ -322,8 +323,8 @@ pub struct Completion {
     pub reasoning_tokens: Option<usize>,
     /// The positions of the tokens that a drafter had guessed, in ascending order.
     pub confirmed: Vec<usize>,
-    /// Number of bytes that the first tokens spell of the prompt's end, for
-    /// [token healing](TokenHealing). They are no part of the text.
+    /// Number of bytes of the prompt's end that the first tokens spell again, because of [token
+    /// healing](TokenHealing). They are no part of the text.
     pub healed_bytes: usize,
     /// The score by which the strategy compared outputs, if it did: see [`Strategy`].
     pub score: Option<f64>,
@@ -409,17 +410,17 @@ pub struct Usage {
 /// Requests that share a forward pass each count the whole of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timings {
-    /// Forward passes that read the prompt.
+    /// Time of forward passes that read the prompt.
     pub prefill: Duration,
-    /// All other forward passes.
+    /// Time of all other forward passes.
     pub forward: Duration,
-    /// The constraint: masks, forced tokens, reading the chosen tokens.
+    /// Time for the constraint: masks, forced tokens, reading the chosen tokens.
     pub mask: Duration,
-    /// Drawing tokens.
+    /// Time for drawing tokens.
     pub sample: Duration,
-    /// Drafting.
+    /// Time for drafting.
     pub draft: Duration,
-    /// From joining to the end.
+    /// Time from joining the batch to the end.
     pub total: Duration,
 }
 

@@ -39,7 +39,9 @@ pub(crate) struct Sequence<C> {
     reply: Option<ReplyStream>,
     /// The tokens of prompt and output.
     tokens: Vec<TokenId>,
+    /// Number of tokens of the prompt.
     prompt: usize,
+    /// Number of tokens of the output for which the model was not asked.
     forced: usize,
     /// Positions of the tokens of the output that were guessed.
     confirmed: Vec<usize>,
@@ -123,14 +125,15 @@ impl<C> Sequence<C> {
         }
     }
 
-    /// Refuses a constraint of which no output is known to fit. Returns the known one, if the other
-    /// outputs of the request need it as well.
+    /// Refuses a constraint of which no output is known to fit into the largest number of tokens.
+    /// If a search had to find an ending that fits, it is returned, so that the request's other
+    /// outputs need not search again; see [`set_ending`](Self::set_ending).
     pub fn check_room(&mut self, settings: &DecodeSettings) -> Result<Option<KnownEnding>, DecodeError> {
         let history = History { tokens: &self.tokens, prompt: self.prompt };
         self.constraint.check_room(settings, self.sampler.params(), history)
     }
 
-    /// Sets the way to the end that [`check_room`](Self::check_room) of another output has found.
+    /// Sets the ending that [`check_room`](Self::check_room) of another output has found.
     pub fn set_ending(&mut self, ending: KnownEnding) {
         self.constraint.set_ending(ending);
     }
@@ -166,9 +169,10 @@ impl<C> Sequence<C> {
         self.search_score.or_else(|| self.scores.mean())
     }
 
-    /// The order in which a choice among outputs considers them: those that the model has ended
-    /// come first, then those that a limit on tokens ended under a constraint, then cancelled ones,
-    /// then those that failed.
+    /// The rank of the output for a choice among outputs; a lower one is better. 0: the model has
+    /// ended it, or a limit has ended it without a constraint. 1: its text does not satisfy the
+    /// constraint, or a limit on tokens has ended it under a constraint. 2: it was cancelled or has
+    /// not ended. 3: it failed.
     pub fn unfinished(&self) -> u8 {
         let is_constrained = self.constraint.is_complete().is_some();
         match self.end {
@@ -179,7 +183,8 @@ impl<C> Sequence<C> {
         }
     }
 
-    /// Number of draft tokens that can be used: the depth, and the number in all.
+    /// Room for drafts: the largest number of tokens that may follow one another, and the largest
+    /// number in the whole tree.
     pub fn draft_room(&self, settings: &DecodeSettings, most_pending: usize) -> (usize, usize) {
         if self.constraint.is_healing() {
             return (0, 0);
@@ -286,9 +291,10 @@ impl<C> Sequence<C> {
         Ok(())
     }
 
-    /// Forced tokens, or others of the same text if these would leave too little room for the rest.
-    /// The engine spells forced text by the longest tokens, and the shortest ending by the fewest:
-    /// `unclassified` is `unc`, `lass`, `ified`, or `un`, `classified`.
+    /// Returns the forced tokens. If they would leave too little room for the rest of the output,
+    /// returns other tokens of the same text. For example, the engine spells the forced text
+    /// `unclassified` with the longest token first: `unc`, `lass`, `ified`. The shortest ending
+    /// spells it with the fewest tokens: `un`, `classified`.
     fn within_room(
         &mut self,
         forced: Vec<TokenId>,
@@ -310,7 +316,8 @@ impl<C> Sequence<C> {
     }
 
     /// Ends reasoning if its budget is spent, once the constraint allows the whole ending. If the
-    /// output could not be completed behind it, the output ends in its place.
+    /// output could not be completed after this ending, the output itself ends here, with the
+    /// shortest tokens that complete it.
     fn end_reasoning(&mut self, settings: &DecodeSettings) -> Result<(), DecodeError> {
         let Some(ending) = self.reasoning.ending(settings.reasoning.as_ref()) else { return Ok(()) };
         if self.end.is_some() || self.constraint.is_healing() {
@@ -341,7 +348,7 @@ impl<C> Sequence<C> {
     pub fn fail(&mut self, error: DecodeError, settings: &DecodeSettings) {
         self.end = Some(FinishReason::Failed);
         self.error.get_or_insert(error);
-        // The matcher may stand behind drafts.
+        // The matcher may have read drafts as well, so the output is read from its beginning.
         let output = &self.tokens[self.prompt..];
         let complete = self.constraint.accepts(output, self.text.bytes().len(), settings);
         self.complete_before_end = complete.unwrap_or(Some(false));
@@ -375,8 +382,9 @@ impl<C> Sequence<C> {
     }
 
     /// Samples the next token from a row of logits, under the mask that
-    /// [`apply_forced`](Self::apply_forced) has computed. `drafts` are the drafts for this token. A
-    /// token behind which bans leave no output is taken out of the mask, and another one is drawn.
+    /// [`apply_forced`](Self::apply_forced) has computed. `drafts` are the drafts for this token.
+    /// If the request's bans forbid every complete output after the drawn token, it is taken out of
+    /// the mask, and another one is drawn.
     fn sample(
         &mut self,
         row: ModelRow<'_>,
@@ -431,9 +439,9 @@ impl<C> Sequence<C> {
         Some((mask, self.sampler.top_logits_query(tokens, mask).ok()??))
     }
 
-    /// Does as [`advance`](Self::advance) without drafts, from the result of a
-    /// [`top_logits_query`](Self::top_logits_query). `row` gives the whole row, if that is too
-    /// little.
+    /// Does the same as [`advance`](Self::advance) without drafts, but from the result of a
+    /// [`top_logits_query`](Self::top_logits_query). If the result is too small to draw from, `row`
+    /// is asked for the whole row.
     ///
     /// # Errors
     /// Those of `row`.
@@ -452,8 +460,9 @@ impl<C> Sequence<C> {
         Ok(())
     }
 
-    /// Samples from the result of a query. Returns `false`, and appends nothing, if that is too
-    /// little, or if bans leave no output behind the token.
+    /// Samples from the result of a query. Returns `false`, and appends nothing, if the result is
+    /// too small to draw from, or if the request's bans forbid every complete output after the
+    /// token.
     fn sample_among(
         &mut self,
         top_logits: &TopLogits,
@@ -478,7 +487,7 @@ impl<C> Sequence<C> {
         Ok(is_appended)
     }
 
-    /// Answers if the output can be completed behind `next`.
+    /// Tells if the output can be completed after the tokens `next`.
     fn behind(&mut self, next: &[TokenId], settings: &DecodeSettings) -> Result<Behind, DecodeError> {
         let room = settings.max_tokens.saturating_sub(self.length());
         let history = History { tokens: &self.tokens, prompt: self.prompt };
@@ -582,7 +591,7 @@ impl<C> Sequence<C> {
         let Some(own) = self.constraint.append(token, bytes)? else {
             return Ok(false);
         };
-        // An end token is no text, but it may be the end of a part.
+        // An end token without bytes is no text, but it may end a part of the reply.
         if let Some(reply) = self.reply.as_mut().filter(|_| !ends || bytes.is_empty()) {
             reply.push(token, bytes.len(), own.len());
         }
@@ -595,7 +604,8 @@ impl<C> Sequence<C> {
                 true => FinishReason::ConstraintComplete,
                 false => FinishReason::Stop,
             });
-            // A grammar may end with the end token. One that has a text is no part of the output's.
+            // The constraint may require the end token itself. This counts only for an end token
+            // without bytes, because the bytes of an end token are no part of the output's text.
             let with_token = self.constraint.is_complete().filter(|_| bytes.is_empty());
             self.complete_before_end = complete.max(with_token);
             return Ok(true);
@@ -617,8 +627,8 @@ impl<C> Sequence<C> {
         self.reported.end
     }
 
-    /// The start of the new tokens and text since the last call. A constraint whose parts cannot be
-    /// told apart ends the output.
+    /// The start of the new tokens and text since the last call. If the parts of the constraint
+    /// cannot be told apart in the output, the output ends with an error.
     pub fn take_delta(&mut self, settings: &DecodeSettings) -> Delta {
         let length = self.length();
         let first_token = std::mem::replace(&mut self.reported.tokens, length);
@@ -703,8 +713,8 @@ fn draw(
     }
 }
 
-/// Draws a token at a position at which tokens were drawn and taken out of the mask, `tries` times.
-/// A random number of its own makes the draw independent of the earlier ones, so that it has the
+/// Draws a token after `tries` tokens were drawn at the same position and taken out of the mask.
+/// The draw has a random number of its own, so it is independent of the earlier draws and has the
 /// distribution that the smaller mask gives.
 fn draw_again(
     sampler: &mut Sampler,

@@ -14,10 +14,13 @@ pub(crate) struct DecodeSettings {
     pub vocabulary: Vocabulary,
     /// Tokens that end an output.
     pub end_tokens: Vec<TokenId>,
+    /// Number of first tokens of an output within which stop strings have no effect.
     pub min_tokens: usize,
+    /// Largest number of tokens of an output: that of the request, or what the context leaves.
     pub max_tokens: usize,
     /// True if the context sets `max_tokens`, and not the request.
     pub by_context: bool,
+    /// Number of tokens that the model's context holds.
     pub context: usize,
     pub forced: ForcedTokens,
     pub budget: Budget,

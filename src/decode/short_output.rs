@@ -1,9 +1,10 @@
-//! Short ways to a complete output, beside the engine's [completion](Matcher::completion).
+//! Searches for short endings that complete an output, besides the engine's own
+//! [completion](Matcher::completion).
 //!
 //! The engine's completion has few bytes, spelt with the fewest tokens. A request may need another:
 //!
-//! - Another text may have fewer tokens. Of the choices `Zq` and `excellent` the second one is
-//!   longer, but may be one token. [`within`] searches for such a text.
+//! - Another text may have fewer tokens. Of the choices `Zq` and `excellent` the second one has
+//!   more bytes, but may be one token. [`within`] searches for such a text.
 //! - The request may ban tokens. [`respelled`] spells the same text without them.
 
 use std::collections::HashSet;
@@ -14,7 +15,7 @@ use crate::vocab::{TokenId, Vocabulary, fewest_tokens};
 
 /// Largest number of tokens that a search tries before the first pass.
 pub(super) const MOST_TRIED: usize = 50_000;
-/// Largest number of tokens that a search tries beside each token of an output.
+/// Largest number of tokens that a search tries for each token of an output.
 pub(super) const MOST_TRIED_EACH: usize = 2_000;
 /// Largest number of spellings of a text that are tried.
 const MOST_SPELLINGS: usize = 8;
@@ -31,7 +32,7 @@ pub(super) enum Found {
     Way(Vec<TokenId>),
     /// The search has tried everything: nothing completes the output.
     DeadEnd,
-    /// The search was given up, or what completes the output has too many tokens.
+    /// The search was given up, or every ending that it found has too many tokens.
     Unknown,
 }
 
@@ -93,8 +94,8 @@ fn path(places: &[Place]) -> Vec<TokenId> {
     tokens
 }
 
-/// The text of `tokens` in tokens that `bans` does not forbid, and that `matcher` allows; `None` if
-/// none are found. The tokens come after `history`, and special tokens stay as they are.
+/// Spells the text of `tokens` with tokens that `bans` does not forbid after `history`, and that
+/// `matcher` allows. Special tokens stay as they are. Returns `None` if no such tokens are found.
 pub(super) fn respelled(
     tokens: &[TokenId],
     history: History<'_>,
@@ -102,7 +103,8 @@ pub(super) fn respelled(
     vocabulary: &Vocabulary,
     matcher: &mut Matcher,
 ) -> Result<Option<Vec<TokenId>>, EngineError> {
-    // Tokens that complete a banned sequence where they stand. They are left out everywhere.
+    // Tokens that would complete a banned sequence at their position. They are then left out at
+    // every position.
     let mut left_out = Vec::new();
     for _ in 0..MOST_SPELLINGS {
         let may_occur = |token: TokenId| !bans.forbids(token) && !left_out.contains(&token);
@@ -121,7 +123,8 @@ pub(super) fn respelled(
     Ok(None)
 }
 
-/// The text of `tokens` in tokens that `may_occur`, and as they are if all may.
+/// Spells the text of `tokens` with tokens that `may_occur`. A run of text whose tokens all may
+/// occur stays as it is. Returns `None` if there is no such spelling.
 fn spell(
     tokens: &[TokenId],
     vocabulary: &Vocabulary,

@@ -52,7 +52,8 @@ pub enum Strategy {
     /// Temperature and truncations have no effect. Biases, bans, penalties and the constraint are
     /// applied. The outputs are streamed when the search has ended.
     Beam(BeamSearch),
-    /// Contrastive search: likely tokens whose meaning differs from that of earlier ones.
+    /// Contrastive search: likely tokens whose hidden states differ from those of earlier tokens,
+    /// which avoids repetition.
     ///
     /// The model must give its hidden states
     /// ([`LanguageModel::forward_tree`](super::LanguageModel::forward_tree)).
@@ -104,7 +105,7 @@ impl FromStr for Strategy {
 }
 
 impl Strategy {
-    /// The strategy of a name and of the settings behind it.
+    /// Reads the strategy from its name and the settings after it.
     fn read<'a>(name: &str, settings: &mut impl Iterator<Item = &'a str>) -> Option<Self> {
         match name {
             "sample" => Some(Strategy::Sample),
@@ -181,7 +182,8 @@ impl fmt::Display for Strategy {
 pub struct BeamSearch {
     /// Number of beams in all groups together, at least 1.
     pub beams: usize,
-    /// The exponent α of Σ log p / lengthᵅ. Values above 0 favour longer outputs. Default 1.
+    /// The exponent α in the score Σ log p / lengthᵅ of an output. Values above 0 favour longer
+    /// outputs. Default 1.
     pub length_penalty: f64,
     /// The rule that ends the search. Default [`EarlyStopping::Heuristic`].
     pub early_stopping: EarlyStopping,

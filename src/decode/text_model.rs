@@ -15,11 +15,11 @@ use super::strategy::Strategy;
 use crate::engine::Constraint;
 use crate::sampling::{SamplingError, SamplingParams};
 
-/// The reason for which [`Generate::run`] failed.
+/// The reason why [`Generate::run`] failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GenerateError {
-    /// A prompt that could not be made tokens.
+    /// A prompt that could not be turned into tokens.
     #[error(transparent)]
     Prompt(#[from] PromptError),
     /// A failure of the decoding loop.

@@ -1,8 +1,8 @@
-//! Detection of a model's format of calls: the model's own chat template renders an answer with
-//! calls, and the preset that writes the same text is the model's.
+//! Detection of the format in which a model writes tool calls. The model's own chat template
+//! renders an answer with calls. The preset that writes the same text is the model's format.
 //!
-//! Words in the template are not searched. If a template does not write calls, or no verified
-//! preset writes the same text, no format is detected.
+//! The template's source is not searched for key words. If a template does not write calls, or no
+//! verified preset writes the same text, no format is detected.
 
 use serde_json::{Map, Value as Json, json};
 
@@ -25,15 +25,15 @@ pub struct DetectedFormat {
     pub fault: Option<String>,
 }
 
-/// The calls of one question to a template.
+/// One trial: an answer with these calls, which the template is asked to render.
 struct Question {
     calls: Vec<WrittenCall>,
-    /// Arguments are given as JSON in a string.
+    /// True if the arguments are given as JSON in a string, and false if as an object.
     in_string: bool,
 }
 
 impl ChatTemplate {
-    /// The text that a prompt for `input` has behind the last message: the beginning of the
+    /// The text that a prompt for `input` has after the last message: the beginning of the
     /// assistant's answer, such as `<|im_start|>assistant\n<think>\n`.
     ///
     /// # Errors
@@ -93,13 +93,13 @@ impl ChatTemplate {
                 .iter()
                 .filter(|preset| preset.is_verified() && (preset.is_parallel() || !several))
                 .filter_map(|preset| {
-                    // Some templates write keys in the order of the alphabet.
+                    // Some templates write keys in alphabetical order.
                     let texts = [preset.write(&question.calls), preset.write(&sorted(&question.calls))];
                     let found = texts.iter().find(|text| written.contains(text.as_str()))?;
                     Some((found.len(), preset))
                 })
                 .collect();
-            // A text inside another one is a part of that format.
+            // A shorter text may be only a part of the format that writes the longer one.
             fitting.sort_by_key(|(length, _)| std::cmp::Reverse(*length));
             if let Some((_, preset)) = fitting.first() {
                 let also = fitting[1..].iter().map(|(_, preset)| preset.name().to_owned()).collect();
@@ -142,7 +142,7 @@ impl ChatTemplate {
     }
 }
 
-/// The questions, beginning with the one that proves the most.
+/// The trials, beginning with the one that tells most formats apart.
 fn questions() -> Vec<Question> {
     let call = |name: &str, arguments: Json, id: &str| WrittenCall {
         name: name.to_owned(),
@@ -166,7 +166,7 @@ fn questions() -> Vec<Question> {
     questions
 }
 
-/// The calls with the keys of their arguments in the order of the alphabet.
+/// The calls with the keys of their arguments in alphabetical order.
 fn sorted(calls: &[WrittenCall]) -> Vec<WrittenCall> {
     let mut calls = calls.to_vec();
     calls.iter_mut().for_each(|call| call.arguments.sort_keys());
@@ -179,7 +179,7 @@ fn spaced_text(arguments: &Map<String, Json>) -> String {
     call.arguments_text()
 }
 
-/// The tools that the questions call.
+/// The tools that the trials call.
 fn tools() -> Vec<Json> {
     let tool = |name: &str, properties: Json| {
         json!({"type": "function", "function": {"name": name, "description": name, "parameters":
@@ -194,7 +194,7 @@ fn tools() -> Vec<Json> {
     ]
 }
 
-/// The part of `longer` behind what it has in common with `shorter`.
+/// The part of `longer` after the beginning that it has in common with `shorter`.
 fn behind<'t>(shorter: &str, longer: &'t str) -> &'t str {
     let same = shorter.bytes().zip(longer.bytes()).take_while(|(a, b)| a == b).count();
     let start = (0..=same.min(longer.len())).rev().find(|&at| longer.is_char_boundary(at)).unwrap_or(0);

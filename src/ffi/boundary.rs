@@ -251,8 +251,8 @@ impl<E: From<CallError>> RowErrors<'_, E> {
         Ok(RowErrors(unsafe { slice_mut(places, wanted, "row_errors")? }))
     }
 
-    /// Writes the errors of the rows that failed, and NULL for all others. The first error is that
-    /// of the call.
+    /// Writes the error of each row that failed, and NULL for all other rows. Returns the first
+    /// error as that of the whole call.
     pub(super) fn give(
         self,
         failures: impl IntoIterator<Item = (usize, CallError)>,
@@ -298,7 +298,7 @@ pub(super) unsafe fn slice_mut<'a, T: Copy>(
     Ok(unsafe { std::slice::from_raw_parts_mut(pointer, len) })
 }
 
-/// Checks that `len` elements can lie at a pointer, of which only some will be read.
+/// Checks that `len` elements can lie at a pointer. The caller then reads only some of them.
 pub(super) fn check_extent<T>(pointer: *const T, len: usize, name: &str) -> Result<(), CallError> {
     match len {
         0 => Ok(()),
@@ -352,8 +352,7 @@ fn check_elements<T>(pointer: *const T, len: usize, name: &str) -> Result<(), Ca
     }
 }
 
-/// An object of C whose state changes. Calls name it in their errors by the parameter that holds
-/// it.
+/// An object of C whose state changes. Error messages name it by the parameter that holds it.
 pub(super) trait Stateful<S> {
     /// The name of that parameter.
     const NAME: &'static str;

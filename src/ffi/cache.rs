@@ -14,17 +14,20 @@ use super::vocab::hr_bytes;
 use crate::engine::{Constraint, ConstraintCache};
 use std::ffi::c_void;
 
-/// Constraints that are kept by the texts that they were made from, those that were used last. Made
-/// by hr_cache_new(), freed by hr_cache_free().
+/// A cache of constraints. It finds a constraint by a key, such as the text of its grammar, and
+/// keeps those that were used last. Made by hr_cache_new(), freed by hr_cache_free().
 ///
 /// Any number of threads may use it at once. It may be freed before the constraints that it gave.
 pub struct hr_cache(ConstraintCache);
 
-/// Makes the constraint of a key that a cache lacks. It writes a constraint to out and returns
-/// HR_OK, as hr_constraint_new() does, or it returns another hr_status and may write an error, as
-/// hr_error_new() makes it. The cache takes over both objects. It is called on the thread that
-/// called hr_cache_get(), under the interrupt of that call, and must not ask the cache for the same
-/// key. Must not unwind (no C++ exception, no longjmp).
+/// The program's function that makes a constraint which a cache does not have. On success it writes
+/// a constraint to out and returns HR_OK, as hr_constraint_new() does. On failure it returns
+/// another hr_status, and may write an error that hr_error_new() made. The cache takes over both
+/// objects.
+///
+/// The function is called on the thread that called hr_cache_get(), under the interrupt of that
+/// call. It must not ask the cache for the same key, and must not unwind (no C++ exception, no
+/// longjmp).
 pub type hr_make_constraint = Option<
     unsafe extern "C" fn(
         user_data: *mut c_void,
@@ -41,7 +44,7 @@ pub struct hr_cache_stats {
     pub struct_size: usize,
     /// Requests for a constraint that was there, or that another thread was making.
     pub hits: u64,
-    /// Requests that had to make one, the failed ones among them.
+    /// Requests that had to make one, including those that failed.
     pub misses: u64,
     /// Constraints that are kept now.
     pub constraints: usize,
@@ -52,12 +55,12 @@ pub struct hr_cache_stats {
 // Numbers.
 unsafe impl Versioned for hr_cache_stats {}
 
-/// An empty cache. It keeps at most so many constraints, and constraints with at most so many bytes
-/// of states and masks together; SIZE_MAX is no bound.
+/// Makes an empty cache. It keeps at most max_constraints constraints, whose states and masks
+/// together take at most max_bytes bytes. SIZE_MAX stands for no bound.
 ///
 /// Constraints grow while they are used, up to the graph_bytes of their hr_limits each. The bounds
-/// are enforced whenever a constraint is added. The first to go is the one whose last use is
-/// longest ago. Handles to it, and matchers, go on.
+/// are enforced whenever a constraint is added. The constraint whose last use is longest ago is
+/// dropped first. Handles to it, and its matchers, stay valid.
 #[unsafe(no_mangle)]
 pub extern "C" fn hr_cache_new(max_constraints: usize, max_bytes: usize) -> *mut hr_cache {
     boundary::handle(|| Some(hr_cache(ConstraintCache::new(max_constraints, max_bytes))))
@@ -67,11 +70,11 @@ pub extern "C" fn hr_cache_new(max_constraints: usize, max_bytes: usize) -> *mut
 /// make is called with user_data to make it. If other threads ask for the same key meanwhile, they
 /// wait.
 ///
-/// The key is any bytes. It must have all that the constraint depends on: the text of the grammar,
-/// its notation and options, and the end tokens where requests differ in them. If make fails,
-/// nothing is kept, this call fails with the status and the error of make, and a thread that waited
-/// calls its own make. interrupt may be NULL; it bounds the wait and the calls of this library in
-/// make.
+/// The key is any bytes. It must contain everything that the constraint depends on: the text of the
+/// grammar, its notation and options, and the end tokens where requests differ in them. If make
+/// fails, nothing is kept, this call fails with the status and the error of make, and a thread that
+/// waited calls its own make. interrupt may be NULL; it bounds the wait and the calls of this
+/// library in make.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_cache_get(
     cache: *const hr_cache,
@@ -92,7 +95,8 @@ pub unsafe extern "C" fn hr_cache_get(
     unsafe { boundary::create(out, error, find) }
 }
 
-/// Calls the program's function. Relies on the objects that it gives being its own.
+/// Calls the program's function. Relies on the program giving away the objects that the function
+/// writes.
 unsafe fn call(
     make: impl FnOnce(*mut *mut hr_constraint, *mut *mut hr_error) -> u32,
 ) -> Result<Constraint, CallError> {
@@ -109,7 +113,7 @@ unsafe fn call(
     }
 }
 
-/// Forgets all constraints. Handles to them, and matchers, go on. NULL is ignored.
+/// Drops all constraints. Handles to them, and their matchers, stay valid. NULL is ignored.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_cache_clear(cache: *const hr_cache) {
     boundary::value((), || unsafe { cache.as_ref() }.map(|cache| cache.0.clear()));

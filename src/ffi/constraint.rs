@@ -25,13 +25,15 @@ use crate::grammar::GrammarError;
 #[derive(Clone)]
 pub struct hr_constraint(pub(super) Constraint);
 
-/// Bounds on the work and memory of one constraint. Initialise it with hr_limits_init().
+/// Bounds on the work and memory of one constraint. A call that would exceed a bound fails with
+/// HR_ERROR_LIMIT; for graph_bytes, only a call that alone adds more bytes than that. Initialise it
+/// with hr_limits_init().
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct hr_limits {
     /// Set by hr_limits_init().
     pub struct_size: usize,
-    /// Approximate number of bytes of states and masks to remember. If they exceed it, they are
+    /// Approximate number of bytes of states and masks to remember. If they take more, they are
     /// dropped, and computed again when needed. Default 64 MiB.
     pub graph_bytes: usize,
     /// Largest number of ways to read the output at one position. Default 100,000.

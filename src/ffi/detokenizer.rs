@@ -1,4 +1,4 @@
-//! The text of an output while it is written: `hr_detokenizer`.
+//! The text of an output, token by token as it is generated: `hr_detokenizer`.
 //!
 //! Unsafe code: entry points that take pointers; see [`boundary`].
 #![allow(unsafe_code)]
@@ -9,8 +9,9 @@ use super::status::hr_status;
 use super::vocab::{self, HR_NO_TOKEN, hr_text, hr_vocab};
 use crate::vocab::{Detokenizer, TextEnd};
 
-/// The text of one output while it is written, and its end by a stop string or an end token. Made
-/// by hr_detokenizer_new() and hr_detokenizer_clone(), freed by hr_detokenizer_free().
+/// The text of one output, made from its tokens as they are generated. It ends at a stop text or at
+/// an end token. Made by hr_detokenizer_new() and hr_detokenizer_clone(), freed by
+/// hr_detokenizer_free().
 ///
 /// One thread at a time may use it; it may move between threads. It keeps what it needs of its
 /// vocabulary alive.
@@ -27,9 +28,9 @@ pub(super) struct Reader {
 /// vocabulary; empty texts are ignored.
 ///
 /// Text is held back while it may still belong to a stop text that has begun, or to a character
-/// whose bytes are not all there. Stop texts are found wherever the borders between tokens are. The
-/// first to be complete ends the text; of several that end with the same byte, the longest. The
-/// stop text is no part of the text. Bytes that are not UTF-8 become U+FFFD.
+/// whose bytes are not all there. A stop text is found even if it begins or ends within a token.
+/// The first stop text to be complete ends the text. If several are complete at the same byte, the
+/// longest counts. The stop text is no part of the text. Bytes that are not UTF-8 become U+FFFD.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_detokenizer_new(
     vocab: *const hr_vocab,

@@ -10,10 +10,12 @@
 //! every enumeration that stands for a Rust type. Numbers are part of the ABI: new ones are added
 //! at the end, and none is ever reused.
 
-/// Declares enumerations. `hr_key_order for KeyOrder { HR_KEY_ORDER_DECLARED = 0, }` also gives
-/// `hr_key_order::get`, by which a number stands for the policy's value of that place. `HR_DRAFT_4
-/// = 4 => Draft::Four` names the value itself. Without a Rust type,
-/// [`unknown`](super::options::unknown) refuses other numbers.
+/// Declares an enumeration, with or without a Rust type that it stands for.
+///
+/// `hr_key_order for KeyOrder { HR_KEY_ORDER_DECLARED = 0, }` also declares `hr_key_order::get`. It
+/// converts the number n to element n of `KeyOrder::ALL`. A member may name its value instead, as
+/// in `HR_DRAFT_4 = 4 => Draft::Four`. Without a Rust type, the caller matches on the members and
+/// refuses other numbers by [`unknown`](super::options::unknown).
 macro_rules! enumeration {
     ($(#[$doc:meta])* $name:ident for $rust:ty {
         $($(#[$member_doc:meta])* $member:ident = $number:literal,)+

@@ -12,7 +12,7 @@ use super::status::hr_status;
 use std::ffi::{CString, c_char};
 use std::ptr;
 
-/// The reason for which a call failed. The receiver owns it and frees it with hr_error_free().
+/// The reason why a call failed. The receiver owns it and frees it with hr_error_free().
 ///
 /// An error never changes: several threads may read it, and any of them may free it.
 pub struct hr_error {
@@ -37,7 +37,8 @@ impl From<CallError> for hr_error {
 }
 
 impl hr_error {
-    /// The failure that it tells of, under the status that a function of the program returned.
+    /// Turns an error that the program's function wrote back into a failure. `status` is the status
+    /// that the function returned.
     pub(super) fn failure(self, status: hr_status) -> CallError {
         let text = |text: CString| text.to_string_lossy().into_owned();
         CallError {

@@ -1,4 +1,5 @@
-//! Events: `hr_events`, the meaning of the parts of an output, read while it is written.
+//! Events: `hr_events`, which reads an output as it is generated and tells the meaning of its
+//! parts.
 //!
 //! Unsafe code: entry points that take pointers; see [`boundary`].
 #![allow(unsafe_code)]
@@ -15,9 +16,9 @@ use crate::tags::Event;
 /// A reader of the events of one output: text, reasoning, calls of tools with their arguments. Made
 /// by hr_events_new() and hr_events_clone(), freed by hr_events_free().
 ///
-/// It is read beside a matcher, with the same tokens. The events of a call are kept until the next
-/// call that changes the reader. One thread at a time may use it; it may move between threads. It
-/// keeps what it needs of its constraint alive.
+/// It reads the same tokens as a matcher does. The events that a function of the reader makes are
+/// kept until the next function call that changes the reader. One thread at a time may use it; it
+/// may move between threads. It keeps what it needs of its constraint alive.
 pub struct hr_events(pub(super) Guarded<Reader>);
 
 #[derive(Clone)]
@@ -159,19 +160,19 @@ pub unsafe extern "C" fn hr_events_rollback(
     unsafe { boundary::change(events, error, work) }
 }
 
-/// Number of events of the last call. 0 for NULL.
+/// Number of events that the last function call which changed the reader has made. 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_events_count(events: *const hr_events) -> usize {
     boundary::value(0, || Some(unsafe { events.as_ref() }?.0.get().ok()?.events.len()))
 }
 
-/// The event index of the last call, counted from 0. Returns false, and changes nothing, if there
-/// is none.
+/// The event with this index, counted from 0, among those that the last function call made. Returns
+/// false, and changes nothing, if there is none.
 ///
-/// kind becomes its kind, and call the number of its call, counted from 0; it is 0 for events of no
-/// call. The comments of hr_event_kind say what text and id become; in all other cases they are
-/// empty. Any of the four may be NULL. The texts are not NUL-terminated, and live until the reader
-/// changes.
+/// kind becomes its kind. call becomes the number of the tool call to which it belongs, counted
+/// from 0, and 0 for an event that belongs to none. The comments of hr_event_kind say what text and
+/// id become; in all other cases they are empty. Any of the four may be NULL. The texts are not
+/// NUL-terminated, and live until the reader changes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_events_get(
     events: *const hr_events,

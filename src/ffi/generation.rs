@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 enumeration! {
-    /// The reason for which an output ended.
+    /// The reason why an output ended.
     hr_finish_reason {
         /// The model ended it, or a stop token did.
         HR_FINISH_REASON_STOP = 0,
@@ -175,7 +175,7 @@ pub unsafe extern "C" fn hr_generate(
     unsafe { boundary::create(out, error, make) }
 }
 
-/// Largest scale of guidance. Larger ones would make infinities of logits.
+/// Largest scale of guidance. A larger one could turn logits into infinities.
 const MOST_GUIDANCE: f64 = 1e6;
 
 /// Runs a request on the model, or on the mixture of models that the options ask for. Relies on the
@@ -368,7 +368,7 @@ pub unsafe extern "C" fn hr_generation_tokens(
     unsafe { boundary::list(buffer.cast::<TokenId>(), capacity, len, error, list) }
 }
 
-/// The reason for which the output index ended; HR_FINISH_REASON_OTHER if there is no such output.
+/// The reason why the output index ended; HR_FINISH_REASON_OTHER if there is no such output.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_generation_finish_reason(
     generation: *const hr_generation,
@@ -388,9 +388,9 @@ pub unsafe extern "C" fn hr_generation_finish_reason(
     })
 }
 
-/// The error by which the output index failed, for HR_FINISH_REASON_FAILED: returns its status,
-/// and gives its message and position by error, which may be NULL. HR_OK, and no error, if the
-/// output did not fail or does not exist.
+/// The error that ended the output index, for HR_FINISH_REASON_FAILED. Returns the error's status,
+/// and writes the error itself to error, which may be NULL. Returns HR_OK, and writes no error, if
+/// the output did not fail or does not exist.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_generation_error(
     generation: *const hr_generation,

@@ -144,8 +144,8 @@ pub struct hr_generation_options {
     /// For beam search: reduction of a token's score for each time that an earlier group has chosen
     /// it. Default 0.
     pub diversity_penalty: f64,
-    /// For contrastive search: weight of the similarity to the text so far, from 0 to 1. Default
-    /// 0.6.
+    /// For contrastive search: weight of a token's similarity to the tokens before it, from 0 to 1.
+    /// Default 0.6.
     pub contrastive_penalty: f64,
     /// The source of guesses; for HR_STRATEGY_SAMPLE and HR_STRATEGY_BEST_OF. Default
     /// HR_DRAFTER_NONE.
@@ -227,12 +227,14 @@ pub unsafe extern "C" fn hr_generation_options_init_sized(
     unsafe { options::init(options, struct_size) }
 }
 
-/// Writes parameters into a struct that hr_generation_options_init() initialised: sampler, stop,
-/// completions, max_tokens, max_length and min_length if they limit these, and the members of beam
-/// search if they ask for that. Other members are unchanged. Pointers in it lead into the
-/// parameters. Not used are log-probabilities, which a generation does not report, and the texts of
-/// bad_words and the response_format, which have functions of their own: hr_parameters_text() and
-/// hr_parameters_response_format().
+/// Writes parameters into a struct that hr_generation_options_init() initialised. The members
+/// sampler, stop, stop_count, completions, max_length and min_length are written always, max_tokens
+/// if the parameters limit an output's length, and the members of beam search if they ask for that.
+/// Other members are unchanged. Pointers in the struct lead into the parameters.
+///
+/// Three things are not written: log-probabilities, which a generation does not report; the texts
+/// of bad_words, which hr_parameters_text() gives; and the response_format, which
+/// hr_parameters_response_format() gives.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_parameters_get_generation_options(
     parameters: *const hr_parameters,
@@ -306,7 +308,7 @@ impl hr_generation_options {
         Ok(request)
     }
 
-    /// The number of tokens that max_length leaves an output behind a prompt.
+    /// The number of tokens that max_length leaves for an output after a prompt of `prompt` tokens.
     fn room(&self, prompt: usize) -> Result<usize, CallError> {
         match self.max_length {
             0 => Ok(usize::MAX),

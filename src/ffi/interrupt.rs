@@ -40,13 +40,14 @@ impl From<Interrupted> for CallError {
     }
 }
 
-/// The library's form of the struct; NULL never ends a call. Relies on its `struct_size` bytes
-/// being there, and on a live flag.
+/// Converts the struct to the library's type; NULL gives one that never ends a call. Its time limit
+/// begins anew with each call. Relies on its `struct_size` bytes being there, and on a live flag.
 pub(super) unsafe fn read(interrupt: *const hr_interrupt) -> Result<Interrupt, CallError> {
     unsafe { read_with(interrupt, Interrupt::timeout) }
 }
 
-/// The same for a call of many steps, which looks at it between them: its time begins now.
+/// Converts the struct as [`read`] does, but its time limit begins now. This is for a call of many
+/// steps, all of which share the limit.
 #[cfg(feature = "torch")]
 pub(super) unsafe fn read_begun(interrupt: *const hr_interrupt) -> Result<Interrupt, CallError> {
     let limited = |interrupt: Interrupt, time| match Instant::now().checked_add(time) {

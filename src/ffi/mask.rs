@@ -82,7 +82,8 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// Number of elements from the first of the first row to the last of the last.
+    /// Number of elements from the first element of the first row to the last element of the last
+    /// row.
     fn extent(&self, stride: usize, width: usize, name: &str) -> Result<usize, CallError> {
         if self.rows == 0 || width == 0 {
             return Ok(0);
@@ -103,8 +104,8 @@ impl Shape {
         unsafe { self.split(masks, self.mask_stride, self.mask_words, "masks") }
     }
 
-    /// Parts of `width` elements, `stride` apart. What lies between them is the caller's, so no
-    /// slice covers it.
+    /// The rows: parts of `width` elements whose beginnings are `stride` elements apart. The memory
+    /// between them is the caller's, so no slice covers it.
     unsafe fn split<'a, T: Copy>(
         &self,
         start: *const T,

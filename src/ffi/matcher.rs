@@ -41,13 +41,13 @@ pub unsafe extern "C" fn hr_matcher_vocab(matcher: *const hr_matcher) -> *mut hr
     boundary::handle(|| Some(hr_vocab(unsafe { matcher.as_ref() }?.0.get().ok()?.vocabulary().clone())))
 }
 
-/// Sets the conditions under which later calls on a matcher end early; NULL for none. They hold for
-/// matchers cloned from it later too, but for no other matchers of its constraint.
+/// Sets the conditions under which later calls on a matcher end early; NULL for none. They also
+/// hold for matchers that are cloned from it later, but for no other matchers of its constraint.
 ///
 /// A call that ends early fails with HR_ERROR_LIMIT or HR_ERROR_CANCELLED. It has changed nothing
-/// and may be repeated. While the flag is set, all calls fail, except that a mask that is
-/// remembered is written. The struct and the flag may be freed at once: the matcher keeps the
-/// flag's state.
+/// and may be repeated. While the flag is set, all calls fail, except that masks which are
+/// remembered already are still given. The struct and the flag may be freed at once: the matcher
+/// keeps the flag's state.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_matcher_set_interrupt(
     matcher: *mut hr_matcher,
@@ -287,8 +287,9 @@ pub unsafe extern "C" fn hr_matcher_advance_bytes(
 /// becomes false, and nothing changes, if the text is not allowed. Each token counts as a step, and
 /// so do the bytes between two tokens.
 ///
-/// A name may stand for the token, or be plain bytes. Both readings are followed. One at whose end
-/// the output may end is preferred, and then one that reads the token.
+/// A special token's name in the text may mean the token or the plain bytes, so both readings are
+/// tried. If both are allowed, a reading after which the output is complete is preferred. Among the
+/// rest, one that reads the token is preferred.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_matcher_advance_text(
     matcher: *mut hr_matcher,
@@ -360,8 +361,9 @@ pub unsafe extern "C" fn hr_matcher_output_len(matcher: *const hr_matcher) -> us
 /// masks, now and after the same further tokens. Matchers with different numbers may have equal
 /// masks too. 0 for NULL.
 ///
-/// The upper 32 bits count how often the constraint has dropped its states for want of memory (see
-/// hr_limits). A number never stands for two different states, so a cache may use it as a key.
+/// The upper 32 bits count how often the constraint has dropped its states because they exceeded
+/// graph_bytes of hr_limits. A number never stands for two different states, so a cache may use it
+/// as a key.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_matcher_state_id(matcher: *const hr_matcher) -> u64 {
     boundary::value(0, || Some(unsafe { matcher.as_ref() }?.0.get().ok()?.state_id()))

@@ -11,9 +11,9 @@
 //!   [`options`].
 //!
 //! **Unsafe code.** A C caller makes promises that cannot be checked here: a pointer is NULL or
-//! points to an object of its type, a length is true, a handle is live, and two threads do not use
-//! it at once if its type forbids that. Functions that take pointers are therefore `unsafe fn` and
-//! state the promise in the header. They turn every pointer into a reference, slice or `Out`
+//! points to an object of its type, a length is correct, a handle is live, and two threads do not
+//! use it at once if its type forbids that. Functions that take pointers are therefore `unsafe fn`
+//! and state the promise in the header. They turn every pointer into a reference, slice or `Out`
 //! through [`boundary`] before they do anything else. The rest is checked: NULL, alignment, lengths
 //! that no object can have, UTF-8, enumerators out of range.
 //!

@@ -2,7 +2,7 @@
 //! shared or cloned.
 //!
 //! The generator of the header (`tests/header/`) reads these rows, too, and declares each function
-//! behind the other functions of its object.
+//! after the other functions of its object.
 //!
 //! Unsafe code: entry points that take pointers; see [`boundary`].
 #![allow(unsafe_code)]

@@ -56,8 +56,8 @@ enumeration! {
         HR_PARAMETER_TEXTS_BAD_WORDS = 1,
         /// Names of members that are not read, such as "model".
         HR_PARAMETER_TEXTS_PASSED_OVER = 2,
-        /// Those of these names that would change the output, such as "temperature" where
-        /// "do_sample" is false. A caller warns of them.
+        /// Names among HR_PARAMETER_TEXTS_PASSED_OVER whose members would change the output if they
+        /// were read, such as "temperature" where "do_sample" is false. A caller warns of them.
         HR_PARAMETER_TEXTS_UNUSED = 3,
     }
 }
@@ -118,7 +118,7 @@ pub unsafe extern "C" fn hr_parameters_get_sampler_options(
     unsafe { options::give(options, "options", error, results) }
 }
 
-/// True if the parameters name a seed; a caller may choose one if not. False for NULL.
+/// True if the parameters set a seed. If they do not, the caller may choose one. False for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_parameters_has_seed(parameters: *const hr_parameters) -> bool {
     boundary::value(false, || Some(unsafe { parameters.as_ref() }?.set.seed.is_some()))
@@ -151,7 +151,7 @@ pub unsafe extern "C" fn hr_parameters_lengths(
 }
 
 /// True if the parameters ask for log-probabilities; count, which may be NULL, then becomes the
-/// number of the most probable tokens to report beside each token.
+/// number of the most probable tokens to report with each token.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_parameters_logprobs(parameters: *const hr_parameters, count: *mut usize) -> bool {
     boundary::value(false, || {

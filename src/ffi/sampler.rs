@@ -166,7 +166,7 @@ pub struct hr_token_logprob {
 }
 
 /// The natural logarithm of a token's probability in softmax of the row, as the model gave it: no
-/// mask, penalty or temperature. APIs report it beside each token.
+/// mask, penalty or temperature. APIs report it with each token.
 ///
 /// The top_count most probable tokens are written to top, the most probable first, ties by the
 /// lowest id; top may be NULL if top_count is 0. written, which may be NULL, becomes their number:

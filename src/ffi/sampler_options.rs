@@ -31,7 +31,7 @@ enumeration! {
 enumeration! {
     /// The way to draw a token from the final distribution. Both draw from the same distribution.
     hr_selection for Selection {
-        /// One random number, inverse distribution function.
+        /// Inverse of the cumulative distribution function, at one random number.
         HR_SELECTION_INVERSE_CDF = 0,
         /// The largest sum of a logit and a Gumbel number: the choice between two tokens does not
         /// depend on the others.
@@ -40,9 +40,9 @@ enumeration! {
 }
 
 enumeration! {
-    /// The rule by which the temperature changes.
+    /// The rule by which the temperature changes from token to token. T is the member temperature.
     hr_dynamic_temperature {
-        /// It does not.
+        /// The temperature is always T.
         HR_DYNAMIC_TEMPERATURE_OFF = 0,
         /// T * (1 + 0.3 * position / dynamic_temperature_total).
         HR_DYNAMIC_TEMPERATURE_POSITION = 1,
@@ -102,9 +102,9 @@ enumeration! {
     hr_watermark {
         /// No watermark.
         HR_WATERMARK_OFF = 0,
-        /// By the last token.
+        /// The last token before the candidate.
         HR_WATERMARK_LEFT_HASH = 1,
-        /// By the last watermark_context_width tokens, the candidate included.
+        /// The last watermark_context_width tokens, the candidate included.
         HR_WATERMARK_SELF_HASH = 2,
     }
 }

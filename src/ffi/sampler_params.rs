@@ -1,9 +1,8 @@
 //! The conversion of `hr_sampler_options` to the library's [`SamplingParams`], and back.
 //!
 //! Each parameter stands here once. Most are members of the same name, whose types say how they are
-//! converted ([`Member`]): they are named in one list. The others have a function for each
-//! direction, one beside the other. The members' defaults are the conversion of the library's
-//! defaults.
+//! converted ([`Member`]): they are named in one list. The others have a pair of functions, one for
+//! each direction. The members' defaults are the conversion of the library's defaults.
 //!
 //! Numbers are taken over as they are; [`SamplingParams::validate`] checks their ranges. This file
 //! checks only what a C caller alone can get wrong: enumerators out of range, and lists that are
@@ -23,7 +22,8 @@ use crate::sampling::{
 use crate::vocab::TokenId;
 use std::ptr;
 
-/// A type of C's members, for a type of the library's parameters.
+/// A type of members of the C struct, with its conversion from and to a type `T` of the library's
+/// parameters.
 trait Member<T> {
     /// The parameter; `name` is the member.
     fn take(self, name: &str) -> Result<T, CallError>;
@@ -46,7 +46,7 @@ macro_rules! same {
 }
 same!(f32, usize, u32, u64);
 
-/// 0 is off.
+/// In C 0 stands for `None`.
 impl Member<Option<f32>> for f32 {
     fn take(self, _: &str) -> Result<Option<f32>, CallError> {
         Ok((self != 0.0).then_some(self))
@@ -57,7 +57,7 @@ impl Member<Option<f32>> for f32 {
     }
 }
 
-/// 0 is off.
+/// In C 0 stands for `None`.
 impl Member<Option<usize>> for usize {
     fn take(self, _: &str) -> Result<Option<usize>, CallError> {
         Ok((self > 0).then_some(self))
@@ -68,7 +68,7 @@ impl Member<Option<usize>> for usize {
     }
 }
 
-/// [`HR_NO_TOKEN`] is none.
+/// In C [`HR_NO_TOKEN`] stands for `None`.
 impl Member<Option<TokenId>> for u32 {
     fn take(self, _: &str) -> Result<Option<TokenId>, CallError> {
         Ok((self != HR_NO_TOKEN).then_some(TokenId(self)))

@@ -52,7 +52,7 @@ enumeration! {
 }
 
 enumeration! {
-    /// The keys that an object may have beside the declared ones, if the schema does not restrict
+    /// The keys that an object may have besides the declared ones, if the schema does not restrict
     /// them.
     hr_additional_properties for AdditionalProperties {
         /// Any, as JSON Schema says.
@@ -91,11 +91,12 @@ enumeration! {
 enumeration! {
     /// The spelling of numbers.
     hr_numbers for Numbers {
-        /// Full JSON syntax for a number without conditions. Beside bounds an exponent only in
-        /// scientific notation, such as 1.5e3; beside multipleOf no exponent. Whole numbers without
-        /// ".0".
+        /// A number that the schema does not restrict may have any JSON spelling. With bounds, an
+        /// exponent is allowed only in scientific notation, such as 1.5e3. With multipleOf, no
+        /// exponent is allowed. Whole numbers are written without ".0".
         HR_NUMBERS_CANONICAL = 0,
-        /// All of these, and every spelling of the value without an exponent: 1.0 is an integer.
+        /// The spellings of HR_NUMBERS_CANONICAL, and every other one without an exponent. For
+        /// example, 1.0 is then an integer.
         HR_NUMBERS_JSON = 1,
     }
 }
@@ -105,7 +106,7 @@ enumeration! {
     hr_format for FormatPolicy {
         /// Known formats are enforced.
         HR_FORMAT_ASSERT = 0,
-        /// It is an annotation.
+        /// It is an annotation, which restricts nothing.
         HR_FORMAT_ANNOTATE = 1,
     }
 }
@@ -115,7 +116,7 @@ enumeration! {
     hr_content_encoding for ContentEncoding {
         /// "base64" is enforced.
         HR_CONTENT_ENCODING_ASSERT = 0,
-        /// It is an annotation.
+        /// It is an annotation, which restricts nothing.
         HR_CONTENT_ENCODING_ANNOTATE = 1,
     }
 }

@@ -35,7 +35,7 @@ pub enum hr_status {
 }
 
 impl hr_status {
-    /// The failure of a number that C gave.
+    /// The failure with a number that C gave; `HR_ERROR_INTERNAL` for HR_OK and unknown numbers.
     pub(super) fn of_number(number: u32) -> Self {
         use hr_status::*;
         let failures = [

@@ -249,7 +249,8 @@ fn read_gguf_file(path: &str) -> Result<Vocabulary, CallError> {
     Ok(Vocabulary::read_gguf(file).map_err(failed)??)
 }
 
-/// The same tokens with these as the tokens that end a sequence, as a new object.
+/// Makes a vocabulary with the same tokens, in which the tokens eos end a sequence in place of the
+/// earlier ones.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_vocab_with_eos(
     vocab: *const hr_vocab,
@@ -265,8 +266,8 @@ pub unsafe extern "C" fn hr_vocab_with_eos(
     unsafe { boundary::create(out, error, make) }
 }
 
-/// The same tokens with the end-of-sequence tokens that a model's generation_config.json,
-/// config.json or tokenizer_config.json names, as a new object.
+/// Makes a vocabulary with the same tokens, whose end-of-sequence tokens are those that a model's
+/// generation_config.json, config.json or tokenizer_config.json names.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_vocab_with_eos_from_config(
     vocab: *const hr_vocab,
@@ -283,8 +284,9 @@ pub unsafe extern "C" fn hr_vocab_with_eos_from_config(
     unsafe { boundary::create(out, error, make) }
 }
 
-/// The same tokens for a model that gives model_size logits, as a new object. If the model's output
-/// is padded, these are more than the tokenizer's tokens; the padding is never allowed.
+/// Makes a vocabulary with the same tokens, for a model that gives model_size logits. If the
+/// model's output is padded, model_size is more than the number of the tokenizer's tokens. The
+/// padding is never allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_vocab_with_model_size(
     vocab: *const hr_vocab,

@@ -1,8 +1,8 @@
 //! Adaptive-p: steers the probability of chosen tokens to a target.
 //!
 //! It keeps a moving average of the probabilities of the chosen tokens. If the average is above the
-//! target, the step aims below the target, and the other way round. Candidates far from this aim
-//! lose weight. It is the last step of a chain.
+//! target, the step aims below the target; if it is below, the step aims above. Candidates far from
+//! this aim lose weight. It is the last step of a chain.
 //!
 //! Source: MrJackSpade's adaptive-p sampler, as in llama.cpp.
 
@@ -21,7 +21,8 @@ pub struct Average {
 }
 
 impl Average {
-    /// The state before the first token: as if the target had been met forever.
+    /// The state before the first token: the average is the target, as after a long text that met
+    /// it.
     pub fn new(rule: &AdaptiveP) -> Self {
         let weight = 1.0 / (1.0 - rule.decay as f64);
         Average { sum: rule.target as f64 * weight, weight }

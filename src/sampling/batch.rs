@@ -6,7 +6,8 @@ use super::sampler::{Sampled, Sampler};
 use std::borrow::BorrowMut;
 use std::num::NonZeroUsize;
 
-/// The rows that one thread draws from at least. Starting a thread takes as long as a few rows.
+/// The least number of rows for one thread. Starting a thread takes as long as drawing from a few
+/// rows.
 const ROWS_A_THREAD: usize = 4;
 
 /// Draws a token for each sampler from its row of logits, under its mask, as [`Sampler::sample`]

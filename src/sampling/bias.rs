@@ -1,6 +1,7 @@
 //! Biases and bans: changes of single logits that the caller or the text so far asks for.
 //!
-//! A ban sets a logit to −∞. `history` is everything so far, prompt and output, oldest first.
+//! A ban sets a logit to −∞. In all functions `history` holds the tokens of prompt and output so
+//! far, oldest first.
 
 use super::penalties::EditLogits;
 use crate::vocab::TokenId;

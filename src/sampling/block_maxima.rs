@@ -8,8 +8,8 @@
 //! - **top-k** reads the blocks that reach the bound again (about k of them);
 //! - **min-p** has its threshold at once;
 //! - **top-p** needs Σ eˡ, a second pass of exponentials, or bounds of it where the row has a peak;
-//!   then every token below max + ln((1 − p)·Z/n) can be left out, as all of those together weigh
-//!   less than 1 − p;
+//!   then every token below max + ln((1 − p)·Z/n) can be left out, because all of those together
+//!   have less than the mass 1 − p; here n is the number of tokens, and Z = Σ e^(l − max);
 //! - **typical** needs the entropy, and with it every token's distance from it: weights and
 //!   distances are kept for the whole row;
 //! - a **draw without truncation** remembers the sum of each block and looks into one block only.
@@ -32,8 +32,8 @@ pub(crate) struct Index {
     pub max: f32,
 }
 
-/// Blocks whose maximum lies this far below the row's (in units of the temperature) weigh little:
-/// each entry less than e^−8.
+/// A block whose maximum lies this far below the row's, in units of the temperature, counts as
+/// light: each of its entries weighs less than e^−8 of the largest one.
 const LIGHT: f32 = 8.0;
 
 const EMPTY: &str =
@@ -164,8 +164,8 @@ impl Index {
         self.collect(row, (bound as f32).next_down(), out);
     }
 
-    /// Bounds of [`mass`](Self::mass), if most blocks are far below the maximum; `None` if the mass
-    /// itself costs little more.
+    /// A lower and an upper bound of [`mass`](Self::mass), if most blocks are far below the
+    /// maximum. `None` if the mass itself would cost little more.
     fn mass_bounds(&self, row: &MaskedRow<'_>, t: f32) -> Option<(f64, f64)> {
         let scale = 1.0 / t;
         let light = self.max - LIGHT * t;
@@ -181,7 +181,7 @@ impl Index {
     }
 
     /// Collects what typical keeps under temperature `t`, with logits divided by `t`. `weights` is
-    /// memory.
+    /// a buffer that is used again for every row.
     pub fn typical(
         &self,
         row: &MaskedRow<'_>,

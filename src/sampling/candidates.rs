@@ -58,13 +58,14 @@ enum Weighed {
 /// The order of candidates.
 #[derive(Clone, Copy)]
 pub(crate) enum Order {
-    /// The largest logits.
+    /// The largest logit first.
     Falling,
-    /// The smallest |(max − logit) + offset|.
+    /// The smallest |(max − logit) + offset| first.
     Typical { offset: f32 },
 }
 
-/// The numbers for typical sampling: −ln p − H is (max − logit)·scale + offset.
+/// The numbers for typical sampling, which orders tokens by |−ln p − H|, where H is the entropy:
+/// −ln p − H = (max − logit)·scale + offset.
 #[derive(Clone, Copy)]
 pub(crate) struct Centre {
     pub max: f32,
@@ -116,7 +117,8 @@ impl Candidates {
         Ok(())
     }
 
-    /// The arrays, empty, for a producer that keeps the invariants itself.
+    /// The arrays of ids and logits, emptied, for a caller that fills them and keeps the invariants
+    /// itself: equal lengths, and finite logits.
     pub(crate) fn refill(&mut self) -> (&mut Vec<u32>, &mut Vec<f32>) {
         self.ids.clear();
         self.logits.clear();
@@ -315,7 +317,8 @@ impl Candidates {
         }
     }
 
-    /// Checks if the candidate with the largest logit has been removed, and marks the weights.
+    /// Marks the weights by what is left of them after candidates were removed: the largest may be
+    /// among those.
     fn check_weights(&mut self) {
         self.weighed = match simd::extent(&self.weights).1 {
             1.0 => Weighed::Yes,
@@ -403,8 +406,9 @@ impl Candidates {
         self.keep_ranked(end);
     }
 
-    /// True if [`keep_prefix`](Self::keep_prefix) by probability keeps all of these candidates with
-    /// `mass`. They are a prefix that was kept with a larger mass.
+    /// True if [`keep_prefix`](Self::keep_prefix) by falling logits would keep all of these
+    /// candidates if the whole mass were `mass`. Relies on them being a prefix that was kept with a
+    /// larger mass.
     pub(crate) fn is_prefix_of(&mut self, bound: f64, mass: f64) -> bool {
         self.weigh();
         // The last candidate of the prefix has the least weight. Near the limit, rounding decides.

@@ -1,7 +1,7 @@
 //! The memory of a sampler: the tokens so far and the state of its feedback rules.
 //!
-//! The tokens are a stack, with counts beside it. Every accepted token also pushes the feedback
-//! state after it. So a checkpoint is one number, and a rollback pops tokens in O(1) each.
+//! The tokens are a stack, and their counts are kept with it. Every accepted token also pushes the
+//! feedback state after it. So a checkpoint is one number, and a rollback pops tokens in O(1) each.
 
 use super::adaptive::Average;
 use crate::vocab::TokenId;

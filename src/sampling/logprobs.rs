@@ -1,5 +1,5 @@
-//! Log probabilities beside a token: of the model's own distribution (raw) and of the distribution
-//! it was drawn from (processed).
+//! Log probabilities to report with a token: under the model's own distribution (*raw*), and under
+//! the distribution that the token was drawn from (*processed*).
 
 use super::block_maxima::Index;
 use super::candidates::Candidates;

@@ -31,9 +31,10 @@ pub fn mirostat(candidates: &mut Candidates, rule: &Mirostat, mu: f64) {
     }
 }
 
-/// Version 1: with the exponent ŝ = Σ tᵢbᵢ / Σ tᵢ² of the top 100 (tᵢ = ln((i+2)/(i+1)), bᵢ =
-/// ln(pᵢ/pᵢ₊₁)), ε̂ = ŝ − 1 and n candidates, keeps the top k = (ε̂ · 2^μ / (1 − n^−ε̂))^(1/ŝ), at
-/// least one. For ε̂ → 0 the fraction tends to 2^μ / ln n.
+/// Version 1: keeps the top k = (ε̂ · 2^μ / (1 − n^−ε̂))^(1/ŝ) of n candidates, at least one.
+///
+/// Here ŝ is an estimate of Zipf's exponent from the top 100: ŝ = Σ tᵢbᵢ / Σ tᵢ² with tᵢ =
+/// ln((i+2)/(i+1)) and bᵢ = ln(pᵢ/pᵢ₊₁). ε̂ is ŝ − 1. For ε̂ → 0 the fraction tends to 2^μ / ln n.
 pub fn version_1(candidates: &mut Candidates, mu: f64) {
     let n = candidates.len() as f64;
     let mut head = candidates.clone();

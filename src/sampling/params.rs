@@ -36,7 +36,7 @@ pub struct Parameter {
     pub name: &'static str,
     /// The form of its text, such as `P:T`.
     pub form: &'static str,
-    /// The kind of caller that gives it.
+    /// The kind of caller that usually sets it.
     pub group: Group,
     /// True for a list; the text is that of the members with commas between them.
     pub is_list: bool,
@@ -45,11 +45,11 @@ pub struct Parameter {
     get: fn(&SamplingParams) -> String,
 }
 
-/// The kinds of callers that give a parameter.
+/// The kinds of callers that usually set a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Group {
-    /// Anybody.
+    /// Any caller.
     Common,
     /// A caller who knows the strategy by name.
     Special,
@@ -66,7 +66,7 @@ impl Parameter {
     /// Sets the field by its text. Ranges are checked by [`SamplingParams::validate`].
     ///
     /// # Errors
-    /// [`SamplingError::InvalidParameter`]: the text has another form.
+    /// [`SamplingError::Text`] if the text does not have the parameter's form.
     pub fn set(&self, params: &mut SamplingParams, text: &str) -> Result<(), SamplingError> {
         (self.set)(params, text).map_err(|expected| SamplingError::Text {
             name: self.name,
@@ -94,7 +94,7 @@ macro_rules! parameters {
     ($($(#[doc = $doc:literal])* $name:ident: [$($type:tt)+] = $default:expr_2021, $form:literal, $group:ident, $range:expr_2021;)*) => {
         /// Parameters of a [`Sampler`](crate::sampling::Sampler).
         ///
-        /// Formulas and edge cases stand with the functions that carry them out
+        /// The functions of the single strategies document the formulas and edge cases
         /// ([`temperature`](crate::sampling::temperature),
         /// [`truncation`](crate::sampling::truncation), [`penalties`](crate::sampling::penalties)
         /// and the other modules of this folder).

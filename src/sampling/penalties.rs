@@ -14,7 +14,7 @@ pub trait EditLogits {
     fn edit(&mut self, token: TokenId, change: impl FnOnce(f32) -> f32) -> bool;
 }
 
-/// The changed logit, kept inside what a row may hold.
+/// The changed logit, within what a row may hold: finite numbers and −∞.
 pub(crate) fn changed(logit: f32, change: impl FnOnce(f32) -> f32) -> f32 {
     if logit == f32::NEG_INFINITY {
         return logit;

@@ -20,7 +20,7 @@ pub(super) struct PrefixEnd {
 }
 
 impl PrefixEnd {
-    /// Places of the candidates with the last member's key, if there may be others.
+    /// Places of the candidates that have the last member's key. Empty if it is known to be alone.
     pub fn equals<'a>(&self, keys: &[f32], work: &'a mut Work) -> &'a [u32] {
         work.places.clear();
         if !self.alone {
@@ -39,8 +39,9 @@ pub(super) struct WeightedKeys<'a> {
     pub weights: Option<&'a [f32]>,
 }
 
-/// Finds the prefix of the candidates with a mass before them below `limit`; at least one. `total`
-/// is the sum of the weights. Keys of −∞ mark candidates that do not exist.
+/// Finds the end of a prefix: a candidate belongs to it while the mass of those before it is below
+/// `limit`. The first always belongs to it. `total` is the sum of the weights. Keys of −∞ mark
+/// candidates that do not exist.
 ///
 /// A sample of the keys gives the band, as the head of this file describes. If the end is not in
 /// the band, a histogram of all keys gives the band.
@@ -156,7 +157,7 @@ impl Buckets {
         Buckets { high, scale: if scale.is_finite() { scale } else { 0.0 } }
     }
 
-    /// The cast cuts NaN (from 0 · ∞) to bucket 0.
+    /// The bucket of a key. The cast turns NaN, which 0 · ∞ gives, into bucket 0.
     fn of(&self, key: f32) -> usize {
         (((self.high - key) * self.scale) as u32 as usize).min(BUCKETS - 1)
     }
@@ -175,7 +176,8 @@ impl Buckets {
         (low, if b == 0 { f32::INFINITY } else { edge(b as f64 - 0.1).next_up() })
     }
 
-    /// Four histograms in turn, so that neighbours in one bucket do not wait for each other.
+    /// Sums the weights of each bucket. Four histograms take turns, so that successive entries in
+    /// one bucket do not wait for each other's addition.
     fn fill(&self, entries: impl Iterator<Item = (f32, f64)>, masses: &mut Vec<f64>) {
         masses.clear();
         masses.resize(4 * BUCKETS, 0.0);
@@ -242,8 +244,8 @@ fn band_end(list: WeightedKeys<'_>, above: f64, limit: f64, work: &mut Work) -> 
     walk(list, before, limit, work).0
 }
 
-/// Sorts the members that `work.places` names and walks them; also the mass up to and with the last
-/// one.
+/// Sorts the members that `work.places` lists and adds their weights to `before` until the limit is
+/// reached. Returns the last member of the prefix, and the mass up to and including it.
 fn walk(
     WeightedKeys { keys, ids, weights }: WeightedKeys<'_>,
     mut before: f64,

@@ -2,7 +2,7 @@
 
 use super::params::SamplingParams;
 
-/// A named setting. Parameters that it does not have are off.
+/// A named setting. All other parameters are off.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Preset {

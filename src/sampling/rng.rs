@@ -67,7 +67,7 @@ impl Rng {
         ((a as u64) << 32 | b as u64) >> 11
     }
 
-    /// The 128 random bits behind the other methods.
+    /// The 128 random bits from which the other methods make their numbers.
     pub fn words(&self, position: u32, purpose: Purpose, index: u32) -> [u32; 4] {
         philox4x32_10(
             [index, position, self.completion, purpose as u32],

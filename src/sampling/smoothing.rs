@@ -15,7 +15,8 @@ pub fn smoothing(candidates: &mut Candidates, factor: f32, curve: f32) {
 }
 
 /// The distribution of [`smoothing`], shifted so that the largest logit is 0, where rounding to 32
-/// bits loses the least. For chains in which no later step depends on the level of the logits.
+/// bits loses the least. So it serves only chains in which no later step depends on the level of
+/// the logits.
 pub(crate) fn smoothing_of_distribution(candidates: &mut Candidates, factor: f32, curve: f32) {
     bend(candidates, factor, curve, 0.0);
 }

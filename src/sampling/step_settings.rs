@@ -1,7 +1,7 @@
 //! The settings of single steps, with their spelling as text and their ranges.
 //!
 //! Every type has one spelling as text: numbers with colons between them, in the order of the
-//! fields, as in `0.5:0.1` for [`Xtc`]. Last numbers that have a usual value may be left out. A
+//! fields, as in `0.5:0.1` for [`Xtc`]. Numbers at the end that have a default may be left out. A
 //! policy is spelt by its name. Command lines, traces and the table of parameters use this
 //! spelling.
 
@@ -48,7 +48,7 @@ policy! {
 
     /// The way to draw a token from the final distribution. Both draw from the same distribution.
     enum Selection {
-        /// One random number, inverse distribution function.
+        /// Inverse of the cumulative distribution function, at one random number.
         InverseCdf = "inverse-cdf",
         /// argmax(l + g) with one Gumbel number g for each token. The choice between two tokens
         /// then does not depend on the others.
@@ -232,10 +232,10 @@ pub struct Watermark {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum WatermarkSeeding {
-    /// By the last token.
+    /// The last token before the candidate.
     #[default]
     LeftHash,
-    /// By the last tokens and the candidate itself.
+    /// The last tokens before the candidate, and the candidate itself.
     SelfHash {
         /// Number of tokens, the candidate included, ≥ 1.
         context_width: usize,
@@ -368,8 +368,8 @@ macro_rules! two_numbers {
 two_numbers!(Smoothing as "smoothing", "FACTOR:CURVE": factor in AT_LEAST_ZERO, curve in AT_LEAST_ZERO);
 two_numbers!(AdaptiveP as "adaptive_p", "TARGET:DECAY": target in UNIT, decay in DECAY);
 
-/// `MULTIPLIER[:BASE[:LENGTH[:WINDOW]]]`, a window of 0 being all, and behind a `/` the breakers:
-/// `0.8:1.75:2:0/13,198`.
+/// The text is `MULTIPLIER[:BASE[:LENGTH[:WINDOW]]]`, where a window of 0 is all tokens, and after
+/// a `/` the breakers: `0.8:1.75:2:0/13,198`.
 impl Value for Dry {
     fn read(text: &str) -> Result<Self, String> {
         let expected = || "expected MULTIPLIER[:BASE[:LENGTH[:WINDOW]]][/BREAKERS]".to_owned();
@@ -435,8 +435,8 @@ impl Value for ExponentialDecay {
     }
 }
 
-/// `RATIO:BIAS[:KEY[:WIDTH]]`. With a width, the list depends on the last `WIDTH` tokens, the
-/// candidate included.
+/// The text is `RATIO:BIAS[:KEY[:WIDTH]]`. With a width, the list depends on the last `WIDTH`
+/// tokens, the candidate included.
 impl Value for Watermark {
     fn read(text: &str) -> Result<Self, String> {
         let expected = || "expected RATIO:BIAS[:KEY[:WIDTH]]".to_owned();

@@ -19,7 +19,7 @@ use super::{adaptive, bias, dry, mirostat, penalties, smoothing, temperature, tr
 use crate::vocab::TokenId;
 use hashbrown::HashSet;
 
-/// The input of a step beside the logits.
+/// The input of a step besides the logits.
 pub(super) struct StepInput<'a> {
     pub params: &'a SamplingParams,
     pub history: &'a History,
@@ -83,11 +83,11 @@ macro_rules! steps {
             pub const ALL: &'static [Step] = &[$(Step::$step),*];
         }
 
-        /// By the number of the step.
+        /// The rows, indexed by the number of the step.
         static ROWS: &[StepRow] = &[$(StepRow { name: $name, is_active: $active, kind: $kind }),*];
 
-        /// By the number of the step. Steps of a lower place come first in llama.cpp's order; of
-        /// the same, in the table's.
+        /// The places in llama.cpp's order, indexed by the number of the step. Steps with a lower
+        /// place come first. Steps with the same place keep the order of the table.
         const LLAMA_PLACES: &[u8] = &[$($llama),*];
     };
 }
@@ -300,7 +300,7 @@ pub(super) const VLLM: [Step; Step::ALL.len()] = {
     by_place(&places)
 };
 
-/// The steps by their places, and where these are the same as in the table.
+/// The steps sorted by their places. Steps with the same place keep the order of the table.
 const fn by_place(places: &[u8]) -> [Step; Step::ALL.len()] {
     let mut order = [Step::Mask; Step::ALL.len()];
     let mut at = 0;
@@ -318,7 +318,7 @@ const fn by_place(places: &[u8]) -> [Step; Step::ALL.len()] {
     order
 }
 
-/// Logits of any kind, behind one type that a table can name.
+/// Logits of any kind, wrapped in one type that a table can name.
 pub(super) struct AnyLogits<'a>(pub &'a mut EditOne<'a>);
 
 impl EditLogits for AnyLogits<'_> {

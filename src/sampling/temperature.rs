@@ -21,9 +21,10 @@ pub fn temperature(candidates: &mut Candidates, t: f32) {
     candidates.map_monotone(|l| (l - shift) / t);
 }
 
-/// The distribution of [`temperature`], without its rounding on narrow rows. If the spread is at
+/// Applies the [`temperature`] with less rounding on narrow rows. If the spread of the logits is at
 /// most half of the largest logit's size, it computes (l − max) / T, in which the difference is
-/// exact. For chains in which no later step depends on the level of the logits.
+/// exact. The distribution is the same, but the logits are shifted. So it serves only chains in
+/// which no later step depends on the level of the logits.
 ///
 /// For example, around 100, l / 0.7 gives some neighbouring floats the same quotient, and (l − max)
 /// / 0.7 does not.

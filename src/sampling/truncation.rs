@@ -42,8 +42,9 @@ pub fn top_k_with_ties(candidates: &mut Candidates, k: usize, ties: Ties) {
     }
 }
 
-/// Nucleus: the smallest prefix of the sorted order that holds mass `p`: a token stays while the
-/// mass before it is < p.
+/// Nucleus: keeps the smallest prefix of the sorted order whose mass is at least `p`. A token stays
+/// while the mass before it is < p. For example, of tokens with the probabilities 0.5, 0.3 and 0.2
+/// it keeps two for p = 0.7.
 ///
 /// Source: Holtzman et al., "The curious case of neural text degeneration", 2020.
 pub fn top_p(candidates: &mut Candidates, p: f32) {
@@ -73,10 +74,11 @@ pub fn typical(candidates: &mut Candidates, mass: f32) {
     candidates.keep_prefix(mass as f64, None, Order::Typical { offset });
 }
 
-/// Tail-free: with the sorted distribution p₀ ≥ p₁ ≥ …, the absolute second differences of p
-/// normalised to sum 1; at the first index i where their running sum exceeds `z`, i + 1 candidates
-/// stay (or i, see [`TailFreeEnd`]). Second differences that sum to about 0 count as equal. Two
-/// candidates or fewer all stay.
+/// Tail-free: cuts where the curve of the sorted probabilities p₀ ≥ p₁ ≥ … flattens.
+///
+/// The absolute second differences of p are scaled to sum 1. At the first index i where their
+/// running sum exceeds `z`, i + 1 candidates stay (or i, see [`TailFreeEnd`]). Second differences
+/// that sum to about 0 count as equal. If there are at most two candidates, all stay.
 ///
 /// Source: Trenton Bricken, "Tail free sampling", 2019. O(n log n).
 pub fn tail_free(candidates: &mut Candidates, z: f32, end: TailFreeEnd) {

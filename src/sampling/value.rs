@@ -50,7 +50,7 @@ impl Bounds {
         (self.low..=self.high).contains(&number)
     }
 
-    /// The refusal of a value that is no such number, or that is out of bounds.
+    /// The error for a value that is not `kind`, or that is out of bounds.
     fn refuse<T>(self, json: &Json, kind: &str) -> Result<T, String> {
         let Bounds { low, high } = self;
         Err(match high.is_infinite() {
@@ -69,13 +69,13 @@ pub(super) trait Value: Sized {
 
     fn show(&self) -> String;
 
-    /// Reads the JSON that APIs write: the text in a string, unless the type has another form. The
-    /// error says what the JSON is not.
+    /// Reads the value from JSON as APIs write it. Unless the type has another form, that is its
+    /// text in a string. The error says what was expected, as in `true is not a number in [0, 1]`.
     fn from_json(json: &Json, _bounds: Bounds) -> Result<Self, String> {
         Self::read(json.as_str().ok_or_else(|| format!("{json} is not a string"))?)
     }
 
-    /// Refuses what has no meaning. The range is that of a plain number.
+    /// Refuses a value that has no meaning. `range` is the range that a plain number must be in.
     fn check(&self, _name: &'static str, _range: &Range) -> Result<(), SamplingError> {
         Ok(())
     }
@@ -207,7 +207,7 @@ impl<T: Value> Value for Option<T> {
     }
 }
 
-/// `8`, `8,9`; nothing is the empty list.
+/// The text has commas between the members: `8` or `8,9`. An empty text is the empty list.
 impl<T: ListItem> Value for Vec<T> {
     const IS_LIST: bool = true;
 
@@ -230,7 +230,7 @@ impl<T: ListItem> Value for Vec<T> {
 
 /// A member of a list.
 pub(super) trait ListItem: Sized {
-    /// The list in words.
+    /// Words for the list, for errors.
     const LIST: &'static str;
     /// True for members that can be keys of an object in JSON.
     const IS_KEY: bool = false;

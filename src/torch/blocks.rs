@@ -145,7 +145,7 @@ impl Visibility {
 
 /// New tokens that branch, with their ancestors.
 pub(crate) struct Tree {
-    /// The token itself and its ancestors, for each token.
+    /// For each token, the indices of its ancestors, the oldest first, and then its own.
     seen: Vec<Vec<usize>>,
     /// Number of ancestors of each token.
     pub(crate) depths: Vec<usize>,
@@ -209,8 +209,8 @@ pub(crate) fn attention(
         let (new, heads, head_dim) = (size[0], size[1], size[2]);
         let kv_heads = keys.size()[1];
         let attended = match visibility {
-            // The query heads that share keys are passed as positions, so that no key is repeated
-            // in memory.
+            // The query heads that share a key head are passed as if they were further positions,
+            // so that no key is repeated in memory.
             Visibility::All | Visibility::Latest(_) => {
                 let latest = |all: &Tensor| match visibility {
                     Visibility::Latest(count) => all.f_narrow(2, all.size()[2] - count, *count),

@@ -38,7 +38,8 @@ pub(crate) struct Decoder {
     device: Device,
 }
 
-/// The sizes of a model that the shapes of its weights tell.
+/// The sizes of a model that its configuration may leave out. The shapes of its weights then give
+/// them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ModelSize {
     /// Number of logits of a row.
@@ -337,8 +338,8 @@ impl Decoder {
     }
 }
 
-/// Rotary positions with the frequencies of the configuration, divided by the divisors of the file
-/// if it has some.
+/// Rotary positions with the frequencies of the configuration. If the file has divisors, they
+/// replace the configuration's scaling.
 fn rotary(config: &mut DecoderConfig, loader: &mut Loader<'_>) -> Result<Positions, TorchError> {
     if loader.contains(Role::RopeDivisors, Member::Weight) {
         let pairs = config.head_dim as i64 / 2;

@@ -2,14 +2,16 @@
 //!
 //! One exchange serves all outputs of a step:
 //!
-//! - To the device go the packed masks, the ids of touched tokens and the numbers of the rows,
-//!   through pinned memory and without waiting.
+//! - To the device go the packed masks, the ids of the touched tokens and the numbers of the rows,
+//!   through pinned memory and without waiting. *Touched* tokens are those whose logits a bias, ban
+//!   or penalty changes; see [`TopLogitsQuery`](crate::sampling::TopLogitsQuery).
 //! - On the device the masks are expanded, and forbidden tokens get the lowest key. Every other
 //!   token gets a 64-bit key: its logit, mapped to an integer of the same order, in the high half,
 //!   and its inverted id in the low half. The largest keys are then the largest logits, with the
 //!   lowest ids first among equals, and they contain their ids.
-//! - From the device comes one block: keys, logits of touched tokens, and masses. That copy is the
-//!   only point of a step at which the host waits for the device.
+//! - From the device comes one block: the largest keys, the logits of the touched tokens, and
+//!   masses. The *mass* of a query is ln Σ e^(logit / t) over the allowed tokens that are not
+//!   touched. That copy is the only point of a step at which the host waits for the device.
 //!
 //! Every operation is one of libtorch's, so the same code runs on the CPU. There the tests compare
 //! it with sampling from whole rows. On the CPU it costs more than it saves, so it is off by
@@ -63,7 +65,8 @@ impl fmt::Debug for TensorRows {
     }
 }
 
-/// The key of a token that must not be drawn; no logit has this key.
+/// The key of a token that must not be drawn, or that is touched and therefore sent separately. No
+/// logit has this key.
 const CLOSED: i64 = i64::MIN;
 /// Number of low bits of a key that hold the id.
 const ID_BITS: u32 = 32;
@@ -155,7 +158,7 @@ impl DeviceRows for TensorRows {
     }
 }
 
-/// The expanded masks, `[queries, tokens]`: true if a token is forbidden.
+/// The expanded masks, `[queries, tokens]`: true if the mask forbids the token.
 fn closed(queries: &[RowQuery<'_>], tokens: i64, device: Device) -> Result<Tensor, tch::TchError> {
     if queries.iter().all(|query| query.mask.is_none()) {
         return Tensor::f_zeros([queries.len() as i64, tokens], (Kind::Bool, device));

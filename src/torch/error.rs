@@ -156,7 +156,7 @@ pub enum TorchError {
         /// The output it gave.
         found: String,
     },
-    /// A token of a tree that comes before its parent.
+    /// A token of a tree that stands before its parent in the list of tokens.
     #[error("token {token} of a tree stands behind token {parent}, which must come before it")]
     TreeOrder {
         /// The token's index.

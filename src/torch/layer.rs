@@ -19,7 +19,9 @@ use crate::decode::TreeInput;
 /// The range of a layer's attention: all earlier positions, or a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
+    /// All earlier positions.
     Global,
+    /// A window of the latest positions.
     Local,
 }
 
@@ -256,7 +258,8 @@ fn query_key_value(
     Ok(Linear { weight: stack(weights)?, bias: if biased { Some(stack(biases)?) } else { None } })
 }
 
-/// Reorders the rows of each head from adjacent pairs to pairs half a head apart.
+/// Reorders the rows of each head from adjacent pairs to pairs half a head apart: 0, 1, 2, 3
+/// becomes 0, 2, 1, 3.
 fn in_halves(rows: Tensor, heads: usize, order: RowOrder) -> Result<Tensor, TorchError> {
     if order == RowOrder::Halves {
         return Ok(rows);

@@ -1,8 +1,8 @@
 //! Medusa heads: small networks that guess later tokens from a model's last hidden state (Cai et
 //! al. 2024, “Medusa”).
 //!
-//! A head is a number of blocks `x + silu(W x + b)` and an output matrix. The file has the
-//! published form: a safetensors file with `{head}.{block}.linear.weight`,
+//! A head is a chain of blocks `x + silu(W x + b)`, possibly none, and an output matrix. The file
+//! has the published form: a safetensors file with `{head}.{block}.linear.weight`,
 //! `{head}.{block}.linear.bias` and `{head}.{blocks}.weight`, as the authors' training code writes
 //! it.
 

@@ -60,8 +60,8 @@ impl Model {
         Self::from_files(ModelFiles::open(path)?, options, progress)
     }
 
-    /// Loads the weights of a model whose other files are read, as
-    /// [`load_with_progress`](Self::load_with_progress) does.
+    /// Loads the weights of a model whose other files have been read, and calls `progress` after
+    /// every tensor.
     ///
     /// # Errors
     ///
@@ -139,7 +139,7 @@ impl Model {
         self.files.default_sampling()
     }
 
-    /// True if logits stay on the device until the needed ones are known.
+    /// True if rows of logits stay on the device, where the largest ones are then searched.
     pub(super) fn keeps_rows(&self) -> bool {
         self.logits.keeps_rows(self.decoder.cache_shape().device)
     }

@@ -49,8 +49,8 @@ pub struct ModelFiles {
 
 impl ModelFiles {
     /// Opens a `.gguf` file, or a folder with `config.json`, `tokenizer.json` and safetensors
-    /// weights. Of the weights at most the shapes are read, where the configuration does not tell
-    /// them.
+    /// weights. The weights are not read. Only their shapes are, if the configuration does not give
+    /// the sizes of the model.
     ///
     /// # Errors
     ///
@@ -104,7 +104,8 @@ impl ModelFiles {
         };
         let vocabulary = match vocabulary.with_model_size(size.vocabulary) {
             Ok(vocabulary) => vocabulary,
-            // The configuration may differ from the weights, which is then the fault.
+            // If the configuration and the weights have different sizes, that is the error to
+            // report.
             Err(error) => {
                 ModelSize::of(architecture, &config, &weights()?)?;
                 return Err(tokenizer_error(error));
@@ -315,7 +316,8 @@ fn with_eos_of(folder: &Path, vocabulary: Vocabulary) -> Result<Vocabulary, Torc
     for name in ["generation_config.json", "config.json"] {
         let path: PathBuf = folder.join(name);
         let json = match object(&path) {
-            // A file of defaults that cannot be read is a fault of `default_sampling` alone.
+            // A `generation_config.json` that cannot be read is no error here; `default_sampling`
+            // reports it.
             Err(TorchError::Config { .. }) if name == "generation_config.json" => None,
             other => other?,
         };

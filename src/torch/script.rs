@@ -85,6 +85,8 @@ impl ScriptModel {
         logits.f_squeeze_dim(0).doing("reading the logits of a TorchScript module")
     }
 
+    /// The logits of those of the last `new` tokens that `rows` asks for; `None` if it asks for
+    /// none.
     fn rows(&self, tokens: &[TokenId], new: usize, rows: LogitRows) -> Result<Option<Tensor>, TorchError> {
         let wanted = rows.range(new);
         let Some(first) = tokens.len().checked_sub(new).filter(|_| !wanted.is_empty()) else {

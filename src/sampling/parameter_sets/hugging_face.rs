@@ -3,10 +3,11 @@
 //! Without `do_sample`, transformers is greedy and warns about sampling fields. So it is here: such
 //! fields are [unused](ParameterSet::unused). With `do_sample`, `top_k` defaults to 50, and beams
 //! are a conflict, as beam search here draws nothing. `max_length` and `min_length` count the
-//! prompt too, so they hold for a prompt of known length only ([`ParameterSet::for_prompt`]).
-//! Beside them, `max_new_tokens` and `min_new_tokens` take precedence, as in transformers.
-//! `forced_bos_token_id` is unused: transformers heeds it only for a prompt of a single token, as
-//! decoders of encoded inputs have. `bad_words_ids` do not ban the end tokens of `eos_token_id`.
+//! prompt too, so they hold for a prompt of known length only ([`ParameterSet::for_prompt`]). If
+//! `max_new_tokens` and `min_new_tokens` are there as well, these take precedence, as in
+//! transformers. `forced_bos_token_id` is unused: transformers heeds it only for a prompt of a
+//! single token, as encoder–decoder models have. `bad_words_ids` do not ban the end tokens of
+//! `eos_token_id`.
 //!
 //! Source: documentation of `transformers.GenerationConfig`.
 
@@ -96,7 +97,7 @@ const ALWAYS: &[FieldRow] = rows! {
     "min_new_tokens" => min_tokens, 0.0, ANY;
 };
 
-/// The `top_k` of the library where a file has none. Files that it writes have it always.
+/// The default of `top_k` in transformers, for a file without one.
 const TOP_K: usize = 50;
 
 pub(super) fn read(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<NotRead, SamplingError> {

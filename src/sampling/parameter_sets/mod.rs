@@ -50,10 +50,10 @@ pub struct ParameterSet {
     pub bad_words: Vec<String>,
     /// Number of completions.
     pub completions: usize,
-    /// Number of the most probable tokens to report beside each token; `None` reports no log
+    /// Number of the most probable tokens to report with each token; `None` reports no log
     /// probabilities.
     pub logprobs: Option<usize>,
-    /// OpenAI's `response_format`, unread.
+    /// OpenAI's `response_format`, as it was given. `None` also for the type `text`.
     pub response_format: Option<Json>,
     /// Beam search, if more than one beam was asked for.
     pub beams: Option<Beams>,
@@ -63,13 +63,13 @@ pub struct ParameterSet {
     /// Smallest number of tokens of prompt and output together. Hugging Face's sets have it,
     /// without a `min_new_tokens`. [`for_prompt`](Self::for_prompt) applies it.
     pub min_length: Option<usize>,
-    /// Fields that are not read, in the order of the text: those of the API that do not concern
-    /// sampling, and sampling fields that another field makes void.
+    /// Fields that are not used, in the order of the text: those of the API that do not concern
+    /// sampling, and sampling fields that have no effect because of another field.
     pub passed_over: Vec<String>,
     /// The fields among these that would change the output: `messages`, or a `temperature` without
     /// `do_sample`, for example. Fields whose value changes nothing, such as `false`, are left out.
     pub unused: Vec<String>,
-    /// The parameters that were read, each with its field.
+    /// The names of the parameters that were read, each with the name of its field.
     fields: Vec<(&'static str, &'static str)>,
 }
 
@@ -243,8 +243,9 @@ impl ParameterSet {
         self.fields.iter().find(|(name, _)| *name == parameter).map(|(_, field)| *field)
     }
 
-    /// Checks the sampling parameters. The end tokens and the greatest length may be those of the
-    /// caller. A length that counts the prompt will be a largest number of tokens.
+    /// Checks the sampling parameters. The caller may still add end tokens and a largest number of
+    /// tokens, so values that fit stand for them here if the set has none. A `max_length` counts as
+    /// such a number.
     fn validate(&self) -> Result<(), SamplingError> {
         let mut checked = self.sampling.clone();
         checked.max_tokens = checked.max_tokens.or(self.max_length).or(Some(usize::MAX));
@@ -318,9 +319,9 @@ struct Fields<'a> {
     api: &'static str,
     map: &'a Map<String, Json>,
     used: Vec<&'static str>,
-    /// Fields that were taken, and that another field makes void.
+    /// Fields that were taken, but have no effect because of another field.
     void: Vec<&'static str>,
-    /// The parameters that were read, each with its field.
+    /// The names of the parameters that were read, each with the name of its field.
     parameters: Vec<(&'static str, &'static str)>,
 }
 
@@ -332,7 +333,8 @@ struct NotRead {
     affects_output: &'static [&'static str],
 }
 
-/// True if a field asks for nothing by this value.
+/// True if this value of a field means the same as its absence, such as `false`, 0 or an empty
+/// list.
 fn asks_nothing(name: &str, value: &Json) -> bool {
     match value {
         // Without the field, calls may be parallel.
@@ -353,9 +355,9 @@ impl<'a> Fields<'a> {
         Fields { api, map, used: Vec::new(), void: Vec::new(), parameters: Vec::new() }
     }
 
-    /// The error about parameters as one about the fields that set them.
+    /// Turns an error about parameters into one about the fields that set them.
     fn named(&self, error: SamplingError) -> SamplingError {
-        // A rule's own member has the rule's name before a dot.
+        // The name of a parameter's member begins with that of the parameter, as in `mirostat.tau`.
         let field = |name: &str| {
             let rule = name.split('.').next();
             self.parameters.iter().find(|entry| Some(entry.0) == rule).map(|entry| entry.1)
@@ -392,7 +394,8 @@ impl<'a> Fields<'a> {
         self.map.get(name).is_some_and(|value| !value.is_null())
     }
 
-    /// A field with a value that parameters may have, too: a number within bounds, for example.
+    /// Takes a field and reads its value as that of a parameter, such as a number from `low` to
+    /// `high`.
     fn value<T: Value>(
         &mut self,
         name: &'static str,
@@ -453,7 +456,8 @@ impl<'a> Fields<'a> {
         self.fault(name, "unknown field; remove it or correct its spelling")
     }
 
-    /// Lists the fields that have not been read. Any other field is unknown.
+    /// Lists in `set` the fields that have not been used. Refuses a field that the API does not
+    /// have.
     fn finish(&self, not_read: &NotRead, set: &mut ParameterSet) -> Result<(), SamplingError> {
         for (name, value) in self.map {
             let is_void = self.void.contains(&name.as_str());

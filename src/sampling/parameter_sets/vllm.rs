@@ -73,8 +73,9 @@ pub(super) fn read(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<No
     Ok(NOT_READ)
 }
 
-/// Reads `use_beam_search`. vLLM's beams are read to the largest length; a rule that only stops
-/// when no beam can reach a higher score finds the same outputs.
+/// Reads `use_beam_search`. vLLM continues all beams up to the largest length.
+/// [`EarlyStopping::Never`], which stops only when no beam can reach a higher score, finds the same
+/// outputs.
 fn beams(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<(), SamplingError> {
     if !fields.flag("use_beam_search")?.unwrap_or(false) {
         return Ok(());

@@ -185,7 +185,7 @@ impl Sampler {
         Ok(self.drawn(result?, &mut scratch.work.candidates))
     }
 
-    /// The draw if no step narrows the row.
+    /// The treatment of the whole row if no step narrows it, for the way in which tokens are drawn.
     fn whole_row(&self) -> WholeRow {
         match self.params.selection {
             Selection::InverseCdf => WholeRow::Draw,
@@ -387,7 +387,7 @@ impl Sampler {
         SamplerCheckpoint { output: self.position() }
     }
 
-    /// Forgets every token accepted after the checkpoint. O(1) a token.
+    /// Forgets every token accepted after the checkpoint. Takes constant time for each token.
     ///
     /// # Errors
     /// [`SamplingError::Rollback`] if the sampler has gone back before the checkpoint since.

@@ -1,8 +1,9 @@
 //! Running a chain: the first steps on the whole row, and the others on candidates.
 //!
-//! Edits become a short sorted list beside the row. If the mask allows few tokens, these are
-//! gathered. The first filter behind a plain temperature, or the first one without it, may run on
-//! the whole row ([`block_maxima`]). All later steps work on [`Candidates`].
+//! Edits are kept in a short sorted list, and the row is not changed. If the mask allows few
+//! tokens, their logits are gathered into a short row. The first filter may run on the whole row
+//! ([`block_maxima`]). A plain temperature before it is then applied together with it. All later
+//! steps work on [`Candidates`].
 //!
 //! | filter | on the whole row |
 //! |---|---|
@@ -36,12 +37,12 @@ pub(super) enum Outcome {
     Drawn(Sampled),
 }
 
-/// The draw if no step narrows the row.
+/// The treatment of the whole row if no step narrows it.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum WholeRow {
-    /// Draw from it as it lies.
+    /// Draw a token from the row without making candidates.
     Draw,
-    /// Make candidates of all its tokens.
+    /// Make candidates of all tokens of the row.
     Collect,
 }
 
@@ -209,8 +210,8 @@ impl Sampler {
         Ok(Outcome::Candidates)
     }
 
-    /// The temperature of the first filter, and the filters after it. If the first filter is no
-    /// plain temperature, this is the temperature 1, and all filters.
+    /// The temperature, if the first filter is a plain temperature, and the filters after it.
+    /// Otherwise the temperature 1, and all filters.
     pub(super) fn leading_temperature<'a>(&self, filters: &'a [Step]) -> (f32, &'a [Step]) {
         match filters.split_first() {
             Some((&first, behind)) => {
@@ -276,7 +277,7 @@ impl Sampler {
         Ok(())
     }
 
-    /// The input of steps beside the logits.
+    /// The input of steps besides the logits.
     fn step_input(&self, vocab: usize) -> StepInput<'_> {
         StepInput {
             params: &self.params,
@@ -288,8 +289,8 @@ impl Sampler {
         }
     }
 
-    /// One step that changes single logits. Fails with the parameter and the token that the logits
-    /// do not have.
+    /// Applies one step that changes single logits. Fails with a parameter and the token that it
+    /// names, if there is no logit for the token.
     pub(super) fn edit(&self, step: Step, logits: &mut impl EditLogits) -> Result<(), UnknownToken> {
         match step.row().kind {
             StepKind::Edit(edit) => {
@@ -300,7 +301,7 @@ impl Sampler {
         }
     }
 
-    /// One step on candidates. The mask is not a step here, because it was applied when the
+    /// Applies one step to candidates. The mask does nothing here, because it was applied when the
     /// candidates were made.
     pub(super) fn step(&mut self, step: Step, c: &mut Candidates, vocab: usize) -> Result<(), SamplingError> {
         match step.row().kind {
@@ -327,7 +328,7 @@ impl Sampler {
     }
 }
 
-/// Edits beside a row that is not to be changed.
+/// The edits of a row, kept separately, because the row itself is not changed.
 struct RowEdits<'a> {
     values: &'a [f32],
     changed: HashMap<u32, f32>,

@@ -27,7 +27,7 @@ use crate::sampling::steps::Step;
 use crate::vocab::TokenId;
 use std::sync::Arc;
 
-/// The most logits that a query asks for beside those of touched tokens.
+/// The most logits that a query asks for besides those of touched tokens.
 const MAX_REQUESTED_LOGITS: usize = 1024;
 /// The largest share of the whole mass that the top logits may have for top-p to use them. Nearer
 /// to the whole, rounding errors would decide which tokens are kept.
@@ -48,8 +48,8 @@ impl TopLogitsQuery {
         &self.touched
     }
 
-    /// Number of logits needed beside the touched ones: the largest among the allowed tokens. Among
-    /// equal logits, those of the lowest ids are taken.
+    /// Number of logits needed besides the touched ones: the largest among the allowed tokens.
+    /// Among equal logits, those of the lowest ids are taken.
     pub fn count(&self) -> usize {
         self.count
     }
@@ -82,12 +82,16 @@ pub struct TopLogits {
     /// By ascending id.
     ids: Vec<u32>,
     logits: Vec<f32>,
+    /// ln Σ e^(logit / t) over all allowed tokens that are not touched, if the query has a
+    /// temperature t.
     log_mass: f64,
 }
 
 impl TopLogits {
-    /// The answer to a query: the touched tokens and the others, in any order, with the logits that
-    /// the row has, and the logarithm of the others' mass if the query asks for it.
+    /// The answer to a query. `tokens` holds the touched tokens and the largest others, in any
+    /// order, with the logits that the row has. `log_mass` is ln Σ e^(logit / t) over all allowed
+    /// tokens that are not touched, if the query has a [temperature](TopLogitsQuery::temperature)
+    /// t; otherwise it is not used.
     pub fn new(query: TopLogitsQuery, mut tokens: Vec<(u32, f32)>, log_mass: f64) -> Self {
         tokens.sort_unstable_by_key(|token| token.0);
         let (ids, logits) = tokens.into_iter().unzip();

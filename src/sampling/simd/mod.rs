@@ -121,8 +121,8 @@ pub(crate) fn exp_into(x: &[f32], max: f32, scale: f32, out: &mut Vec<f32>) -> f
     dispatch!(exp_into(x, max, scale, out))
 }
 
-/// Appends the distances −|(max − x)·scale + offset| to `out`: smaller than 0 but for those at the
-/// centre.
+/// Appends the negated distances −|(max − x)·scale + offset| to `out`. The largest of them, at most
+/// 0, is that of the most typical entry.
 pub(crate) fn distances(x: &[f32], max: f32, scale: f32, offset: f32, out: &mut Vec<f32>) {
     dispatch!(distances(x, max, scale, offset, out))
 }
@@ -168,8 +168,8 @@ pub(crate) fn sum(x: &[f32]) -> f64 {
     dispatch!(sum(x))
 }
 
-/// Appends the places of the keys in the band to `places`, in order, and gives the sum of the
-/// weights (1 each if there are none) of the keys above it.
+/// Appends to `places` the places of the keys in the band, in order. Returns the sum of the weights
+/// of the keys above the band. Without weights, each key weighs 1.
 pub(crate) fn split(keys: &[f32], weights: Option<&[f32]>, band: Range<f32>, places: &mut Vec<u32>) -> f64 {
     assert!(weights.is_none_or(|w| w.len() == keys.len()));
     dispatch!(split(keys, weights, band, places))
@@ -226,7 +226,7 @@ pub(crate) fn f16_to_f32(h: u16) -> f32 {
 /// each lane.
 #[inline(always)]
 fn exp_lane(d: f32) -> f32 {
-    // Also for −∞, and for the NaN of 0 · ∞.
+    // The comparison is also false for −∞ and for the NaN of 0 · ∞.
     let d = if d > UNDERFLOW { d } else { UNDERFLOW };
     let shifted = d * EIGHTHS_E + ROUND;
     let n = shifted - ROUND;
@@ -242,15 +242,16 @@ fn exp_lane(d: f32) -> f32 {
 #[inline(always)]
 fn distance_lane(x: f32, max: f32, scale: f32) -> f32 {
     let d = (x - max) * scale;
-    // Also for −∞, and for the NaN of 0 · ∞.
+    // The comparison is also false for −∞ and for the NaN of 0 · ∞.
     if d > UNDERFLOW { d } else { 0.0 }
 }
 
 /// 2²³: one more in the exponent of a float, as an integer.
 const OCTAVE: f32 = 8_388_608.0;
 
-/// The scalar form of [`bound_exp`]'s lanes: 1 + f for 2^f with 0 ≤ f < 1, which the bits of a
-/// float are made for.
+/// The scalar form of [`bound_exp`]'s lanes. It computes 2^(n + f), with a whole number n and 0 ≤ f
+/// < 1, as 2^n · (1 + f), which is never less. This is the float whose exponent bits hold n and
+/// whose mantissa bits hold f.
 #[inline(always)]
 fn bound_lane(x: f32, max: f32, scale: f32) -> f32 {
     let y = (x - max) * scale;

@@ -8,10 +8,11 @@
 use super::*;
 use std::arch::x86_64::*;
 
+/// e^d in each lane, with the same operations as [`exp_lane`].
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn exp8(d: __m256) -> __m256 {
-    // The second operand is the result where the first is NaN.
+    // `max` gives its second operand where the first one is NaN.
     let d = _mm256_max_ps(d, _mm256_set1_ps(UNDERFLOW));
     let round = _mm256_set1_ps(ROUND);
     let shifted = _mm256_add_ps(_mm256_mul_ps(d, _mm256_set1_ps(EIGHTHS_E)), round);
@@ -76,7 +77,7 @@ unsafe fn maximum(max: [__m256; 4], nan: [__m256; 2]) -> f32 {
 
 #[target_feature(enable = "avx2")]
 pub(super) unsafe fn masked_maxima(x: &[f32], words: &[u32], out: &mut [f32]) {
-    // Bit 8j + i of a word, moved to the sign of lane i: what a blend goes by.
+    // Bit 8j + i of a word, moved to the sign of lane i, by which a blend selects.
     let shifts: [__m256i; 4] = std::array::from_fn(|j| {
         let first = _mm256_setr_epi32(31, 30, 29, 28, 27, 26, 25, 24);
         _mm256_sub_epi32(first, _mm256_set1_epi32(8 * j as i32))

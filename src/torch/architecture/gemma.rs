@@ -62,8 +62,9 @@ const LOCAL_THETA: f64 = 10_000.0;
 /// Base of the rotary frequencies of layers that attend to all positions, if the file does not give
 /// it.
 const GLOBAL_THETA: f64 = 1_000_000.0;
-/// Number of layers of the one size whose attention is scaled by the width and not by the size of a
-/// head. GGUF files do not give the scale.
+/// Number of layers of the model with 27 billion parameters. Its attention is scaled by width /
+/// heads, and that of all other sizes by the size of a head. GGUF files do not give the scale, so
+/// this model is recognised by its number of layers.
 const LAYERS_27B: usize = 62;
 
 /// Translates the settings to the keys of Llama's `config.json`.

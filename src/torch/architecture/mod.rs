@@ -159,7 +159,7 @@ impl Biases {
     const NONE: Self =
         Self { inputs: Presence::Absent, output: Presence::Absent, feed_forward: Presence::Absent };
 
-    /// The biases of a checkpoint whose `config.json` names the optional ones.
+    /// Decides the optional biases by the flags `attention_bias` and `mlp_bias` of a `config.json`.
     fn of_config(self, json: &Map<String, Value>) -> Result<Self, TorchError> {
         let named = |presence: Presence, key: &str| match (presence, json.get(key)) {
             (Presence::Optional, None | Some(Value::Null | Value::Bool(false))) => Ok(Presence::Absent),
@@ -175,12 +175,13 @@ impl Biases {
     }
 }
 
-/// The place of the two dimensions of a rotary pair in a head.
+/// The places, in a head, of the two dimensions that are rotated together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RowOrder {
-    /// Half a head apart, as in Hugging Face's weights and in hedgerow's computation.
+    /// Half a head apart: (0, 2) and (1, 3) in a head of size 4. Hugging Face's weights and
+    /// hedgerow's computation have this order.
     Halves,
-    /// Adjacent.
+    /// Adjacent: (0, 1) and (2, 3).
     Interleaved,
 }
 
@@ -206,7 +207,8 @@ impl Architecture {
     /// The configuration in a `config.json`.
     pub(crate) fn read_hugging_face(&self, json: &Map<String, Value>) -> Result<DecoderConfig, TorchError> {
         let mut config = DecoderConfig::read(self, &Settings::HuggingFace(&(self.translate)(json)?))?;
-        // A fault of a known setting is reported before an unknown setting.
+        // The settings were read first, so that an error in a known one is reported before an
+        // unknown one.
         known_keys::check_hugging_face(json, self.own_keys)?;
         config.biases = self.biases.of_config(json)?;
         config.tied = Some(match json.get("tie_word_embeddings") {
@@ -426,8 +428,8 @@ impl DecoderConfig {
 /// `null` is no window.
 const MISTRAL_WINDOW: usize = 4096;
 
-/// True if transformers heeds the `sliding_window` of this `config.json`: that of Llama never, and
-/// that of Qwen if `use_sliding_window` is true.
+/// True if transformers heeds the `sliding_window` of this `config.json`: for Llama never, for Qwen
+/// if `use_sliding_window` is true, and for other models unless it is false.
 fn has_window(json: &Map<String, Value>) -> bool {
     let asked = json.get("use_sliding_window").and_then(Value::as_bool);
     match class_name(json) {
@@ -566,7 +568,8 @@ fn is_filled(value: &Value) -> bool {
 }
 
 /// Base and scaling from `config.json`: `rope_theta` and `rope_scaling`, or both in
-/// `rope_parameters`. A base inside the object comes before one beside it, as in transformers.
+/// `rope_parameters`. A base inside the object takes precedence over one outside it, as in
+/// transformers.
 fn hugging_face_rope(json: &Map<String, Value>, context: usize) -> Result<(f64, Scaling), TorchError> {
     let scaling = rope_object(json);
     let nested_theta = scaling.map(|scaling| json_number(scaling, "rope_theta")).transpose()?.flatten();

@@ -67,13 +67,13 @@ pub(crate) enum Part {
 /// The names of tensors in Hugging Face checkpoints of one architecture.
 #[derive(Debug)]
 pub(crate) struct Names {
-    /// The prefixes, at the beginning of names, of the modules that may hold everything but the
-    /// output matrix.
+    /// Prefixes that names may have, such as `model.`. The name of the output matrix has none. The
+    /// first prefix under which the file has an embedding counts.
     pub(crate) roots: &'static [&'static str],
     pub(crate) embedding: &'static str,
     pub(crate) positions: Option<&'static str>,
     pub(crate) output_norm: &'static str,
-    /// The name of the list of layers.
+    /// The name of the list of layers, such as `layers`, without prefix.
     pub(crate) layers: &'static str,
     /// The name of a part of a layer; `None` for a part that does not exist.
     pub(crate) part: fn(Part) -> Option<&'static str>,

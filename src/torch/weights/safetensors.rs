@@ -23,7 +23,7 @@ pub(crate) const INDEX: &str = "model.safetensors.index.json";
 struct Shard {
     path: PathBuf,
     map: memmap2::Mmap,
-    /// The end of the header, at which the tensors' bytes begin.
+    /// The offset at which the header ends and the tensors' bytes begin.
     data: usize,
     metadata: Metadata,
 }
@@ -40,7 +40,7 @@ pub(crate) struct SafetensorsFiles {
 pub(crate) struct SafetensorsWeights {
     files: SafetensorsFiles,
     names: &'static Names,
-    /// The beginning of names.
+    /// The prefix of names in this checkpoint; one of [`Names::roots`].
     root: &'static str,
 }
 
