@@ -455,8 +455,7 @@ impl<C: Send + 'static> ActiveRequest<C> {
         if let SearchState::BestOf = self.search {
             // An output without a score has only forced tokens, so its probability is 1.
             let score = |sequence: &Sequence<C>| sequence.score().unwrap_or(0.0);
-            self.sequences
-                .sort_by(|a, b| a.unfinished().cmp(&b.unfinished()).then(score(b).total_cmp(&score(a))));
+            self.sequences.sort_by(|a, b| a.rank().cmp(&b.rank()).then(score(b).total_cmp(&score(a))));
         }
         self.sequences.truncate(self.completions);
     }

@@ -29,7 +29,7 @@ use super::search_step::SearchStep;
 use super::sequence::Sequence;
 use super::settings::DecodeSettings;
 use super::strategy::{BeamSearch, EarlyStopping};
-use super::token_scores::top;
+use super::token_scores::top_finite;
 use crate::vocab::TokenId;
 
 /// A beam search in progress. Its beams are the sequences of the request, in the groups' order.
@@ -72,25 +72,25 @@ impl<C: Send + 'static> BeamState<C> {
         let scores = self.all_scores(sequences, logits, first_input, settings)?;
         let grouped = self.search.groups > 1;
         let size = self.search.beams / self.search.groups;
-        let looked_at = size * (settings.end_tokens.len() + 1).max(2);
+        let candidate_count = size * (settings.end_tokens.len() + 1).max(2);
         let mut chosen: Vec<TokenId> = Vec::new();
         let mut children: Vec<(usize, Sequence<C>)> = Vec::new();
         for group in self.groups.iter_mut().filter(|group| !group.done) {
-            let cost = |token| {
+            let penalty = |token| {
                 self.search.diversity_penalty * chosen.iter().filter(|&&other| other == token).count() as f64
             };
-            let candidates = best(&group.live, &scores, looked_at, cost);
+            let candidates = best(&group.live, &scores, candidate_count, penalty);
             let before = chosen.len();
             let best_sum = candidates.first().map(|candidate| candidate.sum);
             let length = group.live.first().map_or(0, |&(parent, _)| sequences[parent].length() + 1);
             let mut live = Vec::with_capacity(size);
-            let mut cut = Vec::new();
+            let mut cut_off = Vec::new();
             for (rank, candidate) in candidates.into_iter().enumerate() {
                 let mut child = sequences[candidate.parent].fork();
                 let row = logits.last_model_row(first_input + candidate.parent).unwrap_or_default();
-                let worth = scores[candidate.parent][candidate.token.index()];
+                let logprob = scores[candidate.parent][candidate.token.index()];
                 let distribution = distribution_of(&scores[candidate.parent], settings);
-                child.record_logprobs(candidate.token, worth, distribution, row, settings)?;
+                child.record_logprobs(candidate.token, logprob, distribution, row, settings)?;
                 child.append_allowed(candidate.token, settings)?;
                 match child.apply_forced(settings, clock, times) {
                     // A beam without a continuation is dropped; the others go on.
@@ -110,7 +110,7 @@ impl<C: Send + 'static> BeamState<C> {
                     let length = child.length() as f64;
                     child.search_score = Some(candidate.sum / length.powf(self.search.length_penalty));
                     if grouped && is_longest {
-                        cut.push(child);
+                        cut_off.push(child);
                     } else if rank < size {
                         group.end(child, size);
                     }
@@ -127,8 +127,8 @@ impl<C: Send + 'static> BeamState<C> {
             group.live = live;
             group.done = group.is_done(&self.search, size, best_sum, length, settings.max_tokens);
             if !group.done {
-                cut.truncate(size);
-                cut.into_iter().for_each(|child| group.end(child, size));
+                cut_off.truncate(size);
+                cut_off.into_iter().for_each(|child| group.end(child, size));
                 group.done = group.live.is_empty();
             }
             if group.done {
@@ -168,9 +168,9 @@ impl<C: Send + 'static> BeamState<C> {
         children: Vec<(usize, Sequence<C>)>,
     ) -> Result<(), DecodeError> {
         let kept: Vec<usize> = self.groups.iter().flat_map(Group::indices).collect();
-        let mut families = vec![0; sequences.len()];
+        let mut children_left = vec![0; sequences.len()];
         for (child, (parent, _)) in children.iter().enumerate() {
-            families[*parent] += usize::from(kept.contains(&child));
+            children_left[*parent] += usize::from(kept.contains(&child));
         }
         let mut next = Vec::with_capacity(children.len());
         let mut places = vec![usize::MAX; children.len()];
@@ -178,9 +178,9 @@ impl<C: Send + 'static> BeamState<C> {
             if !kept.contains(&child) {
                 continue;
             }
-            families[parent] -= 1;
+            children_left[parent] -= 1;
             let cache = &mut sequences[parent].input.cache;
-            sequence.input.cache = match (families[parent], &cache) {
+            sequence.input.cache = match (children_left[parent], &cache) {
                 (0, _) | (_, None) => cache.take(),
                 (_, Some(cache)) => Some(model.fork(cache)?),
             };
@@ -252,24 +252,24 @@ fn best(
     live: &[(usize, f64)],
     scores: &[Vec<f32>],
     count: usize,
-    cost: impl Fn(TokenId) -> f64,
+    penalty: impl Fn(TokenId) -> f64,
 ) -> Vec<Candidate> {
     let order = |a: &Candidate, b: &Candidate| b.sum.total_cmp(&a.sum);
     let mut all = Vec::new();
     for &(parent, sum) in live {
-        let ways = scores[parent].iter().enumerate().filter(|(_, score)| score.is_finite());
-        let mut ways: Vec<Candidate> = ways
+        let continuations = scores[parent].iter().enumerate().filter(|(_, score)| score.is_finite());
+        let mut continuations: Vec<Candidate> = continuations
             .map(|(id, &score)| {
                 let token = TokenId(id as u32);
-                Candidate { parent, token, sum: sum + f64::from(score) - cost(token) }
+                Candidate { parent, token, sum: sum + f64::from(score) - penalty(token) }
             })
             .collect();
-        if ways.len() > count {
-            ways.select_nth_unstable_by(count, |a, b| order(a, b).then(a.token.cmp(&b.token)));
-            ways.truncate(count);
+        if continuations.len() > count {
+            continuations.select_nth_unstable_by(count, |a, b| order(a, b).then(a.token.cmp(&b.token)));
+            continuations.truncate(count);
         }
-        ways.sort_unstable_by_key(|way| way.token);
-        all.extend(ways);
+        continuations.sort_unstable_by_key(|continuation| continuation.token);
+        all.extend(continuations);
     }
     all.sort_by(order);
     all.truncate(count);
@@ -282,6 +282,5 @@ fn distribution_of<'a>(
     settings: &DecodeSettings,
 ) -> impl Iterator<Item = (TokenId, f32)> + 'a + use<'a> {
     let wanted = if settings.logprobs.is_some() { scores } else { &[] };
-    let finite = wanted.iter().enumerate().filter(|(_, score)| score.is_finite());
-    top(finite.map(|(id, &score)| (TokenId(id as u32), score)), settings.logprobs.unwrap_or(0)).into_iter()
+    top_finite(wanted, settings.logprobs.unwrap_or(0)).into_iter()
 }

@@ -11,9 +11,9 @@ use minijinja::value::{Enumerator, Kwargs, Object, ObjectRepr, Value, ValueKind,
 use minijinja::{Error, ErrorKind, State};
 
 /// Largest number of items of a list, and of all items in a copied value.
-const LONGEST: usize = 100_000;
+const MAX_ITEMS: usize = 100_000;
 /// Largest depth of a copied value.
-const DEEPEST: usize = 64;
+const MAX_DEPTH: usize = 64;
 
 /// A mutable list.
 #[derive(Debug, Default)]
@@ -52,7 +52,7 @@ impl Object for List {
             }
             "extend" => {
                 let (items,): (Value,) = from_args(args)?;
-                let items = items.try_iter()?.take(LONGEST + 1).collect();
+                let items = items.try_iter()?.take(MAX_ITEMS + 1).collect();
                 let end = self.items().len();
                 self.insert(end, items)
             }
@@ -92,11 +92,11 @@ impl Object for List {
 
 impl List {
     fn insert(&self, at: usize, new: Vec<Value>) -> Result<Value, Error> {
-        let mut left = LONGEST;
-        let new = new.iter().map(|item| copy(item, DEEPEST, &mut left)).collect::<Result<Vec<_>, _>>()?;
+        let mut left = MAX_ITEMS;
+        let new = new.iter().map(|item| copy(item, MAX_DEPTH, &mut left)).collect::<Result<Vec<_>, _>>()?;
         let mut items = self.items();
-        if items.len() + new.len() > LONGEST {
-            return Err(fault(format!("a list has more than {LONGEST} items")));
+        if items.len() + new.len() > MAX_ITEMS {
+            return Err(fault(format!("a list has more than {MAX_ITEMS} items")));
         }
         let at = at.min(items.len());
         items.splice(at..at, new);
@@ -114,10 +114,10 @@ fn place(at: i64, len: usize) -> usize {
 
 /// A copy in which every mutable list is replaced by an immutable one.
 fn copy(value: &Value, depth: usize, left: &mut usize) -> Result<Value, Error> {
-    *left = left.checked_sub(1).ok_or_else(|| fault(format!("a value has more than {LONGEST} items")))?;
+    *left = left.checked_sub(1).ok_or_else(|| fault(format!("a value has more than {MAX_ITEMS} items")))?;
     match value.kind() {
         ValueKind::Seq | ValueKind::Iterable | ValueKind::Map if depth == 0 => {
-            Err(fault(format!("a value is nested more than {DEEPEST} levels deep")))
+            Err(fault(format!("a value is nested more than {MAX_DEPTH} levels deep")))
         }
         ValueKind::Seq | ValueKind::Iterable => value
             .try_iter()?
@@ -143,7 +143,7 @@ pub(super) fn list(value: Value) -> Result<Value, Error> {
         return Ok(value);
     }
     let list = List::default();
-    list.insert(0, value.try_iter()?.take(LONGEST + 1).collect())?;
+    list.insert(0, value.try_iter()?.take(MAX_ITEMS + 1).collect())?;
     Ok(Value::from_object(list))
 }
 
@@ -165,12 +165,12 @@ pub(super) fn namespace(defaults: Option<Value>, named: Kwargs) -> Result<Value,
     minijinja::functions::namespace(Some(pairs.into_iter().collect()))
 }
 
-/// The name of [`list`] in templates; see [`with_list`].
+/// The name of [`list`] in templates; see [`with_mutable_lists`].
 pub(super) const LIST: &str = "__list";
 
 /// Makes the list of a `set` tag mutable: `set ids = [1]` becomes `set ids = __list([1])`. Takes
 /// and returns the text between `{%` and `%}`. Returns `None` for any other tag.
-pub(super) fn with_list(tag: &str) -> Option<String> {
+pub(super) fn with_mutable_lists(tag: &str) -> Option<String> {
     let inner = tag.trim_matches(['-', '+', ' ', '\t', '\n', '\r']);
     let (name, value) = inner.strip_prefix("set ")?.split_once('=')?;
     let is_name = name.trim().chars().all(|c| c.is_alphanumeric() || "_.".contains(c));

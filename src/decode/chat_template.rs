@@ -215,7 +215,7 @@ fn rewritten(source: &str) -> String {
                 let as_if = if word == "generation" { "if true" } else { "endif" };
                 out.push_str(&tag[..end].replacen(word, as_if, 1));
             }
-            _ => match chat_list::with_list(&tag[..end]) {
+            _ => match chat_list::with_mutable_lists(&tag[..end]) {
                 Some(changed) => out.push_str(&changed),
                 None => out.push_str(&tag[..end]),
             },

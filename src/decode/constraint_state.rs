@@ -13,7 +13,7 @@ use crate::vocab::{TokenId, TokenSet};
 
 /// If more tokens than this remain, the output is assumed to have room for its end, and no ending
 /// is looked for.
-const ENDLESS: usize = 1 << 20;
+const MAX_CHECKED_ROOM: usize = 1 << 20;
 /// A token may lead to a state from which no ending is known. Let n be the length of the ending
 /// that was known before the token. The remaining tokens are then assumed to be enough if they are
 /// more than `UNKNOWN_FACTOR · n + UNKNOWN_TOKENS`.
@@ -42,9 +42,9 @@ pub(crate) struct KnownEnding {
     appended: usize,
 }
 
-/// The result of [`ConstraintState::behind`], which tells if an output can be completed after some
+/// The result of [`ConstraintState::rest_after`], which tells if an output can be completed after some
 /// next tokens.
-pub(crate) enum Behind {
+pub(crate) enum Rest {
     /// The output can be completed within its budget, as far as is known.
     Fits,
     /// Too few tokens would remain. The tokens given here must end the output in place of the next
@@ -127,27 +127,28 @@ impl ConstraintState {
         history: History<'_>,
     ) -> Result<Option<KnownEnding>, DecodeError> {
         let (room, by_context) = (settings.max_tokens, settings.by_context);
-        let Some(matcher) = self.matcher.as_mut().filter(|_| self.healing.is_over() && room <= ENDLESS)
+        let Some(matcher) =
+            self.matcher.as_mut().filter(|_| self.healing.is_over() && room <= MAX_CHECKED_ROOM)
         else {
             return Ok(None);
         };
         let Some(shortest) = matcher.completion()? else { return Ok(None) };
-        let own = match bans.names_bans() {
-            true => respelled(&shortest, matcher, settings, bans, history)?,
+        let unbanned = match bans.names_bans() {
+            true => short_output::respelled(&shortest, history, bans, &settings.vocabulary, matcher)?,
             false => Some(shortest.to_vec()),
         };
-        if own.as_ref().is_some_and(|own| own.len() <= room) {
+        if unbanned.as_ref().is_some_and(|ending| ending.len() <= room) {
             return Ok(None);
         }
-        let needs = own.map_or(shortest.len(), |own| own.len());
-        let most_tried = short_output::MOST_TRIED;
-        let other = other(matcher, room, settings, bans, history, most_tried)?;
-        if let Completion::DeadEnd = other {
+        let needs = unbanned.map_or(shortest.len(), |ending| ending.len());
+        let max_tried = short_output::MAX_TRIED_AT_START;
+        let found = searched_completion(matcher, room, settings, bans, history, max_tried)?;
+        if let Completion::DeadEnd = found {
             let reason = "bans leave no output of the constraint; loosen them, or change the constraint";
             return Err(SamplingError::EmptySupport { reason }.into());
         }
-        match other.way() {
-            Some(way) => self.ending = Some(KnownEnding::new(way)),
+        match found.known() {
+            Some(ending) => self.ending = Some(KnownEnding::new(ending)),
             None if needs > room => return Err(DecodeError::ShortestOutput { needs, room, by_context }),
             // An ending fits, but the bans forbid it, and no other one is known.
             None => {}
@@ -283,59 +284,61 @@ impl ConstraintState {
     /// Tells if the output can be completed after the tokens `next`. `room` is the number of tokens
     /// that remain, `next` included. The request's bans may forbid every complete output after a
     /// token that the constraint allows.
-    pub fn behind(
+    pub fn rest_after(
         &mut self,
         next: &[TokenId],
         room: usize,
         settings: &DecodeSettings,
         bans: &SamplingParams,
         history: History<'_>,
-    ) -> Result<Behind, DecodeError> {
-        let completes = settings.budget == Budget::Complete && room <= ENDLESS;
+    ) -> Result<Rest, DecodeError> {
+        let completes = settings.budget == Budget::Complete && room <= MAX_CHECKED_ROOM;
         let heeded = self.healing.is_over() && (completes || bans.names_bans());
         let Some(matcher) = self.matcher.as_mut().filter(|_| heeded) else {
-            return Ok(Behind::Fits);
+            return Ok(Rest::Fits);
         };
         if next.iter().any(|token| settings.end_tokens.contains(token)) {
-            return Ok(Behind::Fits);
+            return Ok(Rest::Fits);
         }
         for (read, &token) in next.iter().enumerate() {
             if !matcher.advance(token)? {
                 matcher.rollback(read)?;
-                return Ok(Behind::Fits);
+                return Ok(Rest::Fits);
             }
         }
-        let behind = match bans.names_bans() {
+        let rest = match bans.names_bans() {
             true => {
                 let tokens = &[history.tokens, next].concat();
                 let room = room.saturating_sub(next.len());
-                completion(matcher, room, settings, bans, History { tokens, ..history })?
+                unbanned_completion(matcher, room, settings, bans, History { tokens, ..history })?
             }
             false => Completion::of(matcher.completion()?),
         };
         matcher.rollback(next.len())?;
-        let behind = match behind {
-            Completion::DeadEnd => return Ok(Behind::DeadEnd),
-            _ if !completes => return Ok(Behind::Fits),
-            behind => behind.known(),
+        let rest = match rest {
+            Completion::DeadEnd => return Ok(Rest::DeadEnd),
+            _ if !completes => return Ok(Rest::Fits),
+            rest => rest.known(),
         };
         // The rest of a known ending may be shorter than an ending that a new search finds from
         // here.
         let ending = match &self.ending {
             Some(known) => Some(known.rest().to_vec()),
-            None => completion(matcher, room, settings, bans, history)?.known().map(|ending| ending.to_vec()),
+            None => unbanned_completion(matcher, room, settings, bans, history)?
+                .known()
+                .map(|ending| ending.to_vec()),
         };
-        let enough = match (&behind, &ending) {
-            (Some(behind), _) => next.len() + behind.len() <= room,
+        let enough = match (&rest, &ending) {
+            (Some(rest), _) => next.len() + rest.len() <= room,
             (None, Some(ending)) => ending.len() * UNKNOWN_FACTOR + UNKNOWN_TOKENS < room,
             (None, None) => true,
         };
         if enough {
             // The new ending begins with `next`, and the known one may not.
-            self.ending = behind.map(|behind| KnownEnding::new([next, &*behind].concat()));
-            return Ok(Behind::Fits);
+            self.ending = rest.map(|rest| KnownEnding::new([next, &*rest].concat()));
+            return Ok(Rest::Fits);
         }
-        Ok(ending.filter(|ending| ending.len() <= room).map_or(Behind::Fits, Behind::TooLong))
+        Ok(ending.filter(|ending| ending.len() <= room).map_or(Rest::Fits, Rest::TooLong))
     }
 }
 
@@ -358,16 +361,11 @@ impl Completion {
             Self::DeadEnd | Self::Unknown => None,
         }
     }
-
-    /// A copy of the tokens, if they are known.
-    fn way(self) -> Option<Vec<TokenId>> {
-        self.known().map(|tokens| tokens.to_vec())
-    }
 }
 
 /// The engine's [completion](Matcher::completion), in tokens that the request does not ban, or
 /// another one of at most `room` tokens.
-fn completion(
+fn unbanned_completion(
     matcher: &mut Matcher,
     room: usize,
     settings: &DecodeSettings,
@@ -375,42 +373,43 @@ fn completion(
     history: History<'_>,
 ) -> Result<Completion, DecodeError> {
     match matcher.completion()? {
-        Some(own) if bans.names_bans() => match respelled(&own, matcher, settings, bans, history)? {
-            None => other(matcher, room, settings, bans, history, short_output::MOST_TRIED_EACH),
-            Some(found) => Ok(Completion::Known(found.into())),
-        },
+        Some(own) if bans.names_bans() => {
+            match short_output::respelled(&own, history, bans, &settings.vocabulary, matcher)? {
+                None => searched_completion(
+                    matcher,
+                    room,
+                    settings,
+                    bans,
+                    history,
+                    short_output::MAX_TRIED_PER_TOKEN,
+                ),
+                Some(found) => Ok(Completion::Known(found.into())),
+            }
+        }
         own => Ok(Completion::of(own)),
     }
 }
 
 /// A completion of at most `room` tokens that the request does not ban, by a search.
-fn other(
+fn searched_completion(
     matcher: &mut Matcher,
     room: usize,
     settings: &DecodeSettings,
     bans: &SamplingParams,
     history: History<'_>,
-    most_tried: usize,
+    max_tried: usize,
 ) -> Result<Completion, DecodeError> {
-    Ok(match short_output::within(matcher, room, bans, most_tried)? {
-        Found::Way(way) => Completion::of(respelled(&way, matcher, settings, bans, history)?.map(Arc::from)),
+    Ok(match short_output::shortest_within(matcher, room, bans, max_tried)? {
+        Found::Ending(ending) => Completion::of(
+            short_output::respelled(&ending, history, bans, &settings.vocabulary, matcher)?.map(Arc::from),
+        ),
         Found::DeadEnd => Completion::DeadEnd,
         Found::Unknown => Completion::Unknown,
     })
 }
 
-fn respelled(
-    tokens: &[TokenId],
-    matcher: &mut Matcher,
-    settings: &DecodeSettings,
-    bans: &SamplingParams,
-    history: History<'_>,
-) -> Result<Option<Vec<TokenId>>, DecodeError> {
-    Ok(short_output::respelled(tokens, history, bans, &settings.vocabulary, matcher)?)
-}
-
 impl KnownEnding {
-    fn new(tokens: Vec<TokenId>) -> Self {
+    fn new(tokens: impl Into<Arc<[TokenId]>>) -> Self {
         Self { tokens: tokens.into(), appended: 0 }
     }
 

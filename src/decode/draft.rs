@@ -194,7 +194,7 @@ pub(crate) fn likeliest_tree<E>(
 ) -> Result<Vec<DraftToken>, E> {
     /// A continuation that is not in the tree yet: its parent node, its rank in its level, and the
     /// Σ log p that it would have.
-    struct Open {
+    struct Candidate {
         parent: Option<usize>,
         depth: usize,
         rank: usize,
@@ -202,24 +202,27 @@ pub(crate) fn likeliest_tree<E>(
     }
     let mut nodes: Vec<DraftToken> = Vec::new();
     let mut sums: Vec<f32> = Vec::new();
-    let mut open = Vec::new();
+    let mut frontier = Vec::new();
     let worth = |parent_sum: f32, depth: usize, rank: usize| -> Option<f32> {
         Some(parent_sum + levels.get(depth)?.get(rank)?.1)
     };
     if let Some(sum) = worth(0.0, 0, 0) {
-        open.push(Open { parent: None, depth: 0, rank: 0, sum });
+        frontier.push(Candidate { parent: None, depth: 0, rank: 0, sum });
     }
     while nodes.len() < most {
-        let Some(best) = (0..open.len()).max_by(|&a, &b| open[a].sum.total_cmp(&open[b].sum)) else { break };
-        let Open { parent, depth, rank, sum } = open.swap_remove(best);
+        let Some(best) = (0..frontier.len()).max_by(|&a, &b| frontier[a].sum.total_cmp(&frontier[b].sum))
+        else {
+            break;
+        };
+        let Candidate { parent, depth, rank, sum } = frontier.swap_remove(best);
         let parent_sum = parent.map_or(0.0, |parent| sums[parent]);
         if let Some(sum) = worth(parent_sum, depth, rank + 1) {
-            open.push(Open { parent, depth, rank: rank + 1, sum });
+            frontier.push(Candidate { parent, depth, rank: rank + 1, sum });
         }
         let token = levels[depth][rank].0;
         if allowed(parent, token)? {
             if let Some(sum) = worth(sum, depth + 1, 0) {
-                open.push(Open { parent: Some(nodes.len()), depth: depth + 1, rank: 0, sum });
+                frontier.push(Candidate { parent: Some(nodes.len()), depth: depth + 1, rank: 0, sum });
             }
             nodes.push(DraftToken { token, parent, distribution: None });
             sums.push(sum);

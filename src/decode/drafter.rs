@@ -76,7 +76,7 @@ impl Drafters {
     ) -> Result<(), DecodeError> {
         match (settings.draft, &self.model, &self.heads) {
             (Draft::Ngram { longest, tokens }, ..) => {
-                for sequence in open(sequences) {
+                for sequence in in_progress(sequences) {
                     let most = tokens.min(sequence.draft_room(settings, most_pending).0);
                     let guess = draft::ngram(sequence.tokens(), longest, most).to_vec();
                     let allowed = sequence.count_allowed(&guess)?;
@@ -88,7 +88,7 @@ impl Drafters {
                 run.run(sequences, tokens, most_pending, usage)?;
             }
             (Draft::Heads { tokens }, _, Some(heads)) => {
-                for sequence in open(sequences) {
+                for sequence in in_progress(sequences) {
                     draft_by_heads(&**heads, sequence, settings, tokens, most_pending)?;
                 }
             }
@@ -100,7 +100,7 @@ impl Drafters {
 }
 
 /// The outputs that have not ended.
-fn open<C>(sequences: &mut [Sequence<C>]) -> impl Iterator<Item = &mut Sequence<C>> {
+fn in_progress<C>(sequences: &mut [Sequence<C>]) -> impl Iterator<Item = &mut Sequence<C>> {
     sequences.iter_mut().filter(|sequence| sequence.end.is_none())
 }
 

@@ -209,21 +209,13 @@ impl<E: LanguageModel, A: LanguageModel> LanguageModel for ContrastiveDecoding<E
         }
         let expert = self.expert.forward(&mut experts)?;
         let amateur = self.amateur.forward(&mut amateurs)?;
-        let size = self.vocab_size();
-        let counts: Vec<usize> = (0..expert.inputs()).map(|input| expert.rows(input)).collect();
-        let (mut values, mut references) = (Vec::new(), Vec::new());
-        for (input, &count) in counts.iter().enumerate() {
-            for row in 0..count {
-                let of = |logits: &Logits| normalised(logits.row(input, row).ok_or(ModelError::NoRow)?);
-                let (expert, mut amateur) = (of(&expert)?, of(&amateur)?);
-                // An amateur with a narrower output gives the tokens that it lacks a very low
-                // probability.
-                amateur.resize(size, MISSING_LOGPROB);
-                values.extend(subtracted(&expert, &amateur, 1.0 + self.strength, self.strength));
-                references.extend(expert);
-            }
-        }
-        Logits::new(values, size, counts)?.with_plausibility(references, self.plausibility.ln())
+        contrasted(&expert, self.plausibility, |at, expert| {
+            let mut amateur = at.logprobs(&amateur)?;
+            // An amateur with a narrower output gives the tokens that it lacks a very low
+            // probability.
+            amateur.resize(expert.len(), MISSING_LOGPROB);
+            Ok(subtracted(expert, &amateur, 1.0 + self.strength, self.strength))
+        })
     }
 }
 
@@ -313,27 +305,54 @@ impl<M: EarlyExit> LanguageModel for Dola<M> {
     fn forward(&self, batch: &mut [ForwardInput<'_, Self::Cache>]) -> Result<Logits, ModelError> {
         let all = self.model.forward_exits(batch, &self.layers)?;
         let Some((last, exits)) = all.split_first() else { return Err(ModelError::NoRow) };
-        let counts: Vec<usize> = (0..last.inputs()).map(|input| last.rows(input)).collect();
-        let (mut values, mut references) = (Vec::new(), Vec::new());
-        for (input, &count) in counts.iter().enumerate() {
-            for row in 0..count {
-                let of = |logits: &Logits| normalised(logits.row(input, row).ok_or(ModelError::NoRow)?);
-                let last = of(last)?;
-                let mut premature: Option<(f64, Vec<f32>)> = None;
-                for exit in exits {
-                    let exit = of(exit)?;
-                    let divergence = divergence(&last, &exit);
-                    if premature.as_ref().is_none_or(|(most, _)| divergence > *most) {
-                        premature = Some((divergence, exit));
-                    }
+        contrasted(last, 0.1, |at, last| {
+            let mut premature: Option<(f64, Vec<f32>)> = None;
+            for exit in exits {
+                let exit = at.logprobs(exit)?;
+                let divergence = divergence(last, &exit);
+                if premature.as_ref().is_none_or(|(most, _)| divergence > *most) {
+                    premature = Some((divergence, exit));
                 }
-                let (_, premature) = premature.ok_or(ModelError::NoRow)?;
-                values.extend(subtracted(&last, &premature, 1.0, 1.0));
-                references.extend(last);
             }
-        }
-        Logits::new(values, self.vocab_size(), counts)?.with_plausibility(references, 0.1f32.ln())
+            let (_, premature) = premature.ok_or(ModelError::NoRow)?;
+            Ok(subtracted(last, &premature, 1.0, 1.0))
+        })
     }
+}
+
+/// The place of a row among logits.
+#[derive(Clone, Copy)]
+struct RowPlace {
+    input: usize,
+    row: usize,
+}
+
+impl RowPlace {
+    /// The log-softmax of the row at this place.
+    fn logprobs(self, logits: &Logits) -> Result<Vec<f32>, ModelError> {
+        normalised(logits.row(self.input, self.row).ok_or(ModelError::NoRow)?)
+    }
+}
+
+/// Logits that `contrast` makes of each row of `model`, given its place and its log-softmax. A
+/// token is plausible if `model` gives it at least the share `plausibility` of the probability of
+/// the most probable one.
+fn contrasted(
+    model: &Logits,
+    plausibility: f32,
+    contrast: impl Fn(RowPlace, &[f32]) -> Result<Vec<f32>, ModelError>,
+) -> Result<Logits, ModelError> {
+    let counts: Vec<usize> = (0..model.inputs()).map(|input| model.rows(input)).collect();
+    let (mut values, mut references) = (Vec::new(), Vec::new());
+    for (input, &count) in counts.iter().enumerate() {
+        for row in 0..count {
+            let at = RowPlace { input, row };
+            let logprobs = at.logprobs(model)?;
+            values.extend(contrast(at, &logprobs)?);
+            references.extend(logprobs);
+        }
+    }
+    Logits::new(values, model.vocab_size(), counts)?.with_plausibility(references, plausibility.ln())
 }
 
 /// The log-softmax of a row.
@@ -342,11 +361,12 @@ fn normalised(row: &[f32]) -> Result<Vec<f32>, ModelError> {
 }
 
 /// The logits `a · with − b · without`; −∞ where `with` is.
-fn subtracted<'a>(with: &'a [f32], without: &'a [f32], a: f32, b: f32) -> impl Iterator<Item = f32> + 'a {
-    with.iter().zip(without).map(move |(&with, &without)| match with > f32::NEG_INFINITY {
+fn subtracted(with: &[f32], without: &[f32], a: f32, b: f32) -> Vec<f32> {
+    let difference = |(&with, &without): (&f32, &f32)| match with > f32::NEG_INFINITY {
         true => (a * with - b * without).clamp(f32::MIN, f32::MAX),
         false => f32::NEG_INFINITY,
-    })
+    };
+    with.iter().zip(without).map(difference).collect()
 }
 
 /// The Jensen–Shannon divergence of two distributions, up to a constant factor: Σ m·(2 ln m − ln p

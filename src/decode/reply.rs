@@ -17,9 +17,9 @@ use crate::vocab::TokenId;
 #[derive(Clone)]
 pub(crate) struct ReplyStream {
     source: Source,
-    waiting: VecDeque<Piece>,
+    waiting: VecDeque<PendingToken>,
     /// Number of bytes of the text that have been turned into events.
-    read: usize,
+    read_bytes: usize,
     events: Vec<Event>,
     reply: Reply,
     is_finished: bool,
@@ -36,7 +36,7 @@ enum Source {
 
 /// A token of the output that has not been turned into events.
 #[derive(Clone, Copy)]
-struct Piece {
+struct PendingToken {
     token: TokenId,
     /// Bytes of the token that belong to the output.
     len: usize,
@@ -57,7 +57,7 @@ impl ReplyStream {
         Ok(Some(ReplyStream {
             source,
             waiting: VecDeque::new(),
-            read: 0,
+            read_bytes: 0,
             events: Vec::new(),
             reply: Reply::default(),
             is_finished: false,
@@ -67,7 +67,7 @@ impl ReplyStream {
     /// Adds a token of `bytes` bytes. The last `own` of them belong to the output, and any others
     /// to the prompt.
     pub fn push(&mut self, token: TokenId, bytes: usize, own: usize) {
-        self.waiting.push_back(Piece { token, len: own, is_whole: bytes == own });
+        self.waiting.push_back(PendingToken { token, len: own, is_whole: bytes == own });
     }
 
     /// Replaces the [events](Self::events) by those of the text that was released since the last
@@ -86,17 +86,17 @@ impl ReplyStream {
     fn read_on(&mut self, text: &TextStream, is_over: bool) -> Result<(), DecodeError> {
         let bytes = text.bytes();
         while let Some(&piece) = self.waiting.front() {
-            let end = self.read + piece.len;
+            let end = self.read_bytes + piece.len;
             if end > text.released() && !(is_over && end <= bytes.len()) {
                 break;
             }
             self.waiting.pop_front();
-            self.piece(piece, &bytes[self.read..end])?;
-            self.read = end;
+            self.piece(piece, &bytes[self.read_bytes..end])?;
+            self.read_bytes = end;
         }
         if is_over {
             // A stop string cuts the last token.
-            if let Some(cut) = bytes.get(self.read..).filter(|cut| !cut.is_empty()) {
+            if let Some(cut) = bytes.get(self.read_bytes..).filter(|cut| !cut.is_empty()) {
                 match &mut self.source {
                     Source::Reader(reader) => {
                         reader.advance_bytes(cut, &mut self.events)?;
@@ -112,7 +112,7 @@ impl ReplyStream {
         Ok(())
     }
 
-    fn piece(&mut self, piece: Piece, bytes: &[u8]) -> Result<(), DecodeError> {
+    fn piece(&mut self, piece: PendingToken, bytes: &[u8]) -> Result<(), DecodeError> {
         match &mut self.source {
             // A token that ends the output and that the constraint does not know is refused here.
             Source::Reader(reader) if piece.is_whole => {

@@ -7,7 +7,7 @@
 //! yet. A run of forced tokens therefore costs one pass, however long it is.
 
 use super::clock::Clock;
-use super::constraint_state::{Behind, ConstraintState, KnownEnding, NextTokens};
+use super::constraint_state::{ConstraintState, KnownEnding, NextTokens, Rest};
 use super::draft::{self, Acceptance, Distribution, DraftChoice, DraftToken};
 use super::error::DecodeError;
 use super::logits::ModelRow;
@@ -17,7 +17,7 @@ use super::reply::ReplyStream;
 use super::request::{BudgetEnding, Completion, FinishReason, Request, Timings};
 use super::settings::{DecodeSettings, Scoring};
 use super::short_output::History;
-use super::token_scores::{TokenScores, top};
+use super::token_scores::{TokenScores, top_finite};
 use crate::engine::DraftTree;
 use crate::sampling::{Purpose, Sampled, Sampler, SamplingError, TopLogits, TopLogitsQuery, logprobs};
 use crate::tags::Event;
@@ -40,9 +40,9 @@ pub(crate) struct Sequence<C> {
     /// The tokens of prompt and output.
     tokens: Vec<TokenId>,
     /// Number of tokens of the prompt.
-    prompt: usize,
+    prompt_len: usize,
     /// Number of tokens of the output for which the model was not asked.
-    forced: usize,
+    forced_count: usize,
     /// Positions of the tokens of the output that were guessed.
     confirmed: Vec<usize>,
     healed_bytes: usize,
@@ -89,8 +89,8 @@ impl<C> Sequence<C> {
             text: TextStream::new(request.stop.iter().map(Vec::as_slice)),
             reply: ReplyStream::new(request)?,
             tokens: request.prompt.clone(),
-            prompt: request.prompt.len(),
-            forced: 0,
+            prompt_len: request.prompt.len(),
+            forced_count: 0,
             confirmed: Vec::new(),
             healed_bytes: settings.healed_bytes.len(),
             budget_ending: None,
@@ -113,8 +113,8 @@ impl<C> Sequence<C> {
             text: self.text.clone(),
             reply: self.reply.clone(),
             tokens: self.tokens.clone(),
-            prompt: self.prompt,
-            forced: self.forced,
+            prompt_len: self.prompt_len,
+            forced_count: self.forced_count,
             confirmed: self.confirmed.clone(),
             healed_bytes: self.healed_bytes,
             budget_ending: self.budget_ending,
@@ -129,7 +129,7 @@ impl<C> Sequence<C> {
     /// If a search had to find an ending that fits, it is returned, so that the request's other
     /// outputs need not search again; see [`set_ending`](Self::set_ending).
     pub fn check_room(&mut self, settings: &DecodeSettings) -> Result<Option<KnownEnding>, DecodeError> {
-        let history = History { tokens: &self.tokens, prompt: self.prompt };
+        let history = History { tokens: &self.tokens, prompt: self.prompt_len };
         self.constraint.check_room(settings, self.sampler.params(), history)
     }
 
@@ -151,12 +151,12 @@ impl<C> Sequence<C> {
 
     /// Number of tokens of the output.
     pub fn length(&self) -> usize {
-        self.tokens.len() - self.prompt
+        self.tokens.len() - self.prompt_len
     }
 
     /// True if the model has chosen a token.
     pub fn has_choices(&self) -> bool {
-        self.length() > self.forced
+        self.length() > self.forced_count
     }
 
     /// The tokens of prompt and output.
@@ -173,7 +173,7 @@ impl<C> Sequence<C> {
     /// ended it, or a limit has ended it without a constraint. 1: its text does not satisfy the
     /// constraint, or a limit on tokens has ended it under a constraint. 2: it was cancelled or has
     /// not ended. 3: it failed.
-    pub fn unfinished(&self) -> u8 {
+    pub fn rank(&self) -> u8 {
         let is_constrained = self.constraint.is_complete().is_some();
         match self.end {
             Some(FinishReason::Failed) => 3,
@@ -226,7 +226,7 @@ impl<C> Sequence<C> {
             Err(error) => return Err(DecodeError::DraftLogits(error)),
         };
         let (token, distribution) = match choice {
-            DraftChoice::Likeliest => (most_probable(&distribution), None),
+            DraftChoice::Likeliest => (argmax(&distribution), None),
             DraftChoice::Drawn => {
                 let u = self.sampler.rng().uniform(self.sampler.position() as u32, Purpose::Draft, 0);
                 (draft::draw_from(&distribution, u), Some(distribution))
@@ -267,7 +267,7 @@ impl<C> Sequence<C> {
                     self.end = Some(FinishReason::ConstraintComplete);
                     return Ok(());
                 }
-                NextTokens::Forced(tokens) => self.within_room(tokens, settings)?,
+                NextTokens::Forced(tokens) => self.fit_forced(tokens, settings)?,
             };
             if self.length() >= settings.max_tokens {
                 self.end = Some(FinishReason::Length);
@@ -295,7 +295,7 @@ impl<C> Sequence<C> {
     /// returns other tokens of the same text. For example, the engine spells the forced text
     /// `unclassified` with the longest token first: `unc`, `lass`, `ified`. The shortest ending
     /// spells it with the fewest tokens: `un`, `classified`.
-    fn within_room(
+    fn fit_forced(
         &mut self,
         forced: Vec<TokenId>,
         settings: &DecodeSettings,
@@ -303,7 +303,7 @@ impl<C> Sequence<C> {
         if forced.is_empty() {
             return Ok(forced);
         }
-        let Behind::TooLong(ending) = self.behind(&forced, settings)? else { return Ok(forced) };
+        let Rest::TooLong(ending) = self.rest_after(&forced, settings)? else { return Ok(forced) };
         let vocabulary = &settings.vocabulary;
         let mut left = vocabulary.decode(&forced).len();
         let is_forced = |token: &TokenId| {
@@ -326,12 +326,12 @@ impl<C> Sequence<C> {
         if self.constraint.count_allowed(ending)? < ending.len() {
             return Ok(());
         }
-        let behind = self.behind(ending, settings)?;
-        if let Behind::DeadEnd = behind {
+        let rest = self.rest_after(ending, settings)?;
+        if let Rest::DeadEnd = rest {
             return Ok(());
         }
         self.reasoning = ReasoningState::Over { tokens: self.reasoning.tokens() };
-        if let Behind::TooLong(shortest) = behind {
+        if let Rest::TooLong(shortest) = rest {
             return self.append_ending(&shortest, settings);
         }
         for &token in ending {
@@ -349,7 +349,7 @@ impl<C> Sequence<C> {
         self.end = Some(FinishReason::Failed);
         self.error.get_or_insert(error);
         // The matcher may have read drafts as well, so the output is read from its beginning.
-        let output = &self.tokens[self.prompt..];
+        let output = &self.tokens[self.prompt_len..];
         let complete = self.constraint.accepts(output, self.text.bytes().len(), settings);
         self.complete_before_end = complete.unwrap_or(Some(false));
     }
@@ -408,13 +408,13 @@ impl<C> Sequence<C> {
             let distribution = distribution.into_iter().map(|(token, p)| (token, p.ln()));
             let sampled_at = clock.now();
             times.sample += sampled_at.saturating_sub(start);
-            let result = match self.behind(&[sampled.token], settings)? {
-                Behind::Fits => {
+            let result = match self.rest_after(&[sampled.token], settings)? {
+                Rest::Fits => {
                     self.record_logprobs(sampled.token, sampled.logprob, distribution, row, settings)?;
                     Some(self.append_allowed(sampled.token, settings))
                 }
-                Behind::TooLong(ending) => Some(self.append_ending(&ending, settings)),
-                Behind::DeadEnd => {
+                Rest::TooLong(ending) => Some(self.append_ending(&ending, settings)),
+                Rest::DeadEnd => {
                     self.constraint.exclude(sampled.token);
                     None
                 }
@@ -475,10 +475,10 @@ impl<C> Sequence<C> {
         let sampled_at = clock.now();
         times.sample += sampled_at.saturating_sub(start);
         let Some(Sampled { token, .. }) = sampled else { return Ok(false) };
-        let is_appended = match self.behind(&[token], settings)? {
-            Behind::Fits => self.append_allowed(token, settings).map(|()| true)?,
-            Behind::TooLong(ending) => self.append_ending(&ending, settings).map(|()| true)?,
-            Behind::DeadEnd => {
+        let is_appended = match self.rest_after(&[token], settings)? {
+            Rest::Fits => self.append_allowed(token, settings).map(|()| true)?,
+            Rest::TooLong(ending) => self.append_ending(&ending, settings).map(|()| true)?,
+            Rest::DeadEnd => {
                 self.constraint.exclude(token);
                 false
             }
@@ -488,10 +488,10 @@ impl<C> Sequence<C> {
     }
 
     /// Tells if the output can be completed after the tokens `next`.
-    fn behind(&mut self, next: &[TokenId], settings: &DecodeSettings) -> Result<Behind, DecodeError> {
+    fn rest_after(&mut self, next: &[TokenId], settings: &DecodeSettings) -> Result<Rest, DecodeError> {
         let room = settings.max_tokens.saturating_sub(self.length());
-        let history = History { tokens: &self.tokens, prompt: self.prompt };
-        self.constraint.behind(next, room, settings, self.sampler.params(), history)
+        let history = History { tokens: &self.tokens, prompt: self.prompt_len };
+        self.constraint.rest_after(next, room, settings, self.sampler.params(), history)
     }
 
     /// Appends the tokens with which the budget ends the output. Stop strings and end tokens among
@@ -513,7 +513,7 @@ impl<C> Sequence<C> {
 
     /// Counts a token for which the model was not asked.
     fn count_forced(&mut self, settings: &DecodeSettings) {
-        self.forced += 1;
+        self.forced_count += 1;
         self.scores.record_forced(settings);
     }
 
@@ -533,7 +533,7 @@ impl<C> Sequence<C> {
 
     /// The `count` most probable tokens with ln p, most probable first. Here p is softmax(row),
     /// with the constraint, biases and penalties applied to the row.
-    pub fn most_probable(
+    pub fn most_probable_tokens(
         &mut self,
         row: ModelRow<'_>,
         count: usize,
@@ -543,8 +543,7 @@ impl<C> Sequence<C> {
         let mut logits = row.plausible(settings.token_count(), mask).into_owned();
         self.sampler.process(&mut logits, mask)?;
         let scores = logprobs::log_softmax(&logits)?;
-        let finite = scores.iter().enumerate().filter(|(_, logprob)| logprob.is_finite());
-        Ok(top(finite.map(|(id, &logprob)| (TokenId(id as u32), logprob)), count))
+        Ok(top_finite(&scores, count))
     }
 
     /// Records the log-probabilities of a token that is about to be appended; see
@@ -616,7 +615,7 @@ impl<C> Sequence<C> {
         };
         if self.text.push(own, stops) {
             self.end = Some(FinishReason::StopSequence);
-            let output = &self.tokens[self.prompt..];
+            let output = &self.tokens[self.prompt_len..];
             self.complete_before_end = self.constraint.accepts(output, self.text.bytes().len(), settings)?;
         }
         Ok(true)
@@ -652,7 +651,7 @@ impl<C> Sequence<C> {
 
     /// The tokens that are new.
     pub fn new_tokens(&self, delta: &Delta) -> &[TokenId] {
-        &self.tokens[self.prompt + delta.first_token..]
+        &self.tokens[self.prompt_len + delta.first_token..]
     }
 
     /// The text that is new.
@@ -671,7 +670,7 @@ impl<C> Sequence<C> {
             stop_sequence: self.text.stop_string().map(|stop| String::from_utf8_lossy(stop).into_owned()),
             complete: self.complete_before_end.or_else(|| self.constraint.is_complete()),
             budget_ending: self.budget_ending,
-            forced_tokens: self.forced,
+            forced_tokens: self.forced_count,
             reasoning_tokens: settings.reasoning.is_some().then(|| self.reasoning.tokens()),
             confirmed: self.confirmed,
             healed_bytes: self.healed_bytes,
@@ -679,7 +678,7 @@ impl<C> Sequence<C> {
             logprobs: self.scores.into_entries(),
             bytes: self.text.bytes().to_vec(),
             text: self.text.text().to_owned(),
-            tokens: self.tokens.split_off(self.prompt),
+            tokens: self.tokens.split_off(self.prompt_len),
         }
     }
 }
@@ -732,7 +731,7 @@ fn draw_again(
 }
 
 /// The most probable token of a distribution; the one with the lowest id among equals.
-fn most_probable(distribution: &Distribution) -> Option<TokenId> {
+fn argmax(distribution: &Distribution) -> Option<TokenId> {
     let order = |a: &&(TokenId, f32), b: &&(TokenId, f32)| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0));
     distribution.iter().max_by(order).map(|entry| entry.0)
 }

@@ -4,7 +4,7 @@
 //! The engine's completion has few bytes, spelt with the fewest tokens. A request may need another:
 //!
 //! - Another text may have fewer tokens. Of the choices `Zq` and `excellent` the second one has
-//!   more bytes, but may be one token. [`within`] searches for such a text.
+//!   more bytes, but may be one token. [`shortest_within`] searches for such a text.
 //! - The request may ban tokens. [`respelled`] spells the same text without them.
 
 use std::collections::HashSet;
@@ -14,14 +14,14 @@ use crate::sampling::SamplingParams;
 use crate::vocab::{TokenId, Vocabulary, fewest_tokens};
 
 /// Largest number of tokens that a search tries before the first pass.
-pub(super) const MOST_TRIED: usize = 50_000;
+pub(super) const MAX_TRIED_AT_START: usize = 50_000;
 /// Largest number of tokens that a search tries for each token of an output.
-pub(super) const MOST_TRIED_EACH: usize = 2_000;
+pub(super) const MAX_TRIED_PER_TOKEN: usize = 2_000;
 /// Largest number of spellings of a text that are tried.
-const MOST_SPELLINGS: usize = 8;
+const MAX_SPELLINGS: usize = 8;
 
 /// A position of the search: the matcher there, and the step that led to it.
-struct Place {
+struct SearchState {
     matcher: Matcher,
     before: Option<(usize, TokenId)>,
 }
@@ -29,7 +29,7 @@ struct Place {
 /// The result of a search for an output.
 pub(super) enum Found {
     /// Tokens that complete the output.
-    Way(Vec<TokenId>),
+    Ending(Vec<TokenId>),
     /// The search has tried everything: nothing completes the output.
     DeadEnd,
     /// The search was given up, or every ending that it found has too many tokens.
@@ -38,27 +38,27 @@ pub(super) enum Found {
 
 /// The fewest tokens, `room` at most, that complete the output of `matcher` without the tokens that
 /// `bans` forbids everywhere. The search is breadth-first over the states of the constraint, and is
-/// given up after `most_tried` tokens.
-pub(super) fn within(
+/// given up after `max_tried` tokens.
+pub(super) fn shortest_within(
     matcher: &Matcher,
     room: usize,
     bans: &SamplingParams,
-    most_tried: usize,
+    max_tried: usize,
 ) -> Result<Found, EngineError> {
     if matcher.is_accepting() {
-        return Ok(Found::Way(Vec::new()));
+        return Ok(Found::Ending(Vec::new()));
     }
-    let mut places = vec![Place { matcher: matcher.fork_here(), before: None }];
+    let mut states = vec![SearchState { matcher: matcher.fork_here(), before: None }];
     let mut seen = HashSet::from([matcher.state_id()]);
     let mut tried = 0;
     let mut level = 0..1;
     for _ in 0..room {
-        let next = places.len();
+        let next = states.len();
         for from in level {
-            let mut here = places[from].matcher.fork_here();
+            let mut here = states[from].matcher.fork_here();
             for token in here.mask()?.iter().filter(|token| !bans.forbids(*token)) {
                 tried += 1;
-                if tried > most_tried {
+                if tried > max_tried {
                     return Ok(Found::Unknown);
                 }
                 if !here.advance(token)? {
@@ -66,15 +66,15 @@ pub(super) fn within(
                 }
                 if !here.is_stopped() && seen.insert(here.state_id()) {
                     let is_end = here.is_accepting();
-                    places.push(Place { matcher: here.fork_here(), before: Some((from, token)) });
+                    states.push(SearchState { matcher: here.fork_here(), before: Some((from, token)) });
                     if is_end {
-                        return Ok(Found::Way(path(&places)));
+                        return Ok(Found::Ending(path(&states)));
                     }
                 }
                 here.rollback(1)?;
             }
         }
-        level = next..places.len();
+        level = next..states.len();
         if level.is_empty() {
             return Ok(Found::DeadEnd);
         }
@@ -82,13 +82,13 @@ pub(super) fn within(
     Ok(Found::Unknown)
 }
 
-/// The tokens that lead to the last place.
-fn path(places: &[Place]) -> Vec<TokenId> {
+/// The tokens that lead to the last state.
+fn path(states: &[SearchState]) -> Vec<TokenId> {
     let mut tokens = Vec::new();
-    let mut before = places.last().and_then(|place| place.before);
+    let mut before = states.last().and_then(|state| state.before);
     while let Some((from, token)) = before {
         tokens.push(token);
-        before = places[from].before;
+        before = states[from].before;
     }
     tokens.reverse();
     tokens
@@ -106,7 +106,7 @@ pub(super) fn respelled(
     // Tokens that would complete a banned sequence at their position. They are then left out at
     // every position.
     let mut left_out = Vec::new();
-    for _ in 0..MOST_SPELLINGS {
+    for _ in 0..MAX_SPELLINGS {
         let may_occur = |token: TokenId| !bans.forbids(token) && !left_out.contains(&token);
         let Some(spelled) = spell(tokens, vocabulary, may_occur) else { return Ok(None) };
         let mut all = history.tokens.to_vec();

@@ -68,6 +68,13 @@ impl TokenScores {
     }
 }
 
+/// The `count` tokens with the largest finite scores, as [`top`] gives them. A token's score is at
+/// the index of its id.
+pub(crate) fn top_finite(scores: &[f32], count: usize) -> Vec<(TokenId, f32)> {
+    let scored = scores.iter().enumerate().map(|(id, &score)| (TokenId(id as u32), score));
+    top(scored.filter(|(_, score)| score.is_finite()), count)
+}
+
 /// The `count` entries with the largest values, largest first; among equals the lowest ids.
 pub(crate) fn top(entries: impl Iterator<Item = (TokenId, f32)>, count: usize) -> Vec<(TokenId, f32)> {
     let mut all: Vec<(TokenId, f32)> = entries.collect();

@@ -26,7 +26,7 @@ pub struct DetectedFormat {
 }
 
 /// One trial: an answer with these calls, which the template is asked to render.
-struct Question {
+struct Trial {
     calls: Vec<WrittenCall>,
     /// True if the arguments are given as JSON in a string, and false if as an object.
     in_string: bool,
@@ -41,7 +41,7 @@ impl ChatTemplate {
     pub fn generation_prompt(&self, input: &ChatInput) -> Result<String, ChatTemplateError> {
         let closed = self.render(&ChatInput { answer: Answer::None, ..input.clone() })?;
         let opened = self.render(&ChatInput { answer: Answer::Opened, ..input.clone() })?;
-        Ok(behind(&closed, &opened).to_owned())
+        Ok(after_common_start(&closed, &opened).to_owned())
     }
 
     /// The beginning of the answer that a prompt for `input` has: the
@@ -58,7 +58,7 @@ impl ChatTemplate {
             (Answer::Continued, Some((_, earlier))) => {
                 let messages = earlier.to_vec();
                 let closed = self.render(&ChatInput { messages, answer: Answer::None, ..input.clone() })?;
-                Ok(behind(&closed, &self.render(input)?).to_owned())
+                Ok(after_common_start(&closed, &self.render(input)?).to_owned())
             }
         }
     }
@@ -80,21 +80,21 @@ impl ChatTemplate {
     pub fn detect_tool_format(&self, variables: &Map<String, Json>) -> DetectedFormat {
         let mut found =
             DetectedFormat { preset: None, also: Vec::new(), written: String::new(), fault: None };
-        for question in questions() {
-            let written = match self.ask(&question, variables) {
+        for trial in trials() {
+            let written = match self.render_trial(&trial, variables) {
                 Ok(written) => written,
                 Err(error) => {
                     found.fault.get_or_insert(error.to_string());
                     continue;
                 }
             };
-            let several = question.calls.len() > 1;
+            let several = trial.calls.len() > 1;
             let mut fitting: Vec<(usize, &Preset)> = Preset::all()
                 .iter()
                 .filter(|preset| preset.is_verified() && (preset.is_parallel() || !several))
                 .filter_map(|preset| {
                     // Some templates write keys in alphabetical order.
-                    let texts = [preset.write(&question.calls), preset.write(&sorted(&question.calls))];
+                    let texts = [preset.write(&trial.calls), preset.write(&sorted(&trial.calls))];
                     let found = texts.iter().find(|text| written.contains(text.as_str()))?;
                     Some((found.len(), preset))
                 })
@@ -105,7 +105,7 @@ impl ChatTemplate {
                 let also = fitting[1..].iter().map(|(_, preset)| preset.name().to_owned()).collect();
                 return DetectedFormat { preset: Some((*preset).clone()), also, written, fault: None };
             }
-            if found.written.is_empty() && question.calls.iter().any(|call| written.contains(&call.name)) {
+            if found.written.is_empty() && trial.calls.iter().any(|call| written.contains(&call.name)) {
                 found.written = written;
             }
         }
@@ -113,13 +113,17 @@ impl ChatTemplate {
     }
 
     /// The text that the template adds for an answer with calls.
-    fn ask(&self, question: &Question, variables: &Map<String, Json>) -> Result<String, ChatTemplateError> {
+    fn render_trial(
+        &self,
+        trial: &Trial,
+        variables: &Map<String, Json>,
+    ) -> Result<String, ChatTemplateError> {
         let user = Message::new("user", "Hello");
-        let calls: Vec<Json> = question
+        let calls: Vec<Json> = trial
             .calls
             .iter()
             .map(|call| {
-                let arguments = match question.in_string {
+                let arguments = match trial.in_string {
                     true => Json::String(spaced_text(&call.arguments)),
                     false => Json::Object(call.arguments.clone()),
                 };
@@ -138,12 +142,12 @@ impl ChatTemplate {
         let whole = self.render(&input(vec![user.clone(), answer]))?;
         // A template may refuse a conversation that ends with the user's message.
         let before = self.render(&input(vec![user])).unwrap_or_default();
-        Ok(behind(&before, &whole).to_owned())
+        Ok(after_common_start(&before, &whole).to_owned())
     }
 }
 
 /// The trials, beginning with the one that tells most formats apart.
-fn questions() -> Vec<Question> {
+fn trials() -> Vec<Trial> {
     let call = |name: &str, arguments: Json, id: &str| WrittenCall {
         name: name.to_owned(),
         arguments: arguments.as_object().cloned().unwrap_or_default(),
@@ -155,15 +159,15 @@ fn questions() -> Vec<Question> {
     };
     let flat = || call("first_tool", json!({"text": "a \"b\"\nc", "count": 3}), "callaaaa0");
     let empty = || call("second_tool", json!({}), "callaaaa1");
-    let mut questions = Vec::new();
+    let mut trials = Vec::new();
     for in_string in [false, true] {
         for first in [full(), flat()] {
-            questions.push(Question { calls: vec![first.clone(), empty()], in_string });
-            questions.push(Question { calls: vec![first.clone(), first.clone()], in_string });
-            questions.push(Question { calls: vec![first], in_string });
+            trials.push(Trial { calls: vec![first.clone(), empty()], in_string });
+            trials.push(Trial { calls: vec![first.clone(), first.clone()], in_string });
+            trials.push(Trial { calls: vec![first], in_string });
         }
     }
-    questions
+    trials
 }
 
 /// The calls with the keys of their arguments in alphabetical order.
@@ -195,7 +199,7 @@ fn tools() -> Vec<Json> {
 }
 
 /// The part of `longer` after the beginning that it has in common with `shorter`.
-fn behind<'t>(shorter: &str, longer: &'t str) -> &'t str {
+fn after_common_start<'t>(shorter: &str, longer: &'t str) -> &'t str {
     let same = shorter.bytes().zip(longer.bytes()).take_while(|(a, b)| a == b).count();
     let start = (0..=same.min(longer.len())).rev().find(|&at| longer.is_char_boundary(at)).unwrap_or(0);
     &longer[start..]

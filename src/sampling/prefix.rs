@@ -16,14 +16,14 @@ pub(super) struct PrefixEnd {
     pub key: f32,
     pub id: u32,
     /// True if no other candidate is known to have that key.
-    alone: bool,
+    is_unique: bool,
 }
 
 impl PrefixEnd {
-    /// Places of the candidates that have the last member's key. Empty if it is known to be alone.
+    /// Places of the candidates that have the last member's key. Empty if it is known to be unique.
     pub fn equals<'a>(&self, keys: &[f32], work: &'a mut Work) -> &'a [u32] {
         work.places.clear();
-        if !self.alone {
+        if !self.is_unique {
             simd::split(keys, None, self.key..self.key.next_up(), &mut work.places);
         }
         &work.places
@@ -50,7 +50,7 @@ pub(super) fn prefix_end(list: WeightedKeys<'_>, total: f64, limit: f64, work: &
     if keys.len() <= SMALL {
         work.places.clear();
         work.places.extend(0..keys.len() as u32);
-        return walk(list, 0.0, limit, work).0;
+        return exact_end(list, 0.0, limit, work).0;
     }
     if keys.len() > 16 * SMALL {
         for (low, high) in sampled_bands(list, total, limit, work).into_iter().flatten() {
@@ -71,13 +71,13 @@ pub(super) fn prefix_end(list: WeightedKeys<'_>, total: f64, limit: f64, work: &
     let buckets = Buckets::over(keys);
     let entries = keys.iter().copied().enumerate().map(|(i, key)| (key, weight(weights, i)));
     buckets.fill(entries, &mut work.masses);
-    let (cut, before) = crossing(&work.masses, 0.0, limit);
+    let (cut, before) = crossing_bucket(&work.masses, 0.0, limit);
     // Somewhat wider than the bucket, then exact.
     let (low, high) = buckets.range(cut);
     work.places.clear();
     simd::split(keys, None, low..high, &mut work.places);
     work.places.retain(|&i| buckets.of(keys[i as usize]) == cut);
-    walk(list, before, limit, work).0
+    exact_end(list, before, limit, work).0
 }
 
 /// The end of the prefix, if a few heavy members decide it: the end is at the same member wherever
@@ -100,15 +100,15 @@ fn heavy_end(
     let heavy: f64 = work.places.iter().map(|&i| weights[i as usize] as f64).sum();
     // The light ones' mass, and room for rounding.
     let light = (total - heavy).max(0.0) + 1e-6 * total;
-    let (end, reached) = walk(WeightedKeys { weights: Some(weights), ..list }, light, limit, work);
+    let (end, reached) = exact_end(WeightedKeys { weights: Some(weights), ..list }, light, limit, work);
     // The heavy members reach the limit with all light members before them. They must also reach it
     // with none.
-    (reached - light >= limit).then_some(PrefixEnd { alone: false, ..end })
+    (reached - light >= limit).then_some(PrefixEnd { is_unique: false, ..end })
 }
 
 /// The first bucket that reaches the limit (or the last that holds anything), and the mass before
 /// it.
-fn crossing(masses: &[f64], above: f64, limit: f64) -> (usize, f64) {
+fn crossing_bucket(masses: &[f64], above: f64, limit: f64) -> (usize, f64) {
     let (mut before, mut reached, mut cut) = (above, above, 0);
     for b in 0..BUCKETS {
         let mass = mass(masses, b);
@@ -233,20 +233,20 @@ fn sampled_bands(
 fn band_end(list: WeightedKeys<'_>, above: f64, limit: f64, work: &mut Work) -> PrefixEnd {
     let WeightedKeys { keys, weights, .. } = list;
     if work.places.len() <= SMALL {
-        return walk(list, above, limit, work).0;
+        return exact_end(list, above, limit, work).0;
     }
     let band: Vec<f32> = work.places.iter().map(|&i| keys[i as usize]).collect();
     let buckets = Buckets::over(&band);
     let entries = work.places.iter().map(|&i| (keys[i as usize], weight(weights, i as usize)));
     buckets.fill(entries, &mut work.masses);
-    let (cut, before) = crossing(&work.masses, above, limit);
+    let (cut, before) = crossing_bucket(&work.masses, above, limit);
     work.places.retain(|&i| buckets.of(keys[i as usize]) == cut);
-    walk(list, before, limit, work).0
+    exact_end(list, before, limit, work).0
 }
 
 /// Sorts the members that `work.places` lists and adds their weights to `before` until the limit is
 /// reached. Returns the last member of the prefix, and the mass up to and including it.
-fn walk(
+fn exact_end(
     WeightedKeys { keys, ids, weights }: WeightedKeys<'_>,
     mut before: f64,
     limit: f64,
@@ -267,6 +267,6 @@ fn walk(
         last = member;
         before += member.1 as f64;
     }
-    let alone = members.iter().filter(|m| m.2 == last.2).count() == 1;
-    (PrefixEnd { key: last.2, id: !(last.0 as u32), alone }, before)
+    let is_unique = members.iter().filter(|m| m.2 == last.2).count() == 1;
+    (PrefixEnd { key: last.2, id: !(last.0 as u32), is_unique }, before)
 }

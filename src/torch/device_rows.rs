@@ -67,7 +67,7 @@ impl fmt::Debug for TensorRows {
 
 /// The key of a token that must not be drawn, or that is touched and therefore sent separately. No
 /// logit has this key.
-const CLOSED: i64 = i64::MIN;
+const FORBIDDEN_KEY: i64 = i64::MIN;
 /// Number of low bits of a key that hold the id.
 const ID_BITS: u32 = 32;
 
@@ -79,8 +79,8 @@ impl TensorRows {
     /// The number of an input's last row.
     fn last_row(&self, input: usize) -> Option<i64> {
         let before = self.rows.get(..=input)?;
-        let behind: usize = before.iter().sum();
-        (self.rows[input] > 0).then(|| behind as i64 - 1)
+        let rows_to_end: usize = before.iter().sum();
+        (self.rows[input] > 0).then(|| rows_to_end as i64 - 1)
     }
 
     /// The results of some queries, in one block: `[queries, most]` keys, then the logits of all
@@ -95,7 +95,7 @@ impl TensorRows {
         let rows = self.logits.f_index_select(0, &upload(numbers, device)?)?;
         // The sum with 0 turns −0 into +0: as logits they are equal.
         let rows = rows.f_narrow(1, 0, tokens)?.f_to_kind(Kind::Float)?.f_add_scalar(0.0)?;
-        let closed = closed(queries, tokens, device)?;
+        let forbidden = forbidden(queries, tokens, device)?;
         let touched = queries.iter().enumerate().flat_map(|(query, of)| {
             of.wanted.touched().iter().map(move |&id| query as i64 * tokens + i64::from(id))
         });
@@ -106,10 +106,10 @@ impl TensorRows {
             let places = upload(&touched, device)?;
             let logits = rows.f_reshape([-1])?.f_index_select(0, &places)?;
             logits_of_touched = Some(logits.f_view_dtype(Kind::Int)?.f_to_kind(Kind::Int64)?);
-            let _ = closed.f_view([-1])?.f_index_fill_(0, &places, 1)?;
+            let _ = forbidden.f_view([-1])?.f_index_fill_(0, &places, 1)?;
         }
         let most = queries.iter().map(|query| query.wanted.count() as i64).max().unwrap_or(0).min(tokens);
-        let keys = keys(&rows)?.f_masked_fill(&closed, CLOSED)?;
+        let keys = keys(&rows)?.f_masked_fill(&forbidden, FORBIDDEN_KEY)?;
         parts.push(keys.f_topk(most, 1, true, false)?.0.f_reshape([-1])?);
         parts.extend(logits_of_touched);
         if queries.iter().any(|query| query.wanted.temperature().is_some()) {
@@ -119,7 +119,7 @@ impl TensorRows {
                 .collect();
             let scales = upload(&scales, device)?.f_unsqueeze(1)?;
             let scaled = rows.f_to_kind(Kind::Double)?.f_mul(&scales)?;
-            let scaled = scaled.f_masked_fill(&closed, f64::NEG_INFINITY)?;
+            let scaled = scaled.f_masked_fill(&forbidden, f64::NEG_INFINITY)?;
             parts.push(scaled.f_logsumexp([1].as_slice(), false)?.f_view_dtype(Kind::Int64)?);
         }
         Vec::<i64>::try_from(to_host(&Tensor::f_cat(&parts, 0)?)?)
@@ -133,12 +133,12 @@ impl DeviceRows for TensorRows {
         let tokens = tokens.min(self.logits.size()[1] as usize);
         let found = self.exchange(queries, &numbers, tokens as i64).doing("choosing tokens on the device")?;
         let most = queries.iter().map(|query| query.wanted.count()).max().unwrap_or(0).min(tokens);
-        let (keys, behind) = found.split_at(queries.len() * most);
+        let (keys, rest) = found.split_at(queries.len() * most);
         let touched: usize = queries.iter().map(|query| query.wanted.touched().len()).sum();
-        let (mut logits, masses) = behind.split_at(touched);
+        let (mut logits, masses) = rest.split_at(touched);
         let mut top_logits = Vec::with_capacity(queries.len());
         for (number, RowQuery { wanted, .. }) in queries.iter().enumerate() {
-            let own = keys[number * most..][..most].iter().filter(|&&key| key != CLOSED);
+            let own = keys[number * most..][..most].iter().filter(|&&key| key != FORBIDDEN_KEY);
             let mut left: Vec<(u32, f32)> = own.map(|&key| of_key(key)).collect();
             let (own, others) = logits.split_at(wanted.touched().len());
             logits = others;
@@ -159,7 +159,7 @@ impl DeviceRows for TensorRows {
 }
 
 /// The expanded masks, `[queries, tokens]`: true if the mask forbids the token.
-fn closed(queries: &[RowQuery<'_>], tokens: i64, device: Device) -> Result<Tensor, tch::TchError> {
+fn forbidden(queries: &[RowQuery<'_>], tokens: i64, device: Device) -> Result<Tensor, tch::TchError> {
     if queries.iter().all(|query| query.mask.is_none()) {
         return Tensor::f_zeros([queries.len() as i64, tokens], (Kind::Bool, device));
     }
@@ -325,7 +325,7 @@ mod tests {
         let logits = [f32::NEG_INFINITY, f32::MIN, -1.5, -1e-40, 0.0, 1e-40, 1.5, f32::MAX, f32::INFINITY];
         let rows = Tensor::from_slice(&logits).view([1, -1]);
         let keys = Vec::<i64>::try_from(keys(&rows).unwrap().view([-1])).unwrap();
-        assert!(keys.is_sorted() && keys[0] > CLOSED);
+        assert!(keys.is_sorted() && keys[0] > FORBIDDEN_KEY);
         for (id, key) in keys.into_iter().enumerate() {
             assert_eq!(of_key(key), (id as u32, logits[id]));
         }

@@ -77,9 +77,10 @@ impl Layer {
         let post_norm =
             |loader: &mut Loader<'_>, part| optional(loader, architecture.post_norms, part, width);
         let biases = config.biases;
+        let rows_of = |part, rows| StackedPart::new(role(part), rows);
         let up: &[_] = match architecture.feed_forward {
-            FeedForwardKind::Gelu => &[(role(Part::Up), inner)],
-            _ => &[(role(Part::Gate), inner), (role(Part::Up), inner)],
+            FeedForwardKind::Gelu => &[rows_of(Part::Up, inner)],
+            _ => &[rows_of(Part::Gate, inner), rows_of(Part::Up, inner)],
         };
         let local = config.local.as_ref().and_then(|local| local.layers.get(index));
         Ok(Self {
@@ -90,7 +91,7 @@ impl Layer {
             key_norm: head_norm(loader, Part::KeyNorm)?,
             attention_output: stacked(
                 loader,
-                &[(role(Part::AttentionOutput), width)],
+                &[rows_of(Part::AttentionOutput, width)],
                 attended,
                 biases.output,
             )?,
@@ -99,7 +100,7 @@ impl Layer {
             feed_forward: FeedForward {
                 kind: architecture.feed_forward,
                 up: stacked(loader, up, width, biases.feed_forward)?,
-                down: stacked(loader, &[(role(Part::Down), width)], inner, biases.feed_forward)?,
+                down: stacked(loader, &[rows_of(Part::Down, width)], inner, biases.feed_forward)?,
             },
             feed_forward_post_norm: post_norm(loader, Part::FeedForwardPostNorm)?,
         })
@@ -188,30 +189,50 @@ pub(crate) fn norm(
     Ok(Norm { kind: architecture.norm, weight: loader.place(&weight)?, bias, epsilon })
 }
 
-/// The matrices of several roles (each with its number of rows) over the same `columns`, stacked.
-/// If only some roles have an optional bias, the others get zeros.
+/// A part of a stacked matrix: its role and its number of rows, and the heads whose rows the file
+/// has in another order than `rope` expects.
+struct StackedPart {
+    role: Role,
+    rows: i64,
+    reordered: Option<(usize, RowOrder)>,
+}
+
+impl StackedPart {
+    fn new(role: Role, rows: i64) -> Self {
+        Self { role, rows, reordered: None }
+    }
+
+    fn arrange(&self, rows: Tensor) -> Result<Tensor, TorchError> {
+        match self.reordered {
+            Some((heads, order)) => in_halves(rows, heads, order),
+            None => Ok(rows),
+        }
+    }
+}
+
+/// The matrices of several parts over the same `columns`, stacked. If only some parts have an
+/// optional bias, the others get zeros.
 fn stacked(
     loader: &mut Loader<'_>,
-    roles: &[(Role, i64)],
+    parts: &[StackedPart],
     columns: i64,
     bias: Presence,
 ) -> Result<Linear, TorchError> {
     let biased = match bias {
         Presence::Absent => false,
         Presence::Required => true,
-        Presence::Optional => roles.iter().any(|&(role, _)| loader.contains(role, Member::Bias)),
+        Presence::Optional => parts.iter().any(|part| loader.contains(part.role, Member::Bias)),
     };
     let (mut weights, mut biases) = (Vec::new(), Vec::new());
-    for &(role, rows) in roles {
-        let weight = loader.read_matrix(role, rows, columns)?;
-        weights.push(loader.place(&weight)?);
+    for part in parts {
+        let weight = loader.read_matrix(part.role, part.rows, columns)?;
+        weights.push(loader.place(&part.arrange(weight)?)?);
         if biased {
-            biases.push(if bias == Presence::Required || loader.contains(role, Member::Bias) {
-                loader.tensor(role, Member::Bias, &[rows])?
-            } else {
-                let zeros = Tensor::f_zeros([rows], (Kind::Float, Device::Cpu)).doing("making a bias")?;
-                loader.place(&zeros)?
-            });
+            let bias = match bias == Presence::Required || loader.contains(part.role, Member::Bias) {
+                true => part.arrange(loader.read(part.role, Member::Bias, &[part.rows])?)?,
+                false => Tensor::f_zeros([part.rows], (Kind::Float, Device::Cpu)).doing("making a bias")?,
+            };
+            biases.push(loader.place(&bias)?);
         }
     }
     Ok(Linear { weight: stack(weights)?, bias: if biased { Some(stack(biases)?) } else { None } })
@@ -232,30 +253,23 @@ fn query_key_value(
     index: usize,
     loader: &mut Loader<'_>,
 ) -> Result<Linear, TorchError> {
+    let (columns, bias) = (config.width as i64, config.biases.inputs);
     let together = Role::Layer(index, Part::QueryKeyValue);
     if loader.contains(together, Member::Weight) {
         let rows = ((config.heads + 2 * config.kv_heads) * config.head_dim) as i64;
-        return stacked(loader, &[(together, rows)], config.width as i64, config.biases.inputs);
+        return stacked(loader, &[StackedPart::new(together, rows)], columns, bias);
     }
-    let parts = [(Part::Query, config.heads), (Part::Key, config.kv_heads), (Part::Value, config.kv_heads)];
-    let biased = match config.biases.inputs {
-        Presence::Absent => false,
-        Presence::Required => true,
-        Presence::Optional => loader.contains(Role::Layer(index, Part::Query), Member::Bias),
-    };
-    let (mut weights, mut biases) = (Vec::new(), Vec::new());
-    for (part, heads) in parts {
+    let part = |part, heads: usize, reordered| {
         let rows = (heads * config.head_dim) as i64;
-        let order = if part == Part::Value { RowOrder::Halves } else { order };
-        let role = Role::Layer(index, part);
-        let weight = loader.read_matrix(role, rows, config.width as i64)?;
-        weights.push(loader.place(&in_halves(weight, heads, order)?)?);
-        if biased {
-            let bias = loader.read(role, Member::Bias, &[rows])?;
-            biases.push(loader.place(&in_halves(bias, heads, order)?)?);
-        }
-    }
-    Ok(Linear { weight: stack(weights)?, bias: if biased { Some(stack(biases)?) } else { None } })
+        StackedPart { role: Role::Layer(index, part), rows, reordered }
+    };
+    let (heads, kv_heads) = (config.heads, config.kv_heads);
+    let parts = [
+        part(Part::Query, heads, Some((heads, order))),
+        part(Part::Key, kv_heads, Some((kv_heads, order))),
+        part(Part::Value, kv_heads, None),
+    ];
+    stacked(loader, &parts, columns, bias)
 }
 
 /// Reorders the rows of each head from adjacent pairs to pairs half a head apart: 0, 1, 2, 3

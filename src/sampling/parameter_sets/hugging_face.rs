@@ -153,7 +153,7 @@ fn drawing(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<bool, Samp
         // Greedy, as it is without `do_sample`.
         let is_greedy = read.temperature == 0.0 || read.top_k <= 1;
         if read != plain && !is_greedy {
-            fields.void.push(row.field);
+            fields.overridden.push(row.field);
         }
     }
     set.sampling.temperature = 0.0;
@@ -166,13 +166,13 @@ fn lengths(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<(), Sampli
     let least: Option<usize> = fields.value("min_length", 0.0, ANY)?;
     set.min_length = least.filter(|&length| length > 0);
     if fields.take("max_new_tokens").is_some() && set.max_length.take().is_some() {
-        fields.void.push("max_length");
+        fields.overridden.push("max_length");
     }
     if set.max_length.is_some() {
         fields.parameters.push(("max_tokens", "max_length"));
     }
     if fields.take("min_new_tokens").is_some() && set.min_length.take().is_some() {
-        fields.void.push("min_length");
+        fields.overridden.push("min_length");
     }
     match (set.min_length, set.max_length) {
         (Some(min), Some(max)) if min > max => {

@@ -297,9 +297,14 @@ impl ParameterSet {
 
     /// An error about one of the fields.
     pub(crate) fn fault(&self, name: &str, reason: &str) -> SamplingError {
-        let (api, pointer) = (self.api.title(), format!("/{name}"));
-        SamplingError::ParameterSet { api, pointer, reason: reason.to_owned() }
+        fault(self.api.title(), name, reason)
     }
+}
+
+/// An error about the field `name` of a set of parameters.
+fn fault(api: &'static str, name: &str, reason: impl Into<String>) -> SamplingError {
+    let name = name.replace('~', "~0").replace('/', "~1");
+    SamplingError::ParameterSet { api, pointer: format!("/{name}"), reason: reason.into() }
 }
 
 impl Api {
@@ -320,7 +325,7 @@ struct Fields<'a> {
     map: &'a Map<String, Json>,
     used: Vec<&'static str>,
     /// Fields that were taken, but have no effect because of another field.
-    void: Vec<&'static str>,
+    overridden: Vec<&'static str>,
     /// The names of the parameters that were read, each with the name of its field.
     parameters: Vec<(&'static str, &'static str)>,
 }
@@ -352,7 +357,7 @@ fn asks_nothing(name: &str, value: &Json) -> bool {
 
 impl<'a> Fields<'a> {
     fn of(api: &'static str, map: &'a Map<String, Json>) -> Self {
-        Fields { api, map, used: Vec::new(), void: Vec::new(), parameters: Vec::new() }
+        Fields { api, map, used: Vec::new(), overridden: Vec::new(), parameters: Vec::new() }
     }
 
     /// Turns an error about parameters into one about the fields that set them.
@@ -379,8 +384,7 @@ impl<'a> Fields<'a> {
     }
 
     fn fault(&self, name: &str, reason: impl Into<String>) -> SamplingError {
-        let name = name.replace('~', "~0").replace('/', "~1");
-        SamplingError::ParameterSet { api: self.api, pointer: format!("/{name}"), reason: reason.into() }
+        fault(self.api, name, reason)
     }
 
     /// A field that is there and not null.
@@ -460,11 +464,11 @@ impl<'a> Fields<'a> {
     /// have.
     fn finish(&self, not_read: &NotRead, set: &mut ParameterSet) -> Result<(), SamplingError> {
         for (name, value) in self.map {
-            let is_void = self.void.contains(&name.as_str());
-            if self.used.contains(&name.as_str()) && !is_void {
+            let is_overridden = self.overridden.contains(&name.as_str());
+            if self.used.contains(&name.as_str()) && !is_overridden {
                 continue;
             }
-            let affects_output = is_void || not_read.affects_output.contains(&name.as_str());
+            let affects_output = is_overridden || not_read.affects_output.contains(&name.as_str());
             if !affects_output && !not_read.no_effect.contains(&name.as_str()) {
                 return Err(self.unknown(name));
             }

@@ -23,7 +23,7 @@ use super::steps::Step;
 use super::watermark::Watermarker;
 use crate::vocab::TokenId;
 use hashbrown::HashSet;
-use run::{MinTokens, Outcome, WholeRow};
+use run::{EndTokens, Outcome, WholeRow};
 use std::sync::Arc;
 
 pub use top_logits::{TopLogits, TopLogitsQuery};
@@ -291,8 +291,8 @@ impl Sampler {
         }
         let steps = Arc::clone(&self.steps);
         let mut changed = Vec::new();
-        for min_tokens in [MinTokens::Hold, MinTokens::Yield] {
-            self.edit_row(&steps, logits, min_tokens, &mut changed)?;
+        for end_tokens in [EndTokens::HeldBack, EndTokens::Allowed] {
+            self.edit_row(&steps, logits, end_tokens, &mut changed)?;
             let at = |id: usize| changed.binary_search_by_key(&(id as u32), |change| change.0).ok();
             let mut values = logits.iter().enumerate().map(|(id, &l)| at(id).map_or(l, |at| changed[at].1));
             if !self.holds_back() || values.any(|l| l > f32::NEG_INFINITY) {
@@ -326,19 +326,14 @@ impl Sampler {
         if let Some(token) = self.forced(values.len(), mask)? {
             return Ok(vec![Stage { name: "forced", kept: vec![(token, 1.0)] }]);
         }
-        match self.staged(values, mask, MinTokens::Hold) {
-            Err(SamplingError::EmptySupport { .. }) if self.holds_back() => {
-                self.staged(values, mask, MinTokens::Yield)
-            }
-            result => result,
-        }
+        self.holding_back(|sampler, ends| sampler.staged(values, mask, ends))
     }
 
     fn staged(
         &mut self,
         values: &[f32],
         mask: Option<&[u32]>,
-        min_tokens: MinTokens,
+        end_tokens: EndTokens,
     ) -> Result<Vec<Stage>, SamplingError> {
         let mut c = Candidates::from_logits(values)?;
         let stage = |name, c: &mut Candidates| {
@@ -347,7 +342,7 @@ impl Sampler {
         };
         let mut stages = vec![stage("logits", &mut c)];
         for &step in self.steps.clone().iter() {
-            if min_tokens == MinTokens::Yield && step == Step::MinTokens {
+            if end_tokens == EndTokens::Allowed && step == Step::MinTokens {
                 continue;
             }
             match (step, mask) {

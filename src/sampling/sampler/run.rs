@@ -66,15 +66,26 @@ pub(super) fn edits_and_filters(steps: &[Step]) -> (&[Step], &[Step]) {
 /// The treatment of end tokens before the minimum length: held back, or allowed because no other
 /// token is.
 #[derive(Clone, Copy, PartialEq)]
-pub(super) enum MinTokens {
-    Hold,
-    Yield,
+pub(super) enum EndTokens {
+    HeldBack,
+    Allowed,
 }
 
 impl Sampler {
     /// True if end tokens are held back at this position.
     pub(super) fn holds_back(&self) -> bool {
         self.position() < self.params.min_tokens && self.steps.contains(&Step::MinTokens)
+    }
+
+    /// Runs a chain with end tokens held back. If that leaves no token, runs it without.
+    pub(super) fn holding_back<T>(
+        &mut self,
+        mut run: impl FnMut(&mut Self, EndTokens) -> Result<T, SamplingError>,
+    ) -> Result<T, SamplingError> {
+        match run(self, EndTokens::HeldBack) {
+            Err(SamplingError::EmptySupport { .. }) if self.holds_back() => run(self, EndTokens::Allowed),
+            result => result,
+        }
     }
 
     /// Runs the chain. If min-tokens would leave no token, the chain runs without it.
@@ -91,12 +102,7 @@ impl Sampler {
             scratch.work.candidates.push(token.0, 0.0)?;
             return Ok(Outcome::Candidates);
         }
-        match self.chain(values, mask, whole_row, MinTokens::Hold, scratch) {
-            Err(SamplingError::EmptySupport { .. }) if self.holds_back() => {
-                self.chain(values, mask, whole_row, MinTokens::Yield, scratch)
-            }
-            result => result,
-        }
+        self.holding_back(|sampler, ends| sampler.chain(values, mask, whole_row, ends, scratch))
     }
 
     fn chain(
@@ -104,12 +110,12 @@ impl Sampler {
         values: &[f32],
         mask: Option<&[u32]>,
         whole_row: WholeRow,
-        min_tokens: MinTokens,
+        end_tokens: EndTokens,
         scratch: &mut Scratch,
     ) -> Result<Outcome, SamplingError> {
         let steps = Arc::clone(&self.steps);
         let (edits, filters) = edits_and_filters(&steps);
-        self.edit_row(edits, values, min_tokens, &mut scratch.edits)?;
+        self.edit_row(edits, values, end_tokens, &mut scratch.edits)?;
         let Scratch { edits: changed, mask: combined, ids, gathered, work, .. } = scratch;
         let mut row = MaskedRow { logits: values, mask, edits: changed };
         if let (true, Some(allowed)) = (edits.contains(&Step::AllowedTokens), &self.allowed) {
@@ -246,11 +252,11 @@ impl Sampler {
     pub(super) fn edit_all(
         &self,
         steps: &[Step],
-        min_tokens: MinTokens,
+        end_tokens: EndTokens,
         logits: usize,
         row: &mut impl EditLogits,
     ) -> Result<(), SamplingError> {
-        let ignored = |step| step == Step::MinTokens && min_tokens == MinTokens::Yield;
+        let ignored = |step| step == Step::MinTokens && end_tokens == EndTokens::Allowed;
         for &step in steps.iter().filter(|step| !ignored(**step)) {
             self.edit(step, row).map_err(|(name, token)| SamplingError::TokenOutOfRange {
                 name,
@@ -266,11 +272,11 @@ impl Sampler {
         &self,
         steps: &[Step],
         values: &[f32],
-        min_tokens: MinTokens,
+        end_tokens: EndTokens,
         changed: &mut Vec<(u32, f32)>,
     ) -> Result<(), SamplingError> {
         let mut edits = RowEdits { values, changed: HashMap::new() };
-        self.edit_all(steps, min_tokens, values.len(), &mut edits)?;
+        self.edit_all(steps, end_tokens, values.len(), &mut edits)?;
         changed.clear();
         changed.extend(edits.changed);
         changed.sort_unstable_by_key(|e| e.0);

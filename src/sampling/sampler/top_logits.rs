@@ -16,7 +16,7 @@
 //! few logits were asked for. The cost on the host is that of a row with as many logits as the
 //! device sends.
 
-use super::run::{MinTokens, Outcome, Support, edits_and_filters};
+use super::run::{EndTokens, Outcome, Support, edits_and_filters};
 use super::{Sampled, Sampler, Scratch};
 use crate::sampling::error::SamplingError;
 use crate::sampling::penalties::{EditLogits, changed};
@@ -132,7 +132,7 @@ impl Sampler {
         }
         let (edits, filters) = edits_and_filters(&self.steps);
         let mut record = Record { vocab, touched: Vec::new() };
-        self.edit_all(edits, MinTokens::Hold, vocab, &mut record)?;
+        self.edit_all(edits, EndTokens::HeldBack, vocab, &mut record)?;
         let mut touched = record.touched;
         touched.sort_unstable();
         touched.dedup();
@@ -171,12 +171,7 @@ impl Sampler {
         vocab: usize,
     ) -> Result<Option<Sampled>, SamplingError> {
         let mut scratch = std::mem::take(&mut self.scratch);
-        let result = match self.among(top_logits, vocab, MinTokens::Hold, &mut scratch) {
-            Err(SamplingError::EmptySupport { .. }) if self.holds_back() => {
-                self.among(top_logits, vocab, MinTokens::Yield, &mut scratch)
-            }
-            result => result,
-        };
+        let result = self.holding_back(|sampler, ends| sampler.among(top_logits, vocab, ends, &mut scratch));
         let result = result.map(|found| found.map(|found| self.drawn(found, &mut scratch.work.candidates)));
         self.scratch = scratch;
         result
@@ -187,7 +182,7 @@ impl Sampler {
         &mut self,
         top_logits: &TopLogits,
         vocab: usize,
-        min_tokens: MinTokens,
+        end_tokens: EndTokens,
         scratch: &mut Scratch,
     ) -> Result<Option<Outcome>, SamplingError> {
         let steps = Arc::clone(&self.steps);
@@ -199,7 +194,7 @@ impl Sampler {
             check_logit(id, logit)?;
         }
         let mut row = ShortRow { vocab, ids: &top_logits.ids, logits: gathered };
-        self.edit_all(edits, min_tokens, vocab, &mut row)?;
+        self.edit_all(edits, end_tokens, vocab, &mut row)?;
         let Some(top_p) = self.share(top_logits, gathered, filters) else { return Ok(None) };
         let row = MaskedRow { logits: gathered, mask: None, edits: &[] };
         let support = Support { row, names: Some(&top_logits.ids), vocab, top_p };
