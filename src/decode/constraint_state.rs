@@ -42,8 +42,8 @@ pub(crate) struct KnownEnding {
     appended: usize,
 }
 
-/// The result of [`ConstraintState::rest_after`], which tells if an output can be completed after some
-/// next tokens.
+/// The result of [`ConstraintState::rest_after`], which tells if an output can be completed after
+/// some next tokens.
 pub(crate) enum Rest {
     /// The output can be completed within its budget, as far as is known.
     Fits,
