@@ -65,6 +65,10 @@ use std::sync::Arc;
 
 /// The most states that are explored to answer one question.
 const EXPLORED: usize = 128;
+/// The number of languages without a known bound on completions after which a pool looks for no
+/// more of them. A regular expression with a named group has a state for each name, and none of
+/// these states has such a bound.
+const MAX_UNBOUNDED: u32 = 64;
 
 /// The texts that are excluded as the rest of a JSON string: the strings `lo..hi` of `literals`
 /// from byte `depth` on.
@@ -515,6 +519,9 @@ impl ExprPool {
         if let Some(&known) = self.approximations.completions.get(&id) {
             return known;
         }
+        if self.approximations.unbounded_completions >= MAX_UNBOUNDED {
+            return None;
+        }
         let mut states: Vec<LangId> = vec![id];
         let mut place: HashMap<LangId, usize> = HashMap::from_iter([(id, 0)]);
         let mut backwards: Vec<Vec<usize>> = vec![Vec::new()];
@@ -562,6 +569,7 @@ impl ExprPool {
         if !self.is_sound() {
             return None;
         }
+        self.approximations.unbounded_completions += u32::from(result.is_none());
         self.approximations.completions.insert(id, result);
         result
     }

@@ -75,10 +75,16 @@ impl ExprPool {
         {
             return self.conclude(root, true);
         }
+        let counted = self.uncounted(root);
+        if let Some(counted) = counted {
+            let known = self.known_by_length(counted);
+            if let Some(has_word) = known.or_else(|| self.is_long_enough(counted).then_some(true)) {
+                return self.conclude(root, has_word);
+            }
+        }
         if let Some(has_word) = self.search(root, Search::BriefButFarthest) {
             return has_word;
         }
-        let counted = self.uncounted(root);
         if let Some(counted) = counted {
             let mut has_word = self.known_by_length(counted);
             if has_word.is_none() && self.may_be_shortest(counted) {

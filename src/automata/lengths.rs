@@ -45,9 +45,9 @@ const MAX_MEASURED: u32 = 8;
 #[derive(Clone, Copy)]
 pub(super) struct CountedIntersection {
     /// The intersection with any number of these characters.
-    rest: LangId,
-    min: u32,
-    max: u32,
+    pub(super) rest: LangId,
+    pub(super) min: u32,
+    pub(super) max: u32,
 }
 
 /// The result of a search for a short word.
@@ -158,6 +158,9 @@ impl ExprPool {
         if self.known_length(rest).is_some_and(|length| min <= length && length <= max) {
             return Some(true);
         }
+        if matches!(self.spectra.endless.get(&rest), Some(&Some(from)) if from <= max) {
+            return Some(true);
+        }
         if self.characters_left(rest) > max {
             return Some(false);
         }
@@ -174,7 +177,7 @@ impl ExprPool {
         &mut self,
         CountedIntersection { rest, min, max }: CountedIntersection,
     ) -> Option<bool> {
-        match self.nearest_word(rest, max) {
+        match self.nearest_word(rest, max, MAX_MET) {
             NearestWord::OfLength(length) if length >= min => Some(true),
             // There may be longer words.
             NearestWord::OfLength(_) | NearestWord::Unknown => None,
@@ -193,8 +196,29 @@ impl ExprPool {
         self.has_length(rest, min, max)
     }
 
-    /// Looks for a word of at most `max` characters.
-    fn nearest_word(&mut self, root: LangId, max: u32) -> NearestWord {
+    /// The length of a shortest word, if it has at most `max` characters and a search that meets at
+    /// most `max_met` states finds it.
+    pub(super) fn nearest_length(&mut self, root: LangId, max: u32, max_met: usize) -> Option<u32> {
+        match self.nearest_word(root, max, max_met) {
+            NearestWord::OfLength(length) => Some(length),
+            NearestWord::None | NearestWord::Unknown => None,
+        }
+    }
+
+    /// The state after the next byte of a word of known length, and 1 if the byte begins a
+    /// character, else 0. `None` at the end of the word, and if no length is known.
+    pub(super) fn next_of_word(&mut self, state: LangId) -> Option<(LangId, u32)> {
+        let left = self.known_length(state).filter(|&left| left > 0)?;
+        let bytes = self.byte_classes(state).representatives().to_vec();
+        bytes.into_iter().find_map(|byte| {
+            let (next, begins) = (self.derive(state, byte), u32::from(byte & 0xc0 != 0x80));
+            (self.known_length(next)? + begins == left).then_some((next, begins))
+        })
+    }
+
+    /// Looks for a word of at most `max` characters, in a search that meets at most `max_met`
+    /// states.
+    fn nearest_word(&mut self, root: LangId, max: u32, max_met: usize) -> NearestWord {
         let mut met = vec![Met { state: root, from: 0, begins: 0, length: 0 }];
         let mut place: HashMap<LangId, usize> = HashMap::from_iter([(root, 0)]);
         // Small totals come first, and among equals the longest way.
@@ -238,7 +262,7 @@ impl ExprPool {
                 None => {
                     place.insert(next, met.len());
                     met.push(here);
-                    if !self.pay_for_state(before) || met.len() > MAX_MET {
+                    if !self.pay_for_state(before) || met.len() > max_met {
                         bound = queue.peek().map_or(bound, |entry| entry.0.0).min(total);
                         self.learn(&met, bound);
                         return NearestWord::Unknown;

@@ -27,6 +27,8 @@ pub(super) struct Approximations {
     pub read_groups: HashMap<LangId, u64>,
     /// Upper bounds on the bytes that complete a word.
     pub completions: HashMap<LangId, Option<u32>>,
+    /// Number of searches for such a bound that found none.
+    pub unbounded_completions: u32,
     /// Languages in which no count exceeds a length, by the language and the length.
     pub clamps: HashMap<(LangId, u32), LangId>,
 }

@@ -38,6 +38,7 @@ pub mod chars;
 mod construct;
 pub mod decimal;
 pub mod emptiness;
+mod endless;
 pub mod equations;
 pub mod expr;
 pub mod expr_pool;

@@ -35,6 +35,10 @@ pub(super) struct Spectra {
     pub words: HashMap<LangId, u32>,
     /// A lower bound on the lengths of words.
     pub least: HashMap<LangId, u32>,
+    /// A length from which on there are words of every length. `None` if a search found none.
+    pub endless: HashMap<LangId, Option<u32>>,
+    /// Number of searches for such a length that found none.
+    pub endless_failures: u32,
 }
 
 impl Clone for Spectra {
@@ -54,7 +58,11 @@ impl Spectra {
                 + s.levels.iter().map(|level| level.len() * 16).sum::<usize>()
         };
         self.all.iter().map(of).sum::<usize>()
-            + (self.places.capacity() + self.words.capacity() + self.least.capacity()) * 16
+            + (self.places.capacity()
+                + self.words.capacity()
+                + self.least.capacity()
+                + self.endless.capacity())
+                * 16
     }
 }
 

@@ -146,15 +146,10 @@ pub(super) fn drafters(
 
 /// Makes tokens of the texts that a file of parameters forbids. As in vLLM, a text is forbidden
 /// behind a space too, if it begins with another token there and has as many.
-pub(super) fn forbid_words(model: &ModelFiles, chosen: &mut Chosen) -> Result<(), CommandError> {
+pub(super) fn forbid_words(model: &ModelFiles, chosen: &mut Chosen) {
     let words = chosen.set.as_mut().map_or_else(Vec::new, |set| std::mem::take(&mut set.bad_words));
     for word in words {
         let source = &chosen.source;
-        if word.is_empty() {
-            return Err(
-                CommandError::usage(format!("`bad_words` of {source} has an empty text")).help("take it out")
-            );
-        }
         let tokens = |text: &str| model.encode(text).ok().filter(|tokens| !tokens.is_empty());
         let (Some(own), Some(begun)) = (tokens(&word), tokens(&format!(" {}", word.trim_start()))) else {
             say!("note: left out of `bad_words` of {source}: {word:?}, which the model has no tokens for");
@@ -166,7 +161,6 @@ pub(super) fn forbid_words(model: &ModelFiles, chosen: &mut Chosen) -> Result<()
         }
         bad_words.push(own);
     }
-    Ok(())
 }
 
 /// The error of an option whose file cannot serve the model.

@@ -251,6 +251,10 @@ impl Judged {
             Verdict::Invalid(reason) => Some((index, reason)),
             _ => None,
         });
+        let longer = match bans {
+            Some(_) => format!("{}, or allow tokens that options forbid", self.longer()),
+            None => self.longer(),
+        };
         if let Some(cut) = self.cut.first() {
             let names = self.names(&self.cut);
             let failure = CommandError::new(match self.cut.len() {
@@ -258,10 +262,7 @@ impl Judged {
                 _ => format!("{names} were cut off before they were complete"),
             });
             return Err(match (cut.finish, &self.cause) {
-                (FinishReason::Length, _) if bans.is_some() => {
-                    failure.help(format!("{}, or allow tokens that options forbid", self.longer()))
-                }
-                (FinishReason::Length, _) => failure.help(self.longer()),
+                (FinishReason::Length, _) => failure.help(longer),
                 (_, Some(cause)) => failure.help(cause.clone()),
                 (_, None) => failure,
             });
@@ -287,7 +288,7 @@ impl Judged {
                     room => format!("{room} tokens"),
                 },
             );
-            return Err(CommandError::new(what).help(self.longer()));
+            return Err(CommandError::new(what).help(longer));
         }
         if !self.limited.is_empty() {
             let what = format!(
@@ -295,7 +296,7 @@ impl Judged {
                  is satisfied is chance",
                 self.names(&self.limited),
             );
-            return Err(CommandError::new(what).help(self.longer()));
+            return Err(CommandError::new(what).help(longer));
         }
         if !quiet {
             self.tell();
@@ -339,7 +340,7 @@ pub(super) fn generation_failed(
                 true => "bound what the constraint asks for",
                 false => context.remedy,
             };
-            failure.of(what).help(format!("{remedy}, or let outputs be cut with --budget cut"))
+            CommandError::new(what).help(format!("{remedy}, or let outputs be cut with --budget cut"))
         }
         (DecodeError::Sampling(SamplingError::EmptySupport { .. }), Some(bans)) => failure.help(bans),
         (DecodeError::ShortestOutput { .. }, Some(_)) => {

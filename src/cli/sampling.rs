@@ -398,9 +398,14 @@ impl SamplingArgs {
         });
         let origin = |name| origin(name, self.names(), &chosen.source, chosen.set.as_ref());
         let bans: Vec<String> = bans.map(origin).collect();
-        let verb = if bans.len() == 1 { "forbids" } else { "forbid" };
-        let all = bans.join(" and ");
-        (!bans.is_empty()).then(|| format!("{all} {verb} all that {what} allows; leave it out or allow more"))
+        match bans.as_slice() {
+            [] => None,
+            [only] => Some(format!("{only} forbids all that {what} allows; leave it out or allow more")),
+            several => {
+                let all = several.join(" and ");
+                Some(format!("{all} together forbid all that {what} allows; loosen one of them"))
+            }
+        }
     }
 
     /// The tokens that the parameters name, each with the option or the source that names it.

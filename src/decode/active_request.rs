@@ -21,7 +21,7 @@ use super::logits::{Logits, ModelRow};
 use super::model::{LanguageModel, LogitRows, TreeInput};
 use super::pending_input::PendingInput;
 use super::prefix_cache::Prefix;
-use super::request::{Budget, Chunk, FinishReason, Generation, Request, RequestId, Timings, Usage};
+use super::request::{Chunk, FinishReason, Generation, Request, RequestId, Timings, Usage};
 use super::search_step::SearchStep;
 use super::sequence::Sequence;
 use super::settings::DecodeSettings;
@@ -99,10 +99,10 @@ impl<C: Send + 'static> ActiveRequest<C> {
         let mut ending = None;
         for completion in 0..count {
             let mut sequence = Sequence::new(request, &settings, completion)?;
-            match (completion, &ending) {
-                (0, _) if settings.budget == Budget::Complete => ending = sequence.check_room(&settings)?,
-                (_, Some(ending)) => sequence.set_ending(KnownEnding::clone(ending)),
-                _ => {}
+            match &ending {
+                _ if completion == 0 => ending = sequence.check_room(&settings)?,
+                Some(ending) => sequence.set_ending(KnownEnding::clone(ending)),
+                None => {}
             }
             sequence.apply_forced(&settings, clock, &mut timings)?;
             sequences.push(sequence);

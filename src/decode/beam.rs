@@ -30,6 +30,7 @@ use super::sequence::Sequence;
 use super::settings::DecodeSettings;
 use super::strategy::{BeamSearch, EarlyStopping};
 use super::token_scores::top_finite;
+use crate::sampling::SamplingError;
 use crate::vocab::TokenId;
 
 /// A beam search in progress. Its beams are the sequences of the request, in the groups' order.
@@ -98,12 +99,7 @@ impl<C: Send + 'static> BeamState<C> {
                     result => result?,
                 }
                 if let Some(end) = child.end {
-                    // An output of the largest length counts as cut off, even if the constraint
-                    // says that it is complete.
-                    let is_longest = match end {
-                        FinishReason::ConstraintComplete => child.length() >= settings.max_tokens,
-                        end => end == FinishReason::Length,
-                    };
+                    let is_longest = is_cut_off(end, child.length(), settings);
                     if is_longest && chosen.len() < before + size {
                         chosen.push(candidate.token);
                     }
@@ -134,6 +130,10 @@ impl<C: Send + 'static> BeamState<C> {
             if group.done {
                 group.live.clear();
             }
+        }
+        if self.groups.iter().all(|group| group.done && group.ended.is_empty()) {
+            sequences.iter_mut().for_each(|sequence| sequence.fail(no_beam(), settings));
+            return Ok(());
         }
         self.assign_caches(model, sequences, children)?;
         if self.groups.iter().all(|group| group.done) {
@@ -244,6 +244,22 @@ impl<C> Group<C> {
         };
         worst.score() >= Some(best_sum / (length as f64).powf(search.length_penalty))
     }
+}
+
+/// True for an output that has the largest length. It counts as cut off even if the constraint says
+/// that it is complete.
+fn is_cut_off(end: FinishReason, length: usize, settings: &DecodeSettings) -> bool {
+    match end {
+        FinishReason::ConstraintComplete => length >= settings.max_tokens,
+        end => end == FinishReason::Length,
+    }
+}
+
+/// The error of beams none of which may go on.
+fn no_beam() -> DecodeError {
+    let reason =
+        "every beam ends where nothing that is allowed is left; loosen bans, or raise the number of beams";
+    SamplingError::EmptySupport { reason }.into()
 }
 
 /// The `count` best continuations of some beams, best first. Among equals the better beam comes

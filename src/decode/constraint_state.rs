@@ -116,7 +116,8 @@ impl ConstraintState {
     /// Checks that some complete output is known to fit into `max_tokens`. If the engine's own
     /// [completion](Matcher::completion) fits, the result is `None`. Otherwise a search looks for
     /// another ending, which is kept as the known ending and returned. `bans` are the sampling
-    /// parameters of the request, which may ban tokens.
+    /// parameters of the request, which may ban tokens. Outputs that may be cut are only checked
+    /// for bans that leave none.
     ///
     /// Fails with [`DecodeError::ShortestOutput`] if no ending is known to fit, and with
     /// [`SamplingError::EmptySupport`] if the bans forbid every output.
@@ -140,19 +141,24 @@ impl ConstraintState {
         if unbanned.as_ref().is_some_and(|ending| ending.len() <= room) {
             return Ok(None);
         }
+        let completes = settings.budget == Budget::Complete;
+        if !completes && (unbanned.is_some() || !bans.names_bans()) {
+            return Ok(None);
+        }
         let needs = unbanned.map_or(shortest.len(), |ending| ending.len());
-        let max_tried = short_output::MAX_TRIED_AT_START;
-        let found = searched_completion(matcher, room, settings, bans, history, max_tried)?;
+        let found =
+            searched_completion(matcher, MAX_CHECKED_ROOM, bans, history, short_output::MAX_TRIED_AT_START)?;
         if let Completion::DeadEnd = found {
             let reason = "bans leave no output of the constraint; loosen them, or change the constraint";
             return Err(SamplingError::EmptySupport { reason }.into());
         }
-        match found.known() {
-            Some(ending) => self.ending = Some(KnownEnding::new(ending)),
-            None if needs > room => return Err(DecodeError::ShortestOutput { needs, room, by_context }),
-            // An ending fits, but the bans forbid it, and no other one is known.
-            None => {}
+        let found = found.known().filter(|_| completes);
+        let needs = found.as_ref().map_or(needs, |ending| ending.len());
+        if completes && needs > room {
+            return Err(DecodeError::ShortestOutput { needs, room, by_context });
         }
+        // Without a known ending, one fits that the bans forbid.
+        self.ending = found.map(KnownEnding::new);
         Ok(self.ending.clone())
     }
 
@@ -375,14 +381,7 @@ fn unbanned_completion(
     match matcher.completion()? {
         Some(own) if bans.names_bans() => {
             match short_output::respelled(&own, history, bans, &settings.vocabulary, matcher)? {
-                None => searched_completion(
-                    matcher,
-                    room,
-                    settings,
-                    bans,
-                    history,
-                    short_output::MAX_TRIED_PER_TOKEN,
-                ),
+                None => searched_completion(matcher, room, bans, history, short_output::MAX_TRIED_PER_TOKEN),
                 Some(found) => Ok(Completion::Known(found.into())),
             }
         }
@@ -392,17 +391,14 @@ fn unbanned_completion(
 
 /// A completion of at most `room` tokens that the request does not ban, by a search.
 fn searched_completion(
-    matcher: &mut Matcher,
+    matcher: &Matcher,
     room: usize,
-    settings: &DecodeSettings,
     bans: &SamplingParams,
     history: History<'_>,
     max_tried: usize,
 ) -> Result<Completion, DecodeError> {
-    Ok(match short_output::shortest_within(matcher, room, bans, max_tried)? {
-        Found::Ending(ending) => Completion::of(
-            short_output::respelled(&ending, history, bans, &settings.vocabulary, matcher)?.map(Arc::from),
-        ),
+    Ok(match short_output::shortest_within(matcher, room, bans, history, max_tried)? {
+        Found::Ending(ending) => Completion::Known(ending.into()),
         Found::DeadEnd => Completion::DeadEnd,
         Found::Unknown => Completion::Unknown,
     })

@@ -158,7 +158,7 @@ impl<C: Send + 'static> ContrastiveState<C> {
         self.candidates = output.most_probable_tokens(row, self.most_listed(settings), settings)?;
         self.row.clear();
         if settings.logprobs.is_some() {
-            self.row.extend_from_slice(&row.plausible(usize::MAX, None));
+            self.row.extend_from_slice(&output.plausible(row, usize::MAX, settings)?);
         }
         let count = self.candidates.len().min(self.search.candidates);
         let mut readers = Vec::with_capacity(count);

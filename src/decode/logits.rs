@@ -41,22 +41,25 @@ impl<'a> ModelRow<'a> {
         self.logits.len()
     }
 
-    /// The logits of the first `tokens` tokens, with −∞ for tokens that are implausible among those
-    /// that `mask` allows (packed, 32 a word; `None` allows all).
-    pub fn plausible(self, tokens: usize, mask: Option<&[u32]>) -> Cow<'a, [f32]> {
+    /// The logits of the first `tokens` tokens, with −∞ for implausible ones. Only tokens that
+    /// `edit` leaves above −∞ count when the most plausible one is looked for: `edit` applies the
+    /// constraint and the request's bans to a row of as many logits.
+    pub fn plausible<E>(
+        self,
+        tokens: usize,
+        edit: impl FnOnce(&mut [f32]) -> Result<(), E>,
+    ) -> Result<Cow<'a, [f32]>, E> {
         let logits = &self.logits[..tokens.min(self.logits.len())];
-        let Some((references, floor)) = self.plausibility else { return Cow::Borrowed(logits) };
-        let allowed = |id: usize| {
-            mask.is_none_or(|mask| mask.get(id / 32).is_some_and(|word| word >> (id % 32) & 1 == 1))
-        };
-        let best = (references.iter().take(logits.len()).enumerate())
-            .filter(|(id, _)| allowed(*id))
-            .fold(f32::NEG_INFINITY, |best, (_, &reference)| best.max(reference));
+        let Some((references, floor)) = self.plausibility else { return Ok(Cow::Borrowed(logits)) };
+        let mut edited = references[..logits.len()].to_vec();
+        edit(&mut edited)?;
+        let allowed = edited.iter().zip(references).filter(|(edited, _)| **edited > f32::NEG_INFINITY);
+        let best = allowed.fold(f32::NEG_INFINITY, |best, (_, &reference)| best.max(reference));
         let cut = |(&logit, &reference)| match reference >= best + floor {
             true => logit,
             false => f32::NEG_INFINITY,
         };
-        Cow::Owned(logits.iter().zip(references).map(cut).collect())
+        Ok(Cow::Owned(logits.iter().zip(references).map(cut).collect()))
     }
 }
 
@@ -264,18 +267,20 @@ mod tests {
         let logits = Logits::new(vec![9.0, 8.0, 7.0, 6.0], 4, [1]).unwrap();
         let logits = logits.with_plausibility(vec![0.0, -1.0, -2.0, -4.0], -1.5).unwrap();
         let row = logits.last_model_row(0).unwrap();
-        for (tokens, mask, expected) in [
-            (4, None, vec![9.0, 8.0, NONE, NONE]),
-            (2, None, vec![9.0, 8.0]),
-            (9, Some(0b1111), vec![9.0, 8.0, NONE, NONE]),
-            // If the mask forbids the best token, the bound is lower. Forbidden tokens stay
-            // forbidden.
-            (4, Some(0b1110), vec![9.0, 8.0, 7.0, NONE]),
-            (4, Some(0b1000), vec![9.0, 8.0, 7.0, 6.0]),
+        for (tokens, banned, expected) in [
+            (4, &[][..], vec![9.0, 8.0, NONE, NONE]),
+            (2, &[], vec![9.0, 8.0]),
+            (9, &[], vec![9.0, 8.0, NONE, NONE]),
+            // If the best token is banned, the bound is lower. Whether banned tokens are cut does
+            // not matter.
+            (4, &[0], vec![9.0, 8.0, 7.0, NONE]),
+            (4, &[0, 1, 2], vec![9.0, 8.0, 7.0, 6.0]),
         ] {
-            let mask = mask.map(|word: u32| [word]);
-            let found = row.plausible(tokens, mask.as_ref().map(|mask| mask.as_slice()));
-            assert_eq!(found.as_ref(), expected, "{tokens} {mask:?}");
+            let ban = |row: &mut [f32]| {
+                banned.iter().for_each(|&id: &usize| row[id] = NONE);
+                Ok::<(), ()>(())
+            };
+            assert_eq!(row.plausible(tokens, ban).unwrap().as_ref(), expected, "{tokens} {banned:?}");
         }
         assert_eq!(logits.row(0, 0), Some([9.0, 8.0, 7.0, 6.0].as_slice()));
         let few = Logits::new(vec![0.0; 4], 4, [1]).unwrap().with_plausibility(vec![0.0; 3], -1.0);

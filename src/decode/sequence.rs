@@ -6,6 +6,8 @@
 //! two, a forward pass reads the [pending](Sequence::input) tokens, which the model has not read
 //! yet. A run of forced tokens therefore costs one pass, however long it is.
 
+use std::borrow::Cow;
+
 use super::clock::Clock;
 use super::constraint_state::{ConstraintState, KnownEnding, NextTokens, Rest};
 use super::draft::{self, Acceptance, Distribution, DraftChoice, DraftToken};
@@ -217,7 +219,8 @@ impl<C> Sequence<C> {
     ) -> Result<Option<(TokenId, Option<Distribution>)>, DecodeError> {
         let tokens = settings.token_count().min(row.len());
         let mask = self.constraint.draft_mask(tokens)?;
-        let row = row.plausible(tokens, mask.as_deref());
+        let row = row.plausible(tokens, |row| self.sampler.process(row, mask.as_deref()));
+        let row = row.map_err(DecodeError::DraftLogits)?;
         // A draft model proposes nothing if it has no allowed token, for example because its
         // vocabulary is smaller.
         let distribution = match self.sampler.distribution(&*row, mask.as_deref()) {
@@ -395,8 +398,8 @@ impl<C> Sequence<C> {
     ) -> Result<(), DecodeError> {
         loop {
             let start = clock.now();
+            let logits = self.plausible(row, settings.token_count(), settings)?;
             let mask = self.constraint.mask(settings.token_count());
-            let logits = row.plausible(settings.token_count(), mask);
             let sampled = match self.constraint.excluded() {
                 0 => draw(&mut self.sampler, &logits, mask, drafts, settings.acceptance)?,
                 tries => draw_again(&mut self.sampler, &logits, mask, tries)?,
@@ -517,6 +520,23 @@ impl<C> Sequence<C> {
         self.scores.record_forced(settings);
     }
 
+    /// The first `tokens` logits of a row, without those that are implausible beside the most
+    /// plausible token that neither the constraint nor the request's bans forbid.
+    pub fn plausible<'a>(
+        &mut self,
+        row: ModelRow<'a>,
+        tokens: usize,
+        settings: &DecodeSettings,
+    ) -> Result<Cow<'a, [f32]>, SamplingError> {
+        let count = settings.token_count();
+        let mask = self.constraint.mask(count);
+        row.plausible(tokens, |row| {
+            let (own, padding) = row.split_at_mut(count.min(row.len()));
+            padding.fill(f32::NEG_INFINITY);
+            self.sampler.process(own, mask)
+        })
+    }
+
     /// The score of each token: ln softmax(row) with the constraint, biases and penalties applied.
     /// The result is not renormalised. Forbidden tokens have −∞.
     pub fn next_scores(
@@ -524,8 +544,8 @@ impl<C> Sequence<C> {
         row: ModelRow<'_>,
         settings: &DecodeSettings,
     ) -> Result<Vec<f32>, DecodeError> {
+        let mut scores = logprobs::log_softmax(&self.plausible(row, usize::MAX, settings)?)?;
         let mask = self.constraint.mask(settings.token_count());
-        let mut scores = logprobs::log_softmax(&row.plausible(usize::MAX, mask))?;
         scores.truncate(settings.token_count());
         self.sampler.process(&mut scores, mask)?;
         Ok(scores)
@@ -539,8 +559,8 @@ impl<C> Sequence<C> {
         count: usize,
         settings: &DecodeSettings,
     ) -> Result<Vec<(TokenId, f32)>, DecodeError> {
+        let mut logits = self.plausible(row, settings.token_count(), settings)?.into_owned();
         let mask = self.constraint.mask(settings.token_count());
-        let mut logits = row.plausible(settings.token_count(), mask).into_owned();
         self.sampler.process(&mut logits, mask)?;
         let scores = logprobs::log_softmax(&logits)?;
         Ok(top_finite(&scores, count))
@@ -559,7 +579,7 @@ impl<C> Sequence<C> {
         if settings.logprobs.is_none() && settings.scoring == Scoring::None {
             return Ok(());
         }
-        let row = row.plausible(settings.token_count(), self.constraint.mask(settings.token_count()));
+        let row = self.plausible(row, settings.token_count(), settings)?;
         self.scores.record(token, processed, distribution, &row, settings)
     }
 

@@ -47,6 +47,7 @@ impl DecodeSettings {
         // The last token is drawn after a full context and need not be read.
         let room = context - request.prompt.len() + 1;
         let asked = request.sampling.max_tokens.unwrap_or(usize::MAX);
+        let are_forbidden = |tokens: &[TokenId]| tokens.iter().all(|&token| request.sampling.forbids(token));
         Ok(Self {
             vocabulary: vocabulary.clone(),
             end_tokens,
@@ -62,7 +63,7 @@ impl DecodeSettings {
                 _ => request.forced,
             },
             end_token: match request.strategy {
-                Strategy::Beam(_) => EndToken::Sampled,
+                Strategy::Beam(_) if !are_forbidden(vocabulary.eos()) => EndToken::Sampled,
                 _ => EndToken::Implied,
             },
             scoring: match request.strategy {
@@ -99,6 +100,7 @@ pub(crate) enum EndToken {
     /// The output ends without it.
     Implied,
     /// It is sampled as any other while there is room, for strategies that count its probability.
+    /// The request must not ban it.
     Sampled,
 }
 

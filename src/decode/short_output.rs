@@ -5,7 +5,8 @@
 //!
 //! - Another text may have fewer tokens. Of the choices `Zq` and `excellent` the second one has
 //!   more bytes, but may be one token. [`shortest_within`] searches for such a text.
-//! - The request may ban tokens. [`respelled`] spells the same text without them.
+//! - The request may ban tokens. [`respelled`] spells the same text without them. If that fails,
+//!   [`shortest_within`] looks for another text whose tokens the bans allow.
 
 use std::collections::HashSet;
 
@@ -14,9 +15,9 @@ use crate::sampling::SamplingParams;
 use crate::vocab::{TokenId, Vocabulary, fewest_tokens};
 
 /// Largest number of tokens that a search tries before the first pass.
-pub(super) const MAX_TRIED_AT_START: usize = 50_000;
+pub(super) const MAX_TRIED_AT_START: usize = 100_000;
 /// Largest number of tokens that a search tries for each token of an output.
-pub(super) const MAX_TRIED_PER_TOKEN: usize = 2_000;
+pub(super) const MAX_TRIED_PER_TOKEN: usize = 10_000;
 /// Largest number of spellings of a text that are tried.
 const MAX_SPELLINGS: usize = 8;
 
@@ -36,27 +37,42 @@ pub(super) enum Found {
     Unknown,
 }
 
-/// The fewest tokens, `room` at most, that complete the output of `matcher` without the tokens that
-/// `bans` forbids everywhere. The search is breadth-first over the states of the constraint, and is
-/// given up after `max_tried` tokens.
+/// The fewest tokens, `room` at most, that complete the output of `matcher` and that `bans` does
+/// not forbid after `history`.
+///
+/// The search is breadth-first over the states of the constraint, and is given up after `max_tried`
+/// tokens. A ban of several tokens in a row looks at the tokens before, so the last of these belong
+/// to the state of the search.
 pub(super) fn shortest_within(
     matcher: &Matcher,
     room: usize,
     bans: &SamplingParams,
+    history: History<'_>,
     max_tried: usize,
 ) -> Result<Found, EngineError> {
     if matcher.is_accepting() {
         return Ok(Found::Ending(Vec::new()));
     }
+    let memory = bans.longest_ban().saturating_sub(1);
+    let last = |tokens: &[TokenId]| tokens[tokens.len().saturating_sub(memory)..].to_vec();
+    let before = last(history.tokens);
+    let output = history.tokens.len() - history.prompt;
+    let mut seen = HashSet::from([(matcher.state_id(), before.clone())]);
     let mut states = vec![SearchState { matcher: matcher.fork_here(), before: None }];
-    let mut seen = HashSet::from([matcher.state_id()]);
     let mut tried = 0;
     let mut level = 0..1;
-    for _ in 0..room {
+    for depth in 0..room {
         let next = states.len();
         for from in level {
             let mut here = states[from].matcher.fork_here();
-            for token in here.mask()?.iter().filter(|token| !bans.forbids(*token)) {
+            let mut read = match memory {
+                0 => Vec::new(),
+                _ => last(&[&before[..], &path(&states[..=from])].concat()),
+            };
+            for token in here.mask()?.iter() {
+                if bans.forbids_after(&read, output + depth, token) {
+                    continue;
+                }
                 tried += 1;
                 if tried > max_tried {
                     return Ok(Found::Unknown);
@@ -64,13 +80,15 @@ pub(super) fn shortest_within(
                 if !here.advance(token)? {
                     continue;
                 }
-                if !here.is_stopped() && seen.insert(here.state_id()) {
+                read.push(token);
+                if !here.is_stopped() && seen.insert((here.state_id(), last(&read))) {
                     let is_end = here.is_accepting();
                     states.push(SearchState { matcher: here.fork_here(), before: Some((from, token)) });
                     if is_end {
                         return Ok(Found::Ending(path(&states)));
                     }
                 }
+                read.pop();
                 here.rollback(1)?;
             }
         }

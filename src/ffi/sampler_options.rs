@@ -272,7 +272,8 @@ pub struct hr_sampler_options {
     pub exponential_decay_factor: f32,
     /// The first token of the output; HR_NO_TOKEN leaves it free (default).
     pub forced_first: u32,
-    /// The token at position max_tokens - 1; HR_NO_TOKEN leaves it free (default).
+    /// The token at position max_tokens - 1, if the mask allows it there; HR_NO_TOKEN leaves it
+    /// free (default).
     pub forced_last: u32,
     /// The source of a watermark's green list. Default HR_WATERMARK_OFF.
     pub watermark: hr_watermark,

@@ -236,8 +236,8 @@ parameters! {
     exponential_decay: [Option<ExponentialDecay>] = None, "START:FACTOR", Special, ANY;
     /// The first token of the output.
     forced_first: [Option<TokenId>] = None, "ID", Special, ANY;
-    /// The token at the last position that the greatest length leaves. Outputs that end earlier do
-    /// without it.
+    /// The token at the last position that the greatest length leaves, if the grammar allows it
+    /// there. Outputs that end earlier do without it.
     forced_last: [Option<TokenId>] = None, "ID", Special, ANY;
     /// Tokens that end the output.
     end_tokens: [Tokens] = Vec::new(), "ID", Loop, ANY;
@@ -333,8 +333,10 @@ impl SamplingParams {
         }
     }
 
-    /// True if a parameter that names tokens bans this one after `history`, or prescribes another.
-    /// The last `output` tokens of the history are those of the output.
+    /// True if a parameter that names tokens bans this one after `history`, or prescribes another
+    /// for the first position. `output` is the number of tokens of the output so far. Of the
+    /// history only the last tokens are needed, as many as the [longest ban](Self::longest_ban)
+    /// has.
     #[cfg_attr(not(feature = "decode"), allow(dead_code))]
     pub(crate) fn forbids_after(&self, history: &[TokenId], output: usize, token: TokenId) -> bool {
         let completes = |word: &[TokenId]| match word.split_last() {
@@ -342,13 +344,19 @@ impl SamplingParams {
             None => false,
         };
         let mut biases = self.sequence_bias.iter().filter(|(_, bias)| *bias == f32::NEG_INFINITY);
-        let is_last = self.max_tokens == Some(output + 1);
         self.forbids(token)
             || output == 0 && self.begin_suppressed_tokens.contains(&token)
             || output == 0 && self.forced_first.is_some_and(|first| first != token)
-            || is_last && self.forced_last.is_some_and(|last| last != token)
             || self.bad_words.iter().any(|word| completes(word))
             || biases.any(|(word, _)| completes(word))
+    }
+
+    /// Number of tokens of the longest sequence that a parameter bans; 0 if there is none.
+    #[cfg_attr(not(feature = "decode"), allow(dead_code))]
+    pub(crate) fn longest_ban(&self) -> usize {
+        let biases = self.sequence_bias.iter().filter(|(_, bias)| *bias == f32::NEG_INFINITY);
+        let words = self.bad_words.iter().chain(biases.map(|(word, _)| word));
+        words.map(Vec::len).max().unwrap_or(0)
     }
 
     /// True if a parameter bans tokens by their ids, or prescribes them.

@@ -345,6 +345,35 @@ fn masks_of_scarce_values() {
     });
 }
 
+/// Formats beside lengths, each of which has states of its own for every count.
+#[test]
+fn masks_of_formats_beside_lengths() {
+    run("format", &["(a|b", "(?<ab", "a@b", "x.y/", "2024-"], 40, |source| {
+        let format = FORMATS[source.below(FORMATS.len())];
+        let [min, max] = [[0, 40], [40, 40], [63, 64], [20, 200], [100, 250]][source.below(5)];
+        let schema =
+            format!(r#"{{"type":"string","format":"{format}","minLength":{min},"maxLength":{max}}}"#);
+        let options = schema::SchemaOptions::default();
+        let grammar = schema::compile(&schema, &options).map_err(|error| error.to_string());
+        (schema, grammar)
+    });
+}
+
+const FORMATS: [&str; 12] = [
+    "regex",
+    "email",
+    "hostname",
+    "uri",
+    "uri-reference",
+    "uri-template",
+    "json-pointer",
+    "relative-json-pointer",
+    "duration",
+    "iri",
+    "idn-hostname",
+    "date-time",
+];
+
 #[test]
 fn masks_of_patterns() {
     run("pattern", texts::HINTS, 60, |source| {

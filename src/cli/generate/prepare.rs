@@ -44,7 +44,7 @@ pub(super) fn prepare(
 ) -> Result<(Prepared, Option<Vec<TokenId>>), CommandError> {
     let Inputs { prompt, negative, mut chosen, constraint, tools, .. } = inputs;
     check_template(args, files, &prompt, tools.is_some())?;
-    forbid_words(files, &mut chosen)?;
+    forbid_words(files, &mut chosen);
     let tokens = prompt_tokens(args, files, &prompt)?;
     let negative = match (&negative, args.strategy.guidance) {
         (Some(prompt), _) => Some(files.prompt_tokens(prompt).map_err(unusable_prompt)?),

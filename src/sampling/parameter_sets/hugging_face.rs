@@ -115,6 +115,7 @@ pub(super) fn read(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<No
         let ends = fields.tokens("eos_token_id", ends)?;
         set.sampling.bad_words.retain(|word| !matches!(word[..], [only] if ends.contains(&only)));
         set.sampling.end_tokens = ends;
+        fields.parameters.push(("end_tokens", "eos_token_id"));
     }
     lengths(fields, set)?;
     beams(fields, set)?;

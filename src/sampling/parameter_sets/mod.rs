@@ -427,15 +427,21 @@ impl<'a> Fields<'a> {
 
     /// A string or a list of strings.
     fn strings(&mut self, name: &'static str) -> Result<Vec<String>, SamplingError> {
-        match self.take(name) {
-            None => Ok(Vec::new()),
-            Some(Json::String(s)) => Ok(vec![s.clone()]),
-            Some(Json::Array(items)) => items
-                .iter()
-                .map(|item| item.as_str().map(str::to_owned))
-                .collect::<Option<_>>()
-                .ok_or_else(|| self.fault(name, "not every item is a string")),
-            Some(value) => Err(self.fault(name, format!("{value} is not a string or a list of strings"))),
+        let strings: Vec<String> = match self.take(name) {
+            None => return Ok(Vec::new()),
+            Some(Json::String(s)) => vec![s.clone()],
+            Some(Json::Array(items)) => {
+                let strings =
+                    items.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<_>>();
+                strings.ok_or_else(|| self.fault(name, "not every item is a string"))?
+            }
+            Some(value) => {
+                return Err(self.fault(name, format!("{value} is not a string or a list of strings")));
+            }
+        };
+        match strings.iter().any(String::is_empty) {
+            true => Err(self.fault(name, "an empty string is in every text; leave it out")),
+            false => Ok(strings),
         }
     }
 
@@ -679,6 +685,7 @@ mod tests {
             (Api::OpenAi, r#"{"logit_bias": {"x": 1}}"#, "/logit_bias: `x` is not a token id"),
             (Api::OpenAi, r#"{"logit_bias": {"1": 101}}"#, "/logit_bias: 101 is not"),
             (Api::OpenAi, r#"{"stop": ["1", "2", "3", "4", "5"]}"#, "/stop: 5 strings; at most 4"),
+            (Api::OpenAi, r#"{"stop": ["a", ""]}"#, "/stop: an empty string"),
             (Api::OpenAi, r#"{"a/b~": 1}"#, "/a~1b~0: unknown"),
             (Api::Anthropic, r#"{"temperature": 0.5}"#, "/max_tokens: missing"),
             (

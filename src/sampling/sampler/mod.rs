@@ -426,12 +426,14 @@ impl Sampler {
         if token.0 as usize >= logits {
             return Err(SamplingError::TokenOutOfRange { name, token, logits });
         }
-        if mask.is_some_and(|mask| !allows(mask, token.0)) {
-            return Err(SamplingError::EmptySupport {
+        match mask.is_none_or(|mask| allows(mask, token.0)) {
+            true => Ok(Some(token)),
+            // Tokens before the last position cannot be chosen so that the grammar allows it there.
+            false if last => Ok(None),
+            false => Err(SamplingError::EmptySupport {
                 reason: "the mask does not allow the forced token; do not force a token that the grammar excludes",
-            });
+            }),
         }
-        Ok(Some(token))
     }
 }
 

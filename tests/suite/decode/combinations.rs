@@ -5,12 +5,13 @@ use std::ops::ControlFlow;
 use super::fake::*;
 use hedgerow::decode::{
     Batch, BeamSearch, ContrastiveDecoding, ContrastiveSearch, DecodeError, Dola, Draft, DraftChoice,
-    Generation, Guided, LanguageModel, ModelError, ReasoningBudget, Request, Strategy,
+    FinishReason, Generation, Guided, LanguageModel, ModelError, ReasoningBudget, Request, Strategy,
 };
 use hedgerow::engine::Constraint;
 use hedgerow::sampling::SamplingParams;
 use hedgerow::syntax::Notation;
 use hedgerow::tags::{Event, Reply};
+use hedgerow::vocab::TokenId;
 
 const DRAFTS: [Draft; 5] = [
     Draft::None,
@@ -143,6 +144,88 @@ fn every_strategy_goes_with_every_constraint_drafter_and_mixture() {
                             list.iter().map(|completion| completion.tokens.clone()).collect::<Vec<_>>()
                         };
                         assert_eq!(tokens(&generation.completions), tokens(plain), "{name}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The kinds of bans, with a test that an output obeys one. Each bans the tokens that the model
+/// would choose most often, or ends.
+type Ban =
+    (&'static str, fn(SamplingParams, &[TokenId]) -> SamplingParams, fn(&[TokenId], &[TokenId]) -> bool);
+
+const BANS: [Ban; 6] = [
+    (
+        "suppressed",
+        |params, best| params.suppressed_tokens(best.to_vec()),
+        |made, best| !contains(made, best),
+    ),
+    (
+        "bias",
+        |params, best| {
+            params.logit_bias(best.iter().map(|&token| (token, f32::NEG_INFINITY)).collect::<Vec<_>>())
+        },
+        |made, best| !contains(made, best),
+    ),
+    (
+        "bad words",
+        |params, best| params.bad_words(best.iter().map(|&token| vec![token]).collect::<Vec<_>>()),
+        |made, best| !contains(made, best),
+    ),
+    ("end", |params, _| params.suppressed_tokens(vec![eos()]), |made, _| !contains(made, &[eos()])),
+    (
+        "min tokens",
+        |params, _| params.min_tokens(12),
+        |made, _| made.iter().position(|&token| token == eos()).is_none_or(|at| at >= 12),
+    ),
+    ("forced last", |params, best| params.forced_last(best[0]), |_, _| true),
+];
+
+fn contains(made: &[TokenId], banned: &[TokenId]) -> bool {
+    made.iter().any(|token| banned.contains(token))
+}
+
+/// Bans hold under every strategy, and an output that obeys them is found: bans are heeded before
+/// the tokens that a mixture takes for implausible are left out.
+#[test]
+fn bans_leave_outputs_to_every_strategy_constraint_and_mixture() {
+    for mixture in [Mixture::Plain, Mixture::Guided, Mixture::ContrastiveDecoding, Mixture::Dola] {
+        for (strategy_name, strategy, temperature) in strategies() {
+            if mixture != Mixture::Plain && matches!(strategy, Strategy::Contrastive(_)) {
+                continue;
+            }
+            for (constraint_name, constraint) in constraints() {
+                let request = |params: SamplingParams| {
+                    let params = params.temperature(temperature).seed(7).max_tokens(24);
+                    let mut request = Request::new(tokens(b"hello")).sampling(params);
+                    request = request.strategy(strategy.clone());
+                    request.constraint = constraint.clone();
+                    request
+                };
+                let plain = mixture.run(request(SamplingParams::default())).unwrap();
+                // The tokens of the output without bans that its constraint can do without.
+                let can_do_without: &[u8] = match constraint_name {
+                    "none" => b"abcdefghijklmnopqrstuvwxyz",
+                    "regex" | "gbnf" | "lark" => b"bcd",
+                    _ => b"",
+                };
+                let chosen = plain.completions[0].tokens.iter().copied();
+                let best: Vec<TokenId> =
+                    chosen.filter(|t| t.0 < 256 && can_do_without.contains(&(t.0 as u8))).take(2).collect();
+                for (ban, set, holds) in BANS {
+                    if best.is_empty() && !matches!(ban, "end" | "min tokens") {
+                        continue;
+                    }
+                    let name = format!("{mixture:?}, {strategy_name}, {constraint_name}, {ban} {best:?}");
+                    let made = mixture.run(request(set(SamplingParams::default(), &best)));
+                    let made = made.unwrap_or_else(|error| panic!("{name}: {error}"));
+                    check(&name, constraint.as_ref(), &strategy, &made);
+                    for output in &made.completions {
+                        assert_ne!(output.finish, FinishReason::Failed, "{name}: {:?}", output.error);
+                        let is_short = constraint.is_some() && ban == "min tokens";
+                        assert!(is_short || holds(&output.tokens, &best), "{name}: {:?}", output.tokens);
                     }
                 }
             }

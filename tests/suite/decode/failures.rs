@@ -5,20 +5,20 @@ use std::ops::ControlFlow;
 use super::fake::*;
 use crate::support::bytes::byte_tokens;
 use hedgerow::decode::{
-    Batch, BeamSearch, Budget, Completion, ContrastiveSearch, DecodeError, FinishReason, Generation, Request,
-    Strategy, check_request,
+    Batch, BeamSearch, Budget, Completion, ContrastiveSearch, DecodeError, FinishReason, ForcedTokens,
+    Generation, Request, Strategy, check_request,
 };
 use hedgerow::engine::Constraint;
 use hedgerow::sampling::SamplingError;
 use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
 
-/// A request for `ax` or `bq` in which a ban leaves nothing behind `a`. The loop does not foresee
-/// bans of several tokens.
+/// A request for `aa` or `bq` in which no token may come twice. The loop does not foresee that this
+/// leaves nothing after `a`.
 fn half_banned() -> Request {
-    let constraint = Constraint::choice(&["ax", "bq"], &vocabulary()).unwrap();
-    let sampling =
-        greedy().temperature(1.0).seed(3).max_tokens(400).bad_words(vec![vec![token(b'a'), token(b'x')]]);
-    Request::new(tokens(b"hello")).constraint(constraint).sampling(sampling)
+    let constraint = Constraint::choice(&["aa", "bq"], &vocabulary()).unwrap();
+    let sampling = greedy().temperature(1.0).seed(3).max_tokens(400).no_repeat_ngram(1);
+    let request = Request::new(tokens(b"hello")).constraint(constraint).sampling(sampling);
+    request.forced(ForcedTokens::Sample)
 }
 
 fn token(byte: u8) -> TokenId {
@@ -69,10 +69,10 @@ fn strategies_that_choose_outputs_leave_failed_ones_out() {
     }
     // Contrastive search has one output, which fails or not.
     let mut ends = Vec::new();
-    for prompt in [b"hello", b"world", b"names", b"falsy"] {
+    for prompt in ["hello", "world", "names", "true"] {
         let search = Strategy::Contrastive(ContrastiveSearch::default());
         let mut request = half_banned().strategy(search);
-        request.prompt = tokens(prompt);
+        request.prompt = tokens(prompt.as_bytes());
         let made = run(&model, request).unwrap();
         let [output] = made.completions.as_slice() else { panic!("{made:?}") };
         ends.push((output.text.clone(), output.finish));
@@ -115,6 +115,70 @@ fn tokens_that_lead_nowhere_are_not_drawn() {
         assert!(made.completions.iter().all(|o| o.finish == FinishReason::ConstraintComplete));
         let share = texts.iter().filter(|text| **text == "bq").count() as f64 / 2000.0;
         assert!((share - expected).abs() < 0.04, "{share} {expected}");
+    }
+}
+
+/// Bans of several tokens in a row are foreseen as well, under every budget.
+#[test]
+fn sequences_that_lead_nowhere_are_not_begun() {
+    let constraint = Constraint::regex("(a|b|c)(ac|bd)", &vocabulary()).unwrap();
+    let ab = TokenId(tokens(b"ab")[0].0);
+    let [a, b, c] = [b'a', b'b', b'c'].map(token);
+    let banned = vec![vec![b, a], vec![b, b], vec![b, ab], vec![a, b, token(b'd')], vec![c]];
+    for (budget, max_tokens) in [(Budget::Complete, 48), (Budget::Complete, 3), (Budget::Cut, 48)] {
+        let sampling = greedy().logit_bias(vec![(b, 30.0)]).bad_words(banned.clone()).max_tokens(max_tokens);
+        let request = Request::new(tokens(b"hello")).sampling(sampling).budget(budget);
+        // `c` is banned, so `ac` cannot be written, and `abd` is banned after `a`, but not as `ab`
+        // and `d`.
+        let made = run(&Fake::new(Scores::Hash { eos: 0.0 }), request.clone().constraint(constraint.clone()));
+        let output = &made.unwrap().completions[0];
+        assert_eq!((output.text.as_str(), output.finish), ("abd", FinishReason::ConstraintComplete));
+        assert_eq!(output.tokens, [ab, token(b'd')]);
+        // Nothing is left of `b(ac|bd)`, which is refused before a pass.
+        let none = Constraint::regex("b(ac|bd)", &vocabulary()).unwrap();
+        for strategy in [Strategy::Sample, Strategy::Beam(BeamSearch::new(3))] {
+            let request = request.clone().constraint(none.clone()).strategy(strategy);
+            let error = check_request(&request, &vocabulary(), 100).unwrap_err();
+            assert!(matches!(error, DecodeError::Sampling(SamplingError::EmptySupport { .. })), "{error}");
+        }
+    }
+}
+
+/// Beams that all end where nothing is left keep their text.
+#[test]
+fn beams_that_fail_after_a_choice_keep_their_text() {
+    let constraint = Constraint::choice(&["aba", "bab"], &vocabulary()).unwrap();
+    let sampling = greedy().no_repeat_ngram(1).suppressed_tokens(vec![TokenId(tokens(b"ab")[0].0)]);
+    let request = Request::new(tokens(b"hello")).constraint(constraint).sampling(sampling.max_tokens(9));
+    let request = request.strategy(Strategy::Beam(BeamSearch::new(2))).completions(2);
+    let made = run(&Fake::new(Scores::Hash { eos: 0.0 }), request).unwrap();
+    let mut ends: Vec<_> = made.completions.iter().map(end).collect();
+    ends.sort_unstable_by_key(|end| end.0);
+    assert_eq!(ends, [("ab", FinishReason::Failed, true), ("ba", FinishReason::Failed, true)]);
+}
+
+/// An output that only an end token could follow is complete, also if bans forbid the end token.
+#[test]
+fn beams_end_without_a_banned_end_token() {
+    let constraint = Constraint::regex("c|b", &vocabulary()).unwrap();
+    let sampling = greedy().suppressed_tokens(vec![eos()]).max_tokens(6);
+    let request = Request::new(tokens(b"hello")).constraint(constraint).sampling(sampling);
+    let made =
+        run(&Fake::new(Scores::Hash { eos: 0.0 }), request.strategy(Strategy::Beam(BeamSearch::new(3))));
+    let made = made.unwrap();
+    assert!(["b", "c"].contains(&made.text()), "{}", made.text());
+    assert_eq!(made.completions[0].finish, FinishReason::ConstraintComplete);
+}
+
+/// A forced last token comes if the constraint allows it there.
+#[test]
+fn a_forced_last_token_follows_the_constraint() {
+    for (pattern, expected) in [("ccc", "ccc"), ("c{2}[ab]", "cca"), ("c{1,5}", "ccc"), ("cc?", "cc")] {
+        let constraint = Constraint::regex(pattern, &vocabulary()).unwrap();
+        let sampling = greedy().forced_last(token(b'a')).logit_bias(vec![(token(b'c'), 30.0)]).max_tokens(3);
+        let request = Request::new(tokens(b"hello")).constraint(constraint).sampling(sampling);
+        let made = run(&Fake::new(Scores::Hash { eos: 0.0 }), request).unwrap();
+        assert_eq!((made.text(), made.completions[0].complete), (expected, Some(true)), "{pattern}");
     }
 }
 
