@@ -93,26 +93,49 @@ impl LiteralSet {
     /// The part of the range `lo..hi` whose strings have `byte` at `depth`. `None` if it is empty.
     pub fn step(&self, lo: u32, hi: u32, depth: u32, byte: u8) -> Option<(u32, u32)> {
         let range = &self.items[lo as usize..hi as usize];
-        let at = |s: &(Box<[u8]>, u32)| s.0.get(depth as usize).copied();
-        let from = range.partition_point(|s| at(s) < Some(byte));
-        let to = from + range[from..].partition_point(|s| at(s) <= Some(byte));
-        (from < to).then_some((lo + from as u32, lo + to as u32))
+        let from = lo + range.partition_point(|s| s.0.get(depth as usize) < Some(&byte)) as u32;
+        let to = self.end_of_run(from, hi, depth, byte);
+        (from < to).then_some((from, to))
     }
 
-    /// The bytes that the strings `lo..hi` have at `depth`. Takes a binary search for each byte.
+    /// The bytes that the strings `lo..hi` have at `depth`, in ascending order, each with the range
+    /// of the strings that have it.
+    pub fn branches(&self, lo: u32, hi: u32, depth: u32) -> impl Iterator<Item = (u8, (u32, u32))> {
+        // Only the first string can end here.
+        let mut next = lo + u32::from(lo < hi && self.accepts(lo, depth));
+        std::iter::from_fn(move || {
+            let start = next;
+            let byte = *self.items[..hi as usize].get(start as usize)?.0.get(depth as usize)?;
+            next = self.end_of_run(start, hi, depth, byte);
+            Some((byte, (start, next)))
+        })
+    }
+
+    /// The bytes that the strings `lo..hi` have at `depth`.
     pub fn next_bytes(&self, lo: u32, hi: u32, depth: u32) -> ByteSet {
         let mut set = ByteSet::EMPTY;
-        let mut range = &self.items[lo as usize..hi as usize];
-        while let Some((first, rest)) = range.split_first() {
-            range = match first.0.get(depth as usize) {
-                None => rest,
-                Some(&byte) => {
-                    set.insert(byte);
-                    &rest[rest.partition_point(|s| s.0.get(depth as usize) == Some(&byte))..]
-                }
-            };
-        }
+        self.branches(lo, hi, depth).for_each(|(byte, _)| set.insert(byte));
         set
+    }
+
+    /// The end of the strings from `lo` on that have `byte` at `depth`. No string of `lo..hi` has a
+    /// smaller byte there.
+    ///
+    /// Often these are all of the range, or few of many. So the last string is looked at first, and
+    /// then beginnings of the range that are twice as long each time.
+    fn end_of_run(&self, lo: u32, hi: u32, depth: u32, byte: u8) -> u32 {
+        let range = &self.items[lo as usize..hi as usize];
+        let has_byte = |s: &(Box<[u8]>, u32)| s.0.get(depth as usize) == Some(&byte);
+        if range.last().is_some_and(has_byte) {
+            return hi;
+        }
+        let mut most = 1;
+        while range.get(most - 1).is_some_and(has_byte) {
+            most *= 2;
+        }
+        let least = most / 2;
+        let most = range.len().min(most);
+        lo + (least + range[least..most].partition_point(has_byte)) as u32
     }
 
     /// The partition in which every byte that occurs is alone in its class.
@@ -180,5 +203,33 @@ mod tests {
         assert_eq!(set.step(lo, hi, 2, b'd'), Some((3, 4)));
         assert_eq!(set.step(lo, hi, 2, b'e'), None);
         assert_eq!(set.get(4), (&b"b"[..], 0));
+    }
+
+    /// Compares each range of the set with a filter of all strings.
+    #[test]
+    fn branches_are_the_strings_with_each_byte() {
+        let numbers = (0..300u32).map(|n| (n * n * 7919 % 4099).to_string().into_bytes());
+        let others = ["", "1", "10", "é", "éa", "z"].map(|word| word.as_bytes().to_vec());
+        let set = LiteralSet::new(numbers.chain(others).map(|word| (word, UNLABELLED)));
+        let mut ranges = vec![(0, set.len() as u32, 0)];
+        let mut seen = 0;
+        while let Some((lo, hi, depth)) = ranges.pop() {
+            let byte_of = |i: u32| set.get(i).0.get(depth as usize).copied();
+            let mut branches = set.branches(lo, hi, depth);
+            let bytes = set.next_bytes(lo, hi, depth);
+            for byte in 0..=u8::MAX {
+                let own: Vec<u32> = (lo..hi).filter(|&i| byte_of(i) == Some(byte)).collect();
+                let range = own.first().map(|&first| (first, own[own.len() - 1] + 1));
+                assert_eq!(set.step(lo, hi, depth, byte), range);
+                assert_eq!(bytes.contains(byte), range.is_some());
+                if let Some((lo, hi)) = range {
+                    assert_eq!(branches.next(), Some((byte, (lo, hi))));
+                    ranges.push((lo, hi, depth + 1));
+                    seen += 1;
+                }
+            }
+            assert_eq!(branches.next(), None);
+        }
+        assert!(seen > set.len());
     }
 }

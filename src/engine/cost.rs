@@ -230,7 +230,7 @@ impl CostFinder<'_> {
             Node::Object(spec) => {
                 let spec = spec.clone();
                 let Some(start) = spec.start() else { return INFINITE };
-                let open = self.delimiter_bytes(spec.opening(), |core, node| of(core, node));
+                let open = self.delimiter_bytes(spec.punctuation.open, |core, node| of(core, node));
                 let cost_of = |core: &mut Self, node| of(core, node);
                 let keys = self.object_keys(&spec, &start, ContainerPosition::Opened, None, &cost_of);
                 total([open, keys.bytes])
@@ -238,7 +238,7 @@ impl CostFinder<'_> {
             Node::Array(spec) => {
                 let spec = spec.clone();
                 let Some(start) = spec.start() else { return INFINITE };
-                let open = self.delimiter_bytes(spec.opening(), |core, node| of(core, node));
+                let open = self.delimiter_bytes(spec.punctuation.open, |core, node| of(core, node));
                 let cost_of = |core: &mut Self, node| of(core, node);
                 total([open, self.array_items(&spec, &start, ContainerPosition::Opened, &cost_of)])
             }
@@ -382,8 +382,8 @@ impl CostFinder<'_> {
         node: Option<NodeId>,
         cost_of: &dyn Fn(&mut Self, NodeId) -> u32,
     ) -> KeyPlan {
-        let comma = self.delimiter_bytes(spec.between(), cost_of);
-        let close = self.delimiter_bytes(spec.closing(), cost_of);
+        let comma = self.delimiter_bytes(spec.punctuation.comma, cost_of);
+        let close = self.delimiter_bytes(spec.punctuation.close, cost_of);
         let around = total([self.word_bytes(spec.before_key), self.word_bytes(spec.colon), comma]);
         let whole = |keys: u32, bytes: u32| {
             let first_comma = if keys > 0 && at != ContainerPosition::Between { comma } else { 0 };
@@ -556,8 +556,8 @@ impl CostFinder<'_> {
         at: ContainerPosition,
         cost_of: &dyn Fn(&mut Self, NodeId) -> u32,
     ) -> u32 {
-        let comma = self.delimiter_bytes(spec.between(), cost_of);
-        let close = self.delimiter_bytes(spec.closing(), cost_of);
+        let comma = self.delimiter_bytes(spec.punctuation.comma, cost_of);
+        let close = self.delimiter_bytes(spec.punctuation.close, cost_of);
         let (bytes, count) = if spec.counters.is_empty() {
             let least =
                 progress.count.saturating_add(u32::from(at == ContainerPosition::Comma)).max(spec.min);
@@ -671,7 +671,7 @@ fn direct_dependencies(recogniser: &mut Recogniser, node: NodeId) -> Vec<NodeId>
             let all = !spec.is_plain() || spec.min > required;
             let declared = spec.declared.iter().filter(|property| all || property.required);
             let mut parts: Vec<NodeId> = declared.flat_map(|property| values(&property.values)).collect();
-            parts.extend(spec.spelled.iter().flatten());
+            parts.extend(spec.punctuation.nodes());
             if all {
                 parts.extend(spec.rest.iter().flat_map(|rest| values(&rest.values)));
             }
@@ -681,7 +681,7 @@ fn direct_dependencies(recogniser: &mut Recogniser, node: NodeId) -> Vec<NodeId>
             let counted = !spec.counters.is_empty();
             let places = if counted { spec.prefix.len() } else { spec.prefix.len().min(spec.min as usize) };
             let mut parts: Vec<NodeId> = spec.prefix[..places].iter().flat_map(|c| values(c)).collect();
-            parts.extend(spec.spelled.iter().flatten());
+            parts.extend(spec.punctuation.nodes());
             if counted || spec.min as usize > places {
                 parts.extend(values(&spec.rest));
             }

@@ -4,23 +4,18 @@
 //! record with the position and the counters (`contains`). As there, a node offers only items after
 //! which the array can still be completed.
 
-use super::choice::{Choice, Counter, Delimiter, SEARCH_STEPS, count, counts_missing, give_up, map_values};
+use super::choice::{Choice, Counter, SEARCH_STEPS, count, counts_missing, give_up, map_values};
 use super::node_id::{LazyKey, NodeId};
-use crate::automata::{LangId, UNBOUNDED};
+use super::punctuation::Punctuation;
+use crate::automata::UNBOUNDED;
 use hashbrown::HashSet;
 use smallvec::SmallVec;
 
-/// A JSON array. The punctuation languages include the whitespace allowed before them.
+/// A JSON array.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct ArraySpec {
-    /// `[` with leading whitespace.
-    pub open: LangId,
-    /// `]` with leading whitespace.
-    pub close: LangId,
-    /// `,` with leading whitespace.
-    pub comma: LangId,
-    /// The nodes that stand in place of `open`, `close` and `comma`, if these hold special tokens.
-    pub spelled: Option<[NodeId; 3]>,
+    /// The texts around and between items.
+    pub punctuation: Punctuation,
     /// The choices for each of the first positions. An empty list ends the array before that
     /// position.
     pub prefix: Vec<Box<[Choice]>>,
@@ -49,21 +44,6 @@ pub struct ArrayProgress {
 }
 
 impl ArraySpec {
-    /// The texts that open the array.
-    pub fn opening(&self) -> Delimiter {
-        Delimiter::of(self.open, self.spelled.map(|nodes| nodes[0]))
-    }
-
-    /// The texts that close the array.
-    pub fn closing(&self) -> Delimiter {
-        Delimiter::of(self.close, self.spelled.map(|nodes| nodes[1]))
-    }
-
-    /// The texts between two items.
-    pub fn between(&self) -> Delimiter {
-        Delimiter::of(self.comma, self.spelled.map(|nodes| nodes[2]))
-    }
-
     /// The same array with each value replaced by `f` of it. A value is left out if `f` gives
     /// `None` or [`NodeId::NEVER`].
     pub(super) fn with_values(&self, f: impl Fn(NodeId) -> Option<NodeId>) -> ArraySpec {

@@ -1,7 +1,7 @@
 //! The choices of values in an object or array, and counters of choices, as for `contains`.
 
 use super::node_id::NodeId;
-use crate::automata::{LangId, UNBOUNDED};
+use crate::automata::UNBOUNDED;
 use std::cell::Cell;
 
 /// The number of combinations that one search for a completion looks at before it [gives
@@ -48,22 +48,6 @@ impl Choice {
     /// A choice that no counter counts.
     pub fn plain(value: NodeId) -> Self {
         Choice { value, counts: 0, then: NodeId::NEVER }
-    }
-}
-
-/// The text that opens or closes an object or array, or stands between two of its parts.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Delimiter {
-    /// A language of bytes.
-    Text(LangId),
-    /// A node, which may hold special tokens. It is never nullable.
-    Spelled(NodeId),
-}
-
-impl Delimiter {
-    /// The node, if there is one, and otherwise the language.
-    pub(super) fn of(text: LangId, spelled: Option<NodeId>) -> Self {
-        spelled.map_or(Delimiter::Text(text), Delimiter::Spelled)
     }
 }
 

@@ -33,10 +33,11 @@ pub mod node;
 mod node_id;
 mod nullable;
 pub mod object;
+mod punctuation;
 
 pub use array::{ArrayProgress, ArraySpec};
 pub use builder::GrammarBuilder;
-pub use choice::{Choice, Counter, Delimiter};
+pub use choice::{Choice, Counter};
 pub(crate) use choice::{SEARCH_STEPS, gave_up, take_gave_up};
 pub(crate) use compile_error::line_column;
 pub use compile_error::{CompileError, CompileErrorKind, Location};
@@ -48,3 +49,4 @@ pub use marker::Marker;
 pub use node::{Expand, Grammar, Node, NodePool, Trigger, UntilSpec};
 pub use node_id::{LazyKey, NodeId, RuleId, SpecialId, TokenNames};
 pub use object::{KeyOrder, ObjectProgress, ObjectSpec, Property, RestKeys};
+pub use punctuation::{Delimiter, Punctuation};

@@ -99,12 +99,12 @@ impl Node {
                 markers.for_each(|marker| f(marker.1));
             }
             Node::Object(spec) => {
-                spec.spelled.iter().flatten().copied().for_each(&mut f);
+                spec.punctuation.nodes().for_each(&mut f);
                 let declared = spec.declared.iter().flat_map(|p| p.values.iter());
                 declared.chain(spec.rest.iter().flat_map(|r| r.values.iter())).for_each(|c| f(c.value));
             }
             Node::Array(spec) => {
-                spec.spelled.iter().flatten().copied().for_each(&mut f);
+                spec.punctuation.nodes().for_each(&mut f);
                 spec.prefix.iter().flat_map(|c| c.iter()).chain(spec.rest.iter()).for_each(|c| f(c.value));
             }
             Node::Never

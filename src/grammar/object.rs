@@ -9,8 +9,9 @@
 //! To find out if an object can be completed costs O(properties). Objects with counters or
 //! dependencies need a search, which [`SEARCH_STEPS`] bounds.
 
-use super::choice::{Choice, Counter, Delimiter, SEARCH_STEPS, count, counts_missing, give_up, map_values};
+use super::choice::{Choice, Counter, SEARCH_STEPS, count, counts_missing, give_up, map_values};
 use super::node_id::NodeId;
+use super::punctuation::Punctuation;
 use crate::automata::{Escapes, ExprPool, LangId, UNBOUNDED};
 use hashbrown::HashSet;
 use smallvec::SmallVec;
@@ -54,19 +55,13 @@ pub struct RestKeys {
     pub values: Box<[Choice]>,
 }
 
-/// A JSON object. The punctuation languages include the whitespace allowed before them.
+/// A JSON object.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct ObjectSpec {
-    /// `{` with leading whitespace.
-    pub open: LangId,
-    /// `}` with leading whitespace.
-    pub close: LangId,
-    /// `,` with leading whitespace.
-    pub comma: LangId,
-    /// `:` with leading whitespace.
+    /// The texts around and between members.
+    pub punctuation: Punctuation,
+    /// The text between a key and its value: `:` with leading whitespace.
     pub colon: LangId,
-    /// The nodes that stand in place of `open`, `close` and `comma`, if these hold special tokens.
-    pub spelled: Option<[NodeId; 3]>,
     /// The whitespace before a key.
     pub before_key: LangId,
     /// The spelling of declared keys.
@@ -114,14 +109,11 @@ pub struct ObjectProgress {
 }
 
 impl ObjectSpec {
-    /// An object without keys, with these texts for `{`, `}`, `,` and `:`.
-    pub fn new([open, close, comma, colon]: [LangId; 4]) -> Self {
+    /// An object without keys.
+    pub fn new(punctuation: Punctuation, colon: LangId) -> Self {
         ObjectSpec {
-            open,
-            close,
-            comma,
+            punctuation,
             colon,
-            spelled: None,
             before_key: LangId::EMPTY,
             key_escapes: Escapes::Minimal,
             rest_escapes: Escapes::Minimal,
@@ -135,21 +127,6 @@ impl ObjectSpec {
             counters: Vec::new(),
             must_go_on: false,
         }
-    }
-
-    /// The texts that open the object.
-    pub fn opening(&self) -> Delimiter {
-        Delimiter::of(self.open, self.spelled.map(|nodes| nodes[0]))
-    }
-
-    /// The texts that close the object.
-    pub fn closing(&self) -> Delimiter {
-        Delimiter::of(self.close, self.spelled.map(|nodes| nodes[1]))
-    }
-
-    /// The texts between two members.
-    pub fn between(&self) -> Delimiter {
-        Delimiter::of(self.comma, self.spelled.map(|nodes| nodes[2]))
     }
 
     /// The spellings of a language of undeclared keys.

@@ -20,7 +20,7 @@ use super::shape::Shape;
 use super::term::{EvalError, TermId};
 use super::text::{Text, TextId};
 use crate::automata::{LangId, UNLABELLED};
-use crate::grammar::{ArraySpec, Mark, NodeId, ObjectSpec, Role};
+use crate::grammar::{ArraySpec, Delimiter, Mark, NodeId, ObjectSpec, Punctuation, Role};
 use std::sync::Arc;
 
 impl Eval<'_> {
@@ -74,8 +74,8 @@ impl Eval<'_> {
             (after, format!("{between}{before_key}")),
         ];
         let colon = self.pool().bytes(style.after_key.as_bytes());
-        let ([open, close, comma], spelled) = self.delimiters(style, texts);
-        ObjectSpec { bare_keys: true, spelled, ..ObjectSpec::new([open, close, comma, colon]) }
+        let punctuation = self.punctuation(style, texts);
+        ObjectSpec { bare_keys: true, ..ObjectSpec::new(punctuation, colon) }
     }
 
     /// The text that ends the object that is emitted, behind the text after its last member.
@@ -86,23 +86,22 @@ impl Eval<'_> {
         }
     }
 
-    /// Delimiters of an object or array, as languages, and as nodes if they may name special
-    /// tokens. Each is a pair of texts, between which there may be whitespace.
-    fn delimiters(
-        &mut self,
-        style: &ArgumentStyle,
-        texts: [(&str, String); 3],
-    ) -> ([LangId; 3], Option<[NodeId; 3]>) {
-        let languages = [&texts[0], &texts[1], &texts[2]].map(|(before, after)| {
-            let space = self.member_space(style);
-            let (before, after) = (self.pool().bytes(before.as_bytes()), self.pool().bytes(after.as_bytes()));
-            let rest = self.pool().concat(space, after);
-            self.pool().concat(before, rest)
-        });
-        let spelled = style.special_tokens.then(|| {
-            [&texts[0], &texts[1], &texts[2]].map(|(before, after)| self.spelled(style, before, after))
-        });
-        (languages, spelled)
+    /// The delimiters of an object or array. Each is a pair of texts, between which there may be
+    /// whitespace.
+    fn punctuation(&mut self, style: &ArgumentStyle, texts: [(&str, String); 3]) -> Punctuation {
+        let [open, close, comma] = texts.map(|(before, after)| self.delimiter(style, before, &after));
+        Punctuation { open, close, comma }
+    }
+
+    /// Two texts with the whitespace between them that may stand around members.
+    fn delimiter(&mut self, style: &ArgumentStyle, before: &str, after: &str) -> Delimiter {
+        if style.special_tokens {
+            return Delimiter::Spelled(self.spelled(style, before, after));
+        }
+        let space = self.member_space(style);
+        let (before, after) = (self.pool().bytes(before.as_bytes()), self.pool().bytes(after.as_bytes()));
+        let rest = self.pool().concat(space, after);
+        Delimiter::Text(self.pool().concat(before, rest))
     }
 
     /// Two texts that may name special tokens, with the whitespace between them that may stand
@@ -154,20 +153,16 @@ impl Eval<'_> {
             }
             (None, None) => return Ok(None),
         };
-        ([spec.open, spec.close, spec.comma], spec.spelled) = self.delimiters(&style, texts);
+        spec.punctuation = self.punctuation(&style, texts);
         Ok(empty)
     }
 
     /// An object or array without members or items.
     fn empty_container(&mut self, style: &ArgumentStyle, open: &str, close: &str) -> NodeId {
-        if style.special_tokens {
-            return self.spelled(style, open, close);
+        match self.delimiter(style, open, close) {
+            Delimiter::Text(both) => self.nodes.terminal(both),
+            Delimiter::Spelled(both) => both,
         }
-        let space = self.member_space(style);
-        let (open, close) = (self.pool().bytes(open.as_bytes()), self.pool().bytes(close.as_bytes()));
-        let rest = self.pool().concat(space, close);
-        let both = self.pool().concat(open, rest);
-        self.nodes.terminal(both)
     }
 
     /// The whitespace around members.

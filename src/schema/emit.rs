@@ -15,7 +15,9 @@ use super::standard::{MAX_SPACE, json_space};
 use super::term::{EvalError, TermId};
 use super::text::{Text, TextId};
 use crate::automata::{Escapes, LangId, UNBOUNDED, UNLABELLED};
-use crate::grammar::{ArrayProgress, ArraySpec, Choice, Counter, NodeId, ObjectSpec, Property, RestKeys};
+use crate::grammar::{
+    ArrayProgress, ArraySpec, Choice, Counter, Delimiter, NodeId, ObjectSpec, Property, Punctuation, RestKeys,
+};
 
 /// The last position at which a counter of items may start.
 const MAX_LATE: usize = 4096;
@@ -325,16 +327,13 @@ impl Eval<'_> {
             standard.close_array
         };
         let mut spec = ArraySpec {
-            open: standard.open_array[0],
-            close,
-            comma: standard.comma,
+            punctuation: Punctuation::text([standard.open_array[0], close, standard.comma]),
             prefix,
             rest,
             min: array.min,
             max: array.max,
             counters: array.some.iter().map(|s| Counter { min: s.min, max: s.max }).collect(),
             distinct: None,
-            spelled: None,
         };
         if array.unique && array.max > 1 {
             if let (true, Some(count)) = (array.prefix.is_empty(), self.count_values(array.rest, 256)?) {
@@ -383,7 +382,7 @@ impl Eval<'_> {
         }
         let mut spec = self.array_spec(array, depth)?;
         let opened = self.opened(b"[", self.algebra.standard.open_array, depth, leading);
-        spec.open = opened;
+        spec.punctuation.open = Delimiter::Text(opened);
         let empty_argument = self.punctuate_array(&mut spec)?;
         let Some(start) = spec.start() else { return Ok(NodeId::NEVER) };
         if empty_argument.is_none() && (self.is_pretty().is_none() || self.arguments().is_some()) {
@@ -500,13 +499,14 @@ impl Eval<'_> {
         } else {
             (standard.close_object, standard.before_key)
         };
+        let punctuation = Punctuation::text([standard.open_object[0], close, standard.comma]);
         let escapes = self.algebra.options.escapes;
         ObjectSpec {
             before_key,
             key_escapes: escapes.literal(),
             rest_escapes: escapes.free(),
             unique_rest: self.algebra.options.unique_keys == super::options::UniqueKeys::Enforced,
-            ..ObjectSpec::new([standard.open_object[0], close, standard.comma, standard.colon])
+            ..ObjectSpec::new(punctuation, standard.colon)
         }
     }
 
@@ -584,7 +584,7 @@ impl Eval<'_> {
             return Ok(self.open_arguments(spec, &style));
         }
         let opened = self.opened(b"{", self.algebra.standard.open_object, depth, leading);
-        spec.open = opened;
+        spec.punctuation.open = Delimiter::Text(opened);
         if self.is_pretty().is_none() {
             return Ok(self.nodes.object(spec));
         }

@@ -5,7 +5,7 @@ use crate::support::stepping::plain_object;
 use hedgerow::automata::{ByteSet, UNBOUNDED, UNLABELLED};
 use hedgerow::engine::Constraint;
 use hedgerow::grammar::{
-    ArraySpec, Choice, Counter, Grammar, GrammarBuilder, KeyOrder, NodeId, Property, RestKeys,
+    ArraySpec, Choice, Counter, Grammar, GrammarBuilder, KeyOrder, NodeId, Property, Punctuation, RestKeys,
 };
 use hedgerow::vocab::{TokenId, Vocabulary};
 
@@ -124,10 +124,7 @@ fn arrays_keep_their_bounds_and_counters() {
     let one = p.literal(b"1");
     let two = p.literal(b"22");
     let spec = ArraySpec {
-        spelled: None,
-        open: p.languages.bytes(b"["),
-        close: p.languages.bytes(b"]"),
-        comma: p.languages.bytes(b","),
+        punctuation: Punctuation::text([b"[", b"]", b","].map(|text| p.languages.bytes(text))),
         prefix: vec![Box::new([Choice::plain(one)])],
         rest: Box::new([Choice::plain(two), Choice { counts: 1, ..Choice::plain(one) }]),
         min: 2,

@@ -11,7 +11,7 @@ use hedgerow::automata::{ByteSet, Escapes, UNBOUNDED, UNLABELLED};
 use hedgerow::engine::{Constraint, EngineError, Interrupt, Interrupted, Limits, Matcher};
 use hedgerow::grammar::{
     ArraySpec, Choice, CompileError, CompileErrorKind, Expand, Grammar, GrammarBuilder, GrammarError,
-    KeyOrder, Node, NodeId, NodePool, ObjectSpec, Property, RestKeys,
+    KeyOrder, Node, NodeId, NodePool, ObjectSpec, Property, Punctuation, RestKeys,
 };
 use hedgerow::schema::{self, SchemaOptions};
 use hedgerow::syntax::regex::{self, Dialect};
@@ -48,13 +48,9 @@ fn punctuated(pool: &mut NodePool) -> ObjectSpec {
 }
 
 fn list(pool: &mut NodePool, item: NodeId) -> NodeId {
-    let (open, close, comma) =
-        (pool.languages.bytes(b"["), pool.languages.bytes(b"]"), pool.languages.bytes(b","));
+    let punctuation = Punctuation::text([b"[", b"]", b","].map(|text| pool.languages.bytes(text)));
     pool.array(ArraySpec {
-        spelled: None,
-        open,
-        close,
-        comma,
+        punctuation,
         prefix: vec![],
         rest: [Choice::plain(item)].into(),
         min: 0,

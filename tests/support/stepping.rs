@@ -4,7 +4,9 @@
 use super::bytes::single_bytes;
 use hedgerow::automata::{Escapes, LangId, UNLABELLED};
 use hedgerow::engine::Constraint;
-use hedgerow::grammar::{Choice, GrammarBuilder, KeyOrder, NodeId, NodePool, ObjectSpec, Property, RestKeys};
+use hedgerow::grammar::{
+    Choice, GrammarBuilder, KeyOrder, NodeId, NodePool, ObjectSpec, Property, Punctuation, RestKeys,
+};
 use hedgerow::vocab::{TokenId, Vocabulary};
 use std::collections::BTreeSet;
 
@@ -43,12 +45,12 @@ pub fn vocabulary() -> Vocabulary {
 
 /// An object with this punctuation, in which no key comes twice.
 pub fn plain_object(
-    punctuation: [LangId; 4],
+    [open, close, comma, colon]: [LangId; 4],
     declared: Vec<Property>,
     rest: Vec<RestKeys>,
     order: KeyOrder,
 ) -> ObjectSpec {
-    let plain = ObjectSpec::new(punctuation);
+    let plain = ObjectSpec::new(Punctuation::text([open, close, comma]), colon);
     ObjectSpec { rest_escapes: Escapes::Any, declared, rest, order, unique_rest: true, ..plain }
 }
 

@@ -502,6 +502,7 @@ impl MaskBuilder<'_> {
         if inside {
             match &summary.inside {
                 Inside::Sparse(ids) => {
+                    parts.extra.reserve(ids.len());
                     parts.extra.extend(ids.iter().copied().filter(|id| rejected.binary_search(id).is_err()));
                 }
                 Inside::Dense(set) => parts.large.push((set.clone(), rejected.clone())),

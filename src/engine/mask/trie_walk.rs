@@ -33,9 +33,13 @@ use crate::automata::{Expr, ExprPool, LangId, LiteralSet, UNLABELLED, interrupt}
 use crate::engine::ablation::{Optimisation, enabled};
 use crate::engine::recogniser::truncate::coarse_height;
 use crate::vocab::{TokenId, TokenTrie, Vocabulary};
+use smallvec::{SmallVec, smallvec};
 
 /// A state is permissive if more bytes than this can follow it.
 const PERMISSIVE: usize = 16;
+
+/// The number of tokens for which a walk beside literals makes room at once.
+const LITERAL_TOKENS: usize = 32;
 
 /// The result of a walk.
 #[derive(Default)]
@@ -218,12 +222,12 @@ impl<'a> TrieWalk<'a> {
 /// Walks the trie beside ranges of a sorted set: everything that spells the rests of the literals
 /// `lo..hi` from byte `depth` on.
 fn walk_literals(trie: &TokenTrie, literals: &LiteralSet, start: (u32, u32, u32), result: &mut WalkResult) {
-    let mut stack = vec![(0, start)];
+    result.inside.reserve(LITERAL_TOKENS);
+    let mut stack: SmallVec<[_; LITERAL_TOKENS]> = smallvec![(0, start)];
     while let Some((node, (lo, hi, depth))) = stack.pop() {
-        let bytes = literals.next_bytes(lo, hi, depth);
-        for child in trie.matching_children(node, &bytes.0) {
+        for (byte, (lo, hi)) in literals.branches(lo, hi, depth) {
+            let Some(child) = trie.child(node, byte) else { continue };
             result.visited += 1;
-            let Some((lo, hi)) = literals.step(lo, hi, depth, trie.byte(child)) else { continue };
             result.inside.extend_from_slice(trie.tokens(child));
             if trie.end(child) == child + 1 {
                 continue;

@@ -167,7 +167,7 @@ impl Containers {
             Frame::ObjectOpened(object) => {
                 let Some((state, spec)) = self.object_spec(machine, object) else { return Ok(()) };
                 if spec.may_close(&state.progress) {
-                    machine.enter_delimiter(spec.closing(), below, capture)?;
+                    machine.enter_delimiter(spec.punctuation.close, below, capture)?;
                 }
                 self.enter_keys(machine, object, &spec, below, capture)
             }
@@ -191,7 +191,7 @@ impl Containers {
             Frame::ArrayOpened(array) => {
                 let Some((state, spec)) = self.array_spec(machine, array) else { return Ok(()) };
                 if spec.may_close(&state.progress) {
-                    machine.enter_delimiter(spec.closing(), below, capture)?;
+                    machine.enter_delimiter(spec.punctuation.close, below, capture)?;
                 }
                 self.enter_items(machine, &state, &spec, below, capture)
             }
@@ -220,9 +220,9 @@ impl Containers {
     ) -> Result<(), EngineError> {
         let object = self.continued_object(machine, object)?;
         let Some((state, spec)) = self.object_spec(machine, object) else { return Ok(()) };
-        let close = spec.may_close(&state.progress).then(|| spec.closing());
+        let close = spec.may_close(&state.progress).then(|| spec.punctuation.close);
         let goes_on = !self.key_offer(machine, object, &spec)?.is_empty();
-        let comma = goes_on.then(|| (spec.between(), Frame::ObjectComma(object)));
+        let comma = goes_on.then(|| (spec.punctuation.comma, Frame::ObjectComma(object)));
         close_or_go_on(machine, close, comma, below, capture)
     }
 
@@ -289,9 +289,9 @@ impl Containers {
                 after = machine.captures.root(machine.captures.kind(capture), knowledge);
             }
         }
-        let close = spec.may_close(&state.progress).then(|| spec.closing());
+        let close = spec.may_close(&state.progress).then(|| spec.punctuation.close);
         let goes_on = self.has_items(machine, &state, &spec)?;
-        let comma = goes_on.then(|| (spec.between(), Frame::ArrayComma(self.array(state))));
+        let comma = goes_on.then(|| (spec.punctuation.comma, Frame::ArrayComma(self.array(state))));
         close_or_go_on(machine, close, comma, below, after)
     }
 

@@ -449,14 +449,14 @@ impl Recogniser {
                 if let Some(progress) = spec.start() {
                     let object = self.containers.object(ObjectState { node, progress, used: 0 });
                     let cont = machine.conts.push(Frame::ObjectOpened(object), cont);
-                    machine.enter_delimiter(spec.opening(), cont, capture)?;
+                    machine.enter_delimiter(spec.punctuation.open, cont, capture)?;
                 }
             }
             Node::Array(spec) => {
                 if let Some(progress) = spec.start() {
                     let array = self.containers.array(ArrayState { node, progress, used: 0 });
                     let cont = machine.conts.push(Frame::ArrayOpened(array), cont);
-                    machine.enter_delimiter(spec.opening(), cont, capture)?;
+                    machine.enter_delimiter(spec.punctuation.open, cont, capture)?;
                 }
             }
             Node::Lazy(key) => {

@@ -19,7 +19,7 @@ pub use language::Language;
 use hedgerow::automata::{Escapes, LangId};
 use hedgerow::grammar::{
     ArraySpec, Choice, Counter, Expand, GrammarBuilder, GrammarError, KeyOrder, NodeId, NodePool, ObjectSpec,
-    Property, RestKeys, RuleId,
+    Property, Punctuation, RestKeys, RuleId,
 };
 use std::sync::Arc;
 
@@ -236,10 +236,7 @@ impl Grammar {
         });
         let rest = rest.collect();
         let spec = ObjectSpec {
-            spelled: None,
-            open: language(spec.open, pool),
-            close: language(spec.close, pool),
-            comma: language(spec.comma, pool),
+            punctuation: Punctuation::text([spec.open, spec.close, spec.comma].map(|at| language(at, pool))),
             colon: language(spec.colon, pool),
             before_key: language(spec.before_key, pool),
             key_escapes: spec.key_escapes,
@@ -261,10 +258,7 @@ impl Grammar {
         let language =
             |at: usize, pool: &mut NodePool| -> LangId { self.languages[at].build(&mut pool.languages) };
         let spec = ArraySpec {
-            spelled: None,
-            open: language(spec.open, pool),
-            close: language(spec.close, pool),
-            comma: language(spec.comma, pool),
+            punctuation: Punctuation::text([spec.open, spec.close, spec.comma].map(|at| language(at, pool))),
             prefix: spec.prefix.iter().map(|p| self.choices(p, pool, rules)).collect(),
             rest: self.choices(&spec.rest, pool, rules),
             min: spec.min,
