@@ -3,6 +3,7 @@
 //! [`ExprPool`](super::ExprPool) makes expressions and answers questions about them. The files
 //! beside this one add to it.
 
+use super::loops::Loop;
 use std::sync::Arc;
 
 /// The number of an expression in an [`ExprPool`](super::ExprPool): a language, and at the same
@@ -175,6 +176,10 @@ pub(super) struct ExprInfo {
     pub is_text: bool,
     /// True for a union that has an intersection among its members.
     pub has_intersections: bool,
+    /// True if a loop is a part of it.
+    pub has_loops: bool,
+    /// See `ExprPool::is_condition`.
+    pub is_condition: bool,
     pub liveness: Liveness,
     /// A lower bound on the characters of a word, and so on its bytes.
     pub at_least: u32,
@@ -212,4 +217,6 @@ pub(super) struct Equation {
     pub definition: LangId,
     /// True once [`ExprPool::define`](super::ExprPool::define) has been called.
     pub defined: bool,
+    /// The loop that the solution is. It has its definition once that is asked for.
+    pub rounds: Option<Arc<Loop>>,
 }

@@ -30,6 +30,8 @@ pub struct ExprPool {
     pub(super) json_chars: HashMap<LangId, Arc<[CharTarget]>>,
     pub(super) first_bytes: HashMap<LangId, ByteSet>,
     pub(super) equations: Vec<Equation>,
+    /// The partitions of the rounds of loops, by their names.
+    pub(super) loop_partitions: HashMap<u128, u32>,
     pub(super) approximations: Approximations,
     pub(super) spectra: Spectra,
     pub(super) mergers: Mergers,
@@ -89,6 +91,7 @@ impl ExprPool {
             json_chars: HashMap::new(),
             first_bytes: HashMap::new(),
             equations: Vec::new(),
+            loop_partitions: HashMap::new(),
             approximations: Approximations::default(),
             spectra: Spectra::default(),
             mergers: Mergers::default(),
@@ -164,9 +167,10 @@ impl ExprPool {
         self.budget.spent()
     }
 
-    /// Pays for a state. `spent` is the work before it was looked at. False if no more may be done.
-    pub(super) fn pay_for_state(&mut self, spent: u64) -> bool {
-        self.budget.pay_for_state(spent)
+    /// Pays for the state `id`. `spent` is the work before it was looked at. False if no more may be
+    /// done.
+    pub(super) fn pay_for_state(&mut self, id: LangId, spent: u64) -> bool {
+        self.budget.pay_for_state(spent, self.info[id.index()].has_loops)
     }
 
     /// The expression behind an id.
@@ -245,6 +249,12 @@ impl ExprPool {
             (Expr::Concat(a, rest), Expr::Concat(b, others)) => {
                 a == b && self.differs_by_count(*rest, *others, depth - 1)
             }
+            (Expr::Unknown(_), Expr::Unknown(_)) => match (self.loop_of(whole), self.loop_of(part)) {
+                (Some(a), Some(b)) => {
+                    (a.family, a.context) == (b.family, b.context) && a.min <= b.min && b.max <= a.max
+                }
+                _ => false,
+            },
             (Expr::Inter(a), Expr::Inter(b)) => {
                 let mut only_a = a.iter().filter(|part| !b.contains(part));
                 let mut only_b = b.iter().filter(|part| !a.contains(part));
@@ -316,6 +326,8 @@ impl ExprPool {
             Expr::Union(members) => members.iter().any(|&member| matches!(self.expr(member), Expr::Inter(_))),
             _ => false,
         };
+        let has_loops = self.has_loops_of(&expr);
+        let is_condition = self.is_condition_of(&expr);
         let liveness = if nullable { Liveness::Live } else { self.liveness_of(&expr) };
         let at_least = if nullable { 0 } else { self.at_least_of(&expr).max(1) };
         let at_most = if nullable { 0 } else { self.at_most_of(&expr) };
@@ -330,6 +342,8 @@ impl ExprPool {
             nullable,
             is_text,
             has_intersections,
+            has_loops,
+            is_condition,
             liveness,
             at_least,
             at_most,

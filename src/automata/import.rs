@@ -8,6 +8,7 @@
 
 use super::expr::{Expr, LangId, UNRESOLVED, UNSTEPPED};
 use super::expr_pool::ExprPool;
+use super::loops::Loop;
 use hashbrown::HashMap;
 use std::sync::Arc;
 
@@ -75,6 +76,11 @@ impl ExprPool {
                     Expr::Not(a) | Expr::Repeat(a, ..) | Expr::Json { inner: a, .. } => {
                         stack.push((*a, false))
                     }
+                    Expr::Unknown(_) => {
+                        if let Some(of) = other.loop_of(id) {
+                            stack.extend(of.after.iter().map(|&after| (after, false)))
+                        }
+                    }
                     _ => {}
                 }
                 continue;
@@ -105,6 +111,16 @@ impl ExprPool {
                 }
                 Expr::Unknown(equation) => {
                     let equation = &other.equations[*equation as usize];
+                    // A loop is defined here when it is asked for here.
+                    if let Some(there) = &equation.rounds {
+                        let (body, after) = (there.body.clone(), there.after.iter().map(of).collect());
+                        let Loop { kind, min, max, context, family, .. } = **there;
+                        let here = Loop { body, kind, min, max, after, context, family };
+                        let unknown = self.loop_language(here, equation.nullable);
+                        self.info[unknown.index()].liveness = other.info[id.index()].liveness;
+                        copied.exprs.insert(id, unknown);
+                        continue;
+                    }
                     let (unknown, undefined) = self.unknown(equation.key, equation.nullable);
                     if undefined {
                         unknowns.push(id);

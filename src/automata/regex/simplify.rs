@@ -14,6 +14,7 @@ use super::Anchoring;
 use super::ast::{Node, Side, Sign};
 use super::ecma_class::class_of;
 use regex_syntax::hir::ClassUnicode;
+use std::sync::Arc;
 
 /// The beginnings of the texts that may follow a position.
 #[derive(Clone)]
@@ -91,7 +92,7 @@ impl Node {
                 Node::concat(parts)
             }
             Node::Repeat(_, 0, _) => Node::Empty,
-            Node::Repeat(body, 1, _) => body.trimmed(side),
+            Node::Repeat(body, 1, _) => Arc::unwrap_or_clone(body).trimmed(side),
             Node::Repeat(body, min, _) => Node::Repeat(body, min, min),
             other => other,
         }
@@ -123,9 +124,11 @@ impl Node {
                 let mut inner = next.before(&body);
                 inner.class.union(&next.class);
                 inner.may_end |= next.may_end;
-                Node::Repeat(Box::new(body.settled(&inner)), min, max)
+                Node::Repeat(Arc::new(Arc::unwrap_or_clone(body).settled(&inner)), min, max)
             }
-            Node::Repeat(body, min, max) => Node::Repeat(Box::new(body.settled(next)), min, max),
+            Node::Repeat(body, min, max) => {
+                Node::Repeat(Arc::new(Arc::unwrap_or_clone(body).settled(next)), min, max)
+            }
             Node::Look { side: Side::Ahead, sign, body, span } => {
                 let body = match body.trimmed(Side::Ahead).settled(&Next::any()) {
                     Node::Alt(mut parts) => {
