@@ -16,9 +16,9 @@ use super::interrupt;
 /// The units of work for which one state of the budget is charged.
 const WORK_PER_STATE: u64 = 4_096;
 
-/// The same for states with loops, which take work more evenly: nearly all of it is in searches that
-/// go on and on.
-const WORK_PER_LOOP_STATE: u64 = 32;
+/// The same for states with loops, which take work more evenly: nearly all of it is in searches
+/// that go on and on.
+const WORK_PER_LOOP_STATE: u64 = 24;
 
 /// The units of work that count as one unit of an [interrupt](interrupt::spend).
 const WORK_PER_UNIT: usize = 8;

@@ -13,8 +13,8 @@
 //! Source: J. Brzozowski, E. Leiss, *On equations for regular languages, finite automata, and
 //! sequential networks* (1980).
 
-use super::expr::{Equation, Expr, LangId};
-use super::expr_pool::ExprPool;
+use super::expr::{Expr, LangId};
+use super::expr_pool::{Equation, ExprPool};
 use hashbrown::HashSet;
 
 impl ExprPool {

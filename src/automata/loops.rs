@@ -1,14 +1,14 @@
 //! Loops whose rounds depend on the text around them, such as `(\w+(?=;);){0,20}`.
 //!
-//! A repetition `r{2,9}` needs a language `r` for its rounds. A round that looks ahead has none: the
-//! texts that it matches depend on what follows. It has a function instead, from the texts that may
-//! follow the round to the texts that are a round and one of these ([`Round`]). The `n` rounds of a
-//! loop are this function applied `n` times. Writing them out takes time and memory in proportion
-//! to `n`, and states then have an alternative for each count.
+//! A repetition `r{2,9}` needs a language `r` for its rounds. A round that looks ahead has none:
+//! the texts that it matches depend on what follows. It has a function instead, from the texts that
+//! may follow the round to the texts that are a round and one of these ([`Round`]). The `n` rounds
+//! of a loop are this function applied `n` times. Writing them out takes time and memory in
+//! proportion to `n`, and states then have an alternative for each count.
 //!
 //! So a loop is an unknown ([`equations`](super::equations)) that is defined when it is first asked
-//! for. `Z{2,9}` is a round and then `Z{1,8}`, and the definition of `Z{1,8}` can wait. The names of
-//! loops hold their counts, so that counts are merged like those of repetitions: a round before
+//! for. `Z{2,9}` is a round and then `Z{1,8}`, and the definition of `Z{1,8}` can wait. The names
+//! of loops hold their counts, so that counts are merged like those of repetitions: a round before
 //! `x ∪ y` is a round before `x` or a round before `y`. It follows that
 //!
 //! - `Z{1,3} ∪ Z{2,5} = Z{1,5}`, if both go on alike;
@@ -29,60 +29,11 @@
 //! alike, since lookahead may see the end of the text however far away it is.
 
 use super::UNBOUNDED;
-use super::expr::{Equation, Expr, LangId};
-use super::expr_pool::ExprPool;
+use super::expr::{Expr, LangId, Row};
+use super::expr_pool::{Equation, ExprPool, Kind, Loop, Round};
 use super::fingerprint::Fingerprinter;
 use smallvec::SmallVec;
 use std::sync::Arc;
-
-/// The languages that may follow a position, one for each context of the text before it.
-pub(super) type Row = SmallVec<[LangId; 2]>;
-
-/// One round of a loop: a function from the texts that may follow it to those that it may begin.
-///
-/// Both functions keep unions: applied to `x ∪ y` they give what they give for `x` and for `y`.
-pub(super) trait Round: Send + Sync {
-    /// The name of the function. It is the same in all pools of the process.
-    fn key(&self) -> u128;
-    /// The fewest characters of a round that reads something. It is at least 1.
-    fn fewest_characters(&self) -> u32;
-    /// True if a round may read nothing, at least where its assertions hold.
-    fn may_read_nothing(&self) -> bool;
-    /// A bound on the depth to which derivatives of a round recurse.
-    fn depth(&self) -> u32;
-    /// A round with all texts of this one, in which a repetition with a count above `small` has any
-    /// number of rounds. `None` if there is no such count.
-    fn without_counts(&self, small: u32) -> Option<Arc<dyn Round>>;
-    /// The languages whose byte classes tell apart what a round tells apart.
-    fn leaves(&self, pool: &mut ExprPool) -> Vec<LangId>;
-    /// The texts that are a round of at least one character and then a word of `after`. `None` if
-    /// the work took too long.
-    fn reading(&self, pool: &mut ExprPool, after: &Row) -> Option<Row>;
-    /// The words of `after` before which a round may read nothing. `None` if the work took too
-    /// long.
-    fn nothing(&self, pool: &mut ExprPool, after: &Row) -> Option<Row>;
-}
-
-/// The rounds that a loop counts.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum Kind {
-    /// Rounds that read something.
-    Reading,
-    /// The same, with at least one place among them where a round reads nothing.
-    Padded,
-}
-
-/// A loop in one context: at least `min` and at most `max` rounds, and then a word of `after`.
-pub(super) struct Loop {
-    pub(super) body: Arc<dyn Round>,
-    pub(super) kind: Kind,
-    pub(super) min: u32,
-    pub(super) max: u32,
-    pub(super) after: Row,
-    pub(super) context: usize,
-    /// The name of the loop without its counts.
-    pub(super) family: u128,
-}
 
 impl Loop {
     /// The name of the loop without what follows it. Loops of one name that begin in one context
@@ -160,12 +111,14 @@ impl ExprPool {
         Some(row.collect())
     }
 
-    /// The loop `of` with other counts and with `after` behind it. `None` if the work took too long.
+    /// The loop `of` with other counts and with `after` behind it. `None` if the work took too
+    /// long.
     fn loop_like(&mut self, of: &Loop, counts: (u32, u32), after: &Row) -> Option<LangId> {
         Some(self.loop_row(&of.body, of.kind, counts, after)?[of.context])
     }
 
-    /// A loop with all words of `of`, in which no count is above `small`, and with `after` behind it.
+    /// A loop with all words of `of`, in which no count is above `small`, and with `after` behind
+    /// it.
     pub(super) fn loop_without_counts(&mut self, of: &Loop, small: u32, after: &Row) -> Option<LangId> {
         let is_large = |count| count != UNBOUNDED && count > small;
         let counts = match is_large(of.min) || is_large(of.max) {
@@ -176,8 +129,8 @@ impl ExprPool {
         Some(self.loop_row(&body, of.kind, counts, after)?[of.context])
     }
 
-    /// The texts that are at most `max` rounds, at one place of which a round reads nothing, and then
-    /// a word of `after`. Contexts that lead to no such place have none.
+    /// The texts that are at most `max` rounds, at one place of which a round reads nothing, and
+    /// then a word of `after`. Contexts that lead to no such place have none.
     fn padded_row(&mut self, body: &Arc<dyn Round>, max: u32, after: &Row) -> Option<Row> {
         let row = self.loop_row(body, Kind::Padded, (0, max), after)?;
         if max == UNBOUNDED && after.iter().all(|&after| after == self.text) {
@@ -307,8 +260,8 @@ impl ExprPool {
         self.loop_like(&first, (first.min, first.max), &after)
     }
 
-    /// The parts of an intersection: conditions on the beginning of a text, as lookahead makes them,
-    /// and the others.
+    /// The parts of an intersection: conditions on the beginning of a text, as lookahead makes
+    /// them, and the others.
     pub(super) fn conditions(&self, id: LangId) -> (SmallVec<[LangId; 4]>, SmallVec<[LangId; 4]>) {
         let Expr::Inter(parts) = self.expr(id) else { return Default::default() };
         parts.iter().copied().partition(|&part| self.is_condition(part))
@@ -347,8 +300,8 @@ impl ExprPool {
         }
     }
 
-    /// The partition of the bytes that a loop and its derivatives tell apart, if what follows it has
-    /// its own.
+    /// The partition of the bytes that a loop and its derivatives tell apart, if what follows it
+    /// has its own.
     pub(super) fn partition_of_loop(&mut self, of: &Loop) -> u32 {
         let key = of.body.key();
         let mut joined = match self.loop_partitions.get(&key) {

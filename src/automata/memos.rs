@@ -1,7 +1,6 @@
 //! Answers that a pool keeps, one type for each family of questions.
 
-use super::expr::LangId;
-use super::loops::Row;
+use super::expr::{LangId, Row};
 use hashbrown::HashMap;
 use std::sync::Arc;
 
@@ -11,7 +10,7 @@ use std::sync::Arc;
 pub(super) struct Mergers {
     /// By the alternatives.
     pub known: HashMap<u128, LangId>,
-    /// What follows loops that were merged, by the names of the loops.
+    /// The languages that follow merged loops, by the names of the loops.
     pub rows: HashMap<u128, Row>,
     /// True for each context in which a round may read nothing at the end of the text, by the names
     /// of the rounds.

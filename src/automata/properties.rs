@@ -7,9 +7,8 @@
 
 use super::UNBOUNDED;
 use super::expr::{Expr, JsonMode, LangId, Liveness};
-use super::expr_pool::ExprPool;
+use super::expr_pool::{ExprPool, Kind};
 use super::fingerprint::Fingerprinter;
-use super::loops::Kind;
 use super::machine::DigitRuns;
 
 /// The bytes of the longest character.

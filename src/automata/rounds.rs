@@ -12,8 +12,7 @@
 
 use super::UNBOUNDED;
 use super::expr::{Expr, LangId};
-use super::expr_pool::ExprPool;
-use super::loops::Kind;
+use super::expr_pool::{ExprPool, Kind};
 
 /// The alternative `body{min,max} rest`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -23,8 +23,9 @@
 //! # The price
 //!
 //! Patterns without assertions pay nothing. `^` makes two contexts, and a lookbehind makes as many
-//! as its automaton has states, at most [`CONTEXT_LIMIT`]. Counted groups with assertions inside
-//! are unrolled, in at most [`WORK_LIMIT`] steps in all.
+//! as its automaton has states, at most [`CONTEXT_LIMIT`]. A counted group with assertions inside
+//! is a loop of the pool ([`loops`](crate::automata::loops)). One round of it is rewritten for each
+//! count that is met, when it is met.
 //!
 //! Sources: O. Danvy and L. Nielsen, *Defunctionalization at work* (2001), on regular expressions
 //! in continuation-passing style; T. Miyazaki and Y. Minamide, *Derivatives of regular expressions
@@ -33,8 +34,8 @@
 use super::ast::{Node, Side, Sign};
 use super::error::RegexErrorKind;
 use super::{Anchoring, PatternFault};
+use crate::automata::expr_pool::Round;
 use crate::automata::fingerprint::Fingerprinter;
-use crate::automata::loops::Round;
 use crate::automata::{ExprPool, LangId, UNBOUNDED, UNLABELLED};
 use hashbrown::{HashMap, HashSet};
 use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange};
@@ -45,9 +46,9 @@ use std::sync::Arc;
 pub(super) const CONTEXT_LIMIT: usize = 64;
 /// The most steps that the rewriting of assertions may take.
 pub(super) const WORK_LIMIT: usize = 50_000;
-/// The depth to which derivatives may recurse. A round of a counted group that may be empty adds to
-/// it, since the next byte can belong to any of the rounds that follow. A level takes about 1 KB of
-/// the stack, and threads have 2 MB.
+/// The depth to which derivatives may recurse. Each counted group within another adds to it, since
+/// the next byte can belong to all of them. A level takes about 1 KB of the stack, and threads have
+/// 2 MB.
 const DEPTH_LIMIT: usize = 500;
 /// The most parts of expressions that the rewriting may look at.
 const PARTS_LIMIT: usize = 8_000_000;
@@ -256,8 +257,7 @@ impl Survey {
                 }
             }
             if contexts.len() > CONTEXT_LIMIT {
-                let kind = RegexErrorKind::Expansion { what: "lookbehind states", limit: CONTEXT_LIMIT };
-                return Err((0..0, kind));
+                return Err(expansion("lookbehind states", CONTEXT_LIMIT));
             }
             let edge = |(next, ranges): (usize, Vec<(u32, u32)>)| Edge {
                 class: super::ecma_class::class_of(&ranges),
@@ -339,8 +339,8 @@ impl Scope<'_> {
             Node::Repeat(body, min, max) => self.rounds(body, (*min, *max), k)?,
             Node::Start | Node::Look { side: Side::Behind, .. } => self.where_behind(node, k),
             Node::End => k.iter().map(|&k| self.pool.inter(&[k, LangId::EMPTY])).collect(),
-            Node::Look { side: Side::Ahead, sign, body, .. } if one_character(body).is_some() => {
-                let mut class = one_character(body).unwrap_or_else(ClassUnicode::empty);
+            Node::Look { side: Side::Ahead, sign, body, .. } if body.one_character().is_some() => {
+                let mut class = body.one_character().unwrap_or_else(ClassUnicode::empty);
                 if *sign == Sign::Forbids {
                     class.negate();
                 }
@@ -463,7 +463,8 @@ impl Scope<'_> {
         }
     }
 
-    /// The texts that are at least `min` and at most `max` matches of `body` and then a word of `k`.
+    /// The texts that are at least `min` and at most `max` matches of `body` and then a word of
+    /// `k`.
     fn rounds(
         &mut self,
         body: &Arc<Node>,
@@ -794,23 +795,6 @@ impl Scope<'_> {
     }
 }
 
-/// The characters that `node` matches, if it matches single characters and nothing else.
-fn one_character(node: &Node) -> Option<ClassUnicode> {
-    match node {
-        Node::Class(class) => Some(class.clone()),
-        Node::Literal(text) => {
-            let mut chars = text.chars();
-            let only = chars.next().filter(|_| chars.as_str().is_empty())?;
-            Some(ClassUnicode::new([ClassUnicodeRange::new(only, only)]))
-        }
-        Node::Alt(parts) => parts.iter().try_fold(ClassUnicode::empty(), |mut all, part| {
-            all.union(&one_character(part)?);
-            Some(all)
-        }),
-        _ => None,
-    }
-}
-
 fn class_language(pool: &mut ExprPool, class: &ClassUnicode) -> LangId {
     let range = |r: &ClassUnicodeRange| (u32::from(r.start()), u32::from(r.end()));
     let ranges: Vec<(u32, u32)> = class.ranges().iter().map(range).collect();
@@ -890,10 +874,8 @@ impl Round for Body {
     }
 
     fn leaves(&self, pool: &mut ExprPool) -> Vec<LangId> {
-        let mut leaves: Vec<LangId> = Vec::new();
-        for edge in self.survey.edges.iter().flatten() {
-            leaves.push(class_language(pool, &edge.class));
-        }
+        let edges = self.survey.edges.iter().flatten();
+        let mut leaves: Vec<LangId> = edges.map(|edge| class_language(pool, &edge.class)).collect();
         let mut open: Vec<&Node> = vec![&self.node];
         while let Some(node) = open.pop() {
             match node {

@@ -3,7 +3,7 @@
 
 use crate::automata::UNBOUNDED;
 use crate::automata::fingerprint::Fingerprinter;
-use regex_syntax::hir::ClassUnicode;
+use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -173,6 +173,23 @@ impl Node {
             }
             Node::Alt(parts) => parts.iter().map(Node::fewest_characters).min().unwrap_or(0),
             Node::Repeat(body, min, _) => body.fewest_characters().saturating_mul(*min),
+        }
+    }
+
+    /// The characters that the node matches, if it matches single characters and nothing else.
+    pub fn one_character(&self) -> Option<ClassUnicode> {
+        match self {
+            Node::Class(class) => Some(class.clone()),
+            Node::Literal(text) => {
+                let mut chars = text.chars();
+                let only = chars.next().filter(|_| chars.as_str().is_empty())?;
+                Some(ClassUnicode::new([ClassUnicodeRange::new(only, only)]))
+            }
+            Node::Alt(parts) => parts.iter().try_fold(ClassUnicode::empty(), |mut all, part| {
+                all.union(&part.one_character()?);
+                Some(all)
+            }),
+            _ => None,
         }
     }
 

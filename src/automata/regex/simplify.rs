@@ -7,8 +7,8 @@
 //!   holds, and `(?==.{3,9})` never does. The characters with which the rest may begin are found
 //!   without its assertions. They may be too many, and then an assertion stays.
 //!
-//! Both leave fewer assertions in counted groups, which would be unrolled
-//! ([`assertions`](super::assertions)).
+//! Both leave fewer assertions in counted groups. A group without assertions is a plain repetition
+//! and not a loop ([`assertions`](super::assertions)).
 
 use super::Anchoring;
 use super::ast::{Node, Side, Sign};
