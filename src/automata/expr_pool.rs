@@ -190,6 +190,7 @@ impl ExprPool {
     pub fn memory(&self) -> usize {
         self.exprs.len() * (std::mem::size_of::<Expr>() + std::mem::size_of::<ExprInfo>() + 40)
             + self.rows.len() * 4
+            + self.equations.len() * (size_of::<Equation>() + size_of::<Loop>())
             + self.spectra.memory()
             + self.mergers.memory()
             + self.approximations.memory()
