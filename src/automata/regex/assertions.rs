@@ -480,20 +480,17 @@ impl Scope<'_> {
             }
             _ => {}
         }
-        let round: Arc<dyn Round> = Arc::new(Body::new(body, &self.survey));
-        let row = self.pool.rounds_before(&round, (min, max), k);
-        self.spend(0)?;
-        let mut row = row.ok_or_else(|| expansion("rewriting steps", WORK_LIMIT))?;
-        self.check_depth(&row)?;
+        let mut after = k.clone();
         if self.compiles {
-            // What follows a part is decided before the part. So each search ends where the part
-            // does.
-            for language in &mut row {
-                if self.pool.is_never(*language) {
-                    *language = LangId::NEVER;
-                }
-            }
+            // What follows a part is decided before the part, so that the search for a word of the
+            // part ends where the part does.
+            after.iter_mut().filter(|k| self.pool.is_never(**k)).for_each(|k| *k = LangId::NEVER);
         }
+        let round: Arc<dyn Round> = Arc::new(Body::new(body, &self.survey));
+        let row = self.pool.rounds_before(&round, (min, max), &after);
+        self.spend(0)?;
+        let row = row.ok_or_else(|| expansion("rewriting steps", WORK_LIMIT))?;
+        self.check_depth(&row)?;
         Ok(row)
     }
 
