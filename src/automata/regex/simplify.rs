@@ -107,10 +107,21 @@ impl Node {
         }
     }
 
+    /// True for the empty class, which matches nothing.
+    fn is_nothing(&self) -> bool {
+        matches!(self, Node::Class(class) if class.ranges().is_empty())
+    }
+
     /// The tree without assertions that `next` decides.
     fn settled(self, next: &Next) -> Node {
         match self {
-            Node::Alt(parts) => Node::alt(parts.into_iter().map(|part| part.settled(next)).collect()),
+            Node::Alt(parts) => {
+                let mut parts: Vec<Node> = parts.into_iter().map(|part| part.settled(next)).collect();
+                if parts.iter().any(|part| !part.is_nothing()) {
+                    parts.retain(|part| !part.is_nothing());
+                }
+                Node::alt(parts)
+            }
             Node::Concat(mut parts) => {
                 let mut next = next.clone();
                 for part in parts.iter_mut().rev() {
@@ -118,7 +129,10 @@ impl Node {
                     *part = std::mem::replace(part, Node::Empty).settled(&next);
                     next = before;
                 }
-                Node::concat(parts)
+                match parts.iter().any(Node::is_nothing) {
+                    true => Node::Class(ClassUnicode::empty()),
+                    false => Node::concat(parts),
+                }
             }
             Node::Repeat(body, min, max) if max > 1 => {
                 let mut inner = next.before(&body);
