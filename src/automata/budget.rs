@@ -16,6 +16,10 @@ use super::interrupt;
 /// The units of work for which one state of the budget is charged.
 const WORK_PER_STATE: u64 = 4_096;
 
+/// The same for states with loops, which take work more evenly: nearly all of it is in searches
+/// that go on and on.
+const WORK_PER_LOOP_STATE: u64 = 24;
+
 /// The units of work that count as one unit of an [interrupt](interrupt::spend).
 const WORK_PER_UNIT: usize = 8;
 
@@ -44,6 +48,11 @@ impl Budget {
         self.exhausted = false;
     }
 
+    /// Ends the piece of work.
+    pub fn exhaust(&mut self) {
+        self.exhausted = true;
+    }
+
     /// True if the states have run out.
     #[inline]
     pub fn exhausted(&self) -> bool {
@@ -70,8 +79,9 @@ impl Budget {
     }
 
     /// Pays for a state. `spent` is the work before it was looked at. False if no more may be done.
-    pub fn pay_for_state(&mut self, spent: u64) -> bool {
-        let states = 1 + (self.spent - spent) / WORK_PER_STATE;
+    pub fn pay_for_state(&mut self, spent: u64, has_loops: bool) -> bool {
+        let work = if has_loops { WORK_PER_LOOP_STATE } else { WORK_PER_STATE };
+        let states = 1 + (self.spent - spent) / work;
         match self.left.checked_sub(states) {
             Some(left) => self.left = left,
             None => self.exhausted = true,

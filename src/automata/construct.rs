@@ -362,6 +362,7 @@ impl ExprPool {
         loop {
             let mut keyed: Vec<(Shared, LangId)> =
                 flat.iter().filter_map(|&part| Some((self.shared(part)?, part))).collect();
+            self.share_loops(flat, &mut keyed);
             if keyed.len() < 2 {
                 return;
             }
@@ -415,6 +416,20 @@ impl ExprPool {
         }
     }
 
+    /// Adds what alternatives with loops share.
+    fn share_loops(&self, flat: &[LangId], keyed: &mut Vec<(Shared, LangId)>) {
+        for &part in flat.iter().filter(|part| self.info[part.index()].has_loops) {
+            if let Some(of) = self.loop_of(part) {
+                keyed.push((Shared::Counts(of.family, of.context, of.min, of.max), part));
+                keyed.push((Shared::Followers(of.name(), of.min, of.max), part));
+            }
+            let (conditions, others) = self.conditions(part);
+            if !conditions.is_empty() && !others.is_empty() {
+                keyed.push((Shared::Conditions(key_of_parts(&conditions)), part));
+            }
+        }
+    }
+
     /// Several alternatives of one group as one. `None` if mergers nest too deeply.
     fn merge_group(&mut self, shared: Shared, same: &[LangId]) -> Option<LangId> {
         match shared {
@@ -426,6 +441,20 @@ impl ExprPool {
                 };
                 let max = same.iter().map(most).max().unwrap_or(min);
                 Some(self.repeat(body, min, max))
+            }
+            Shared::Counts(..) => self.merge_counts(same),
+            Shared::Followers(..) | Shared::Conditions(..) if self.mergers.nested >= MAX_MERGING => None,
+            Shared::Followers(..) => {
+                self.mergers.nested += 1;
+                let merged = self.merge_followers(same);
+                self.mergers.nested -= 1;
+                merged
+            }
+            Shared::Conditions(_) => {
+                self.mergers.nested += 1;
+                let merged = self.merge_conditioned(same);
+                self.mergers.nested -= 1;
+                Some(merged)
             }
             Shared::Spelling(mode, escapes) => {
                 let inner = |&part: &LangId| match *self.expr(part) {
@@ -668,21 +697,34 @@ enum Shared {
     Head(LangId),
     Body(LangId, u32, u32),
     Spelling(JsonMode, Escapes),
+    /// Of a loop: all but its counts, and these.
+    Counts(u128, usize, u32, u32),
+    /// Of a loop: all but what follows it.
+    Followers(u128, u32, u32),
+    /// Of an intersection: its conditions.
+    Conditions(u128),
 }
 
 /// The length of the first group of alternatives, which are sorted. Repetitions of one body are a
 /// group as far as their counts leave no gap.
 fn group_len(keyed: &[(Shared, LangId)]) -> usize {
     let Some(&(first, _)) = keyed.first() else { return 0 };
-    let Shared::Body(body, _, mut high) = first else {
+    let (Shared::Body(.., mut high) | Shared::Counts(.., mut high)) = first else {
         return keyed.iter().take_while(|keyed| keyed.0 == first).count();
     };
-    let adjoins = |keyed: &&(Shared, LangId)| match keyed.0 {
-        Shared::Body(other, low, top) if other == body && low <= high.saturating_add(1) => {
-            high = high.max(top);
-            true
-        }
-        _ => false,
+    let adjoins = |keyed: &&(Shared, LangId)| {
+        let (low, top) = match (first, keyed.0) {
+            (Shared::Body(body, ..), Shared::Body(other, low, top)) if other == body => (low, top),
+            (Shared::Counts(family, context, ..), Shared::Counts(other, at, low, top))
+                if (other, at) == (family, context) =>
+            {
+                (low, top)
+            }
+            _ => return false,
+        };
+        let adjoins = low <= high.saturating_add(1);
+        high = if adjoins { high.max(top) } else { high };
+        adjoins
     };
     keyed.iter().take_while(adjoins).count()
 }

@@ -163,6 +163,14 @@ impl ExprPool {
                 let inner = self.without_counts(inner, depth + 1, done);
                 self.json(inner, mode, escapes)
             }
+            Expr::Unknown(_) => match self.loop_of(id).cloned() {
+                Some(of) => {
+                    let after = of.after.iter().map(|&part| self.without_counts(part, depth + 1, done));
+                    let after = after.collect();
+                    self.loop_without_counts(&of, SMALL, &after).unwrap_or(id)
+                }
+                None => id,
+            },
             // A complement of more words has fewer.
             _ => id,
         };
@@ -229,7 +237,7 @@ impl ExprPool {
                 Search::Widened if found.len() > BRIEF && !is_wider => return None,
                 _ => {}
             }
-            if !self.pay_for_state(before) {
+            if !self.pay_for_state(next, before) {
                 return Some(true);
             }
             edges.push((at, found.len()));

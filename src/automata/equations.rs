@@ -13,8 +13,8 @@
 //! Source: J. Brzozowski, E. Leiss, *On equations for regular languages, finite automata, and
 //! sequential networks* (1980).
 
-use super::expr::{Equation, Expr, LangId};
-use super::expr_pool::ExprPool;
+use super::expr::{Expr, LangId};
+use super::expr_pool::{Equation, ExprPool};
 use hashbrown::HashSet;
 
 impl ExprPool {
@@ -25,16 +25,24 @@ impl ExprPool {
     /// pool of the process. `nullable` is true if the empty word belongs to the solution. All words
     /// of the solution must be UTF-8 text.
     pub(crate) fn unknown(&mut self, key: u128, nullable: bool) -> (LangId, bool) {
-        let new = Equation { key, nullable, definition: LangId::NEVER, defined: false };
+        let new = Equation { key, nullable, definition: LangId::NEVER, defined: false, rounds: None };
+        let id = self.unknown_of(new);
+        let Expr::Unknown(equation) = *self.expr(id) else { return (id, false) };
+        (id, !self.equations[equation as usize].defined)
+    }
+
+    /// The unknown of an equation. If the pool has one with its key, that one.
+    pub(super) fn unknown_of(&mut self, new: Equation) -> LangId {
         // The fingerprint of an unknown is made from its key alone, so interning finds an older
         // one.
         self.equations.push(new);
         let id = self.intern(Expr::Unknown(self.equations.len() as u32 - 1));
-        let Expr::Unknown(equation) = *self.expr(id) else { return (id, false) };
-        if equation as usize + 1 < self.equations.len() {
+        if let Expr::Unknown(equation) = *self.expr(id)
+            && (equation as usize + 1) < self.equations.len()
+        {
             self.equations.pop();
         }
-        (id, !self.equations[equation as usize].defined)
+        id
     }
 
     /// Gives `unknown` its definition.
@@ -57,7 +65,9 @@ impl ExprPool {
                 continue;
             }
             match self.expr(id) {
-                Expr::Unknown(equation) => stack.push(self.equations[*equation as usize].definition),
+                Expr::Unknown(equation) if self.equations[*equation as usize].rounds.is_none() => {
+                    stack.push(self.equations[*equation as usize].definition)
+                }
                 Expr::Concat(a, b) => stack.extend([*a, *b]),
                 Expr::Union(parts) | Expr::Inter(parts) => stack.extend_from_slice(parts),
                 Expr::Not(a) | Expr::Repeat(a, ..) => stack.push(*a),

@@ -1,8 +1,9 @@
-//! The types of expressions: their parts, the properties that are kept of each, and equations.
+//! The types of expressions: their parts, and the properties that are kept of each.
 //!
 //! [`ExprPool`](super::ExprPool) makes expressions and answers questions about them. The files
 //! beside this one add to it.
 
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// The number of an expression in an [`ExprPool`](super::ExprPool): a language, and at the same
@@ -175,6 +176,10 @@ pub(super) struct ExprInfo {
     pub is_text: bool,
     /// True for a union that has an intersection among its members.
     pub has_intersections: bool,
+    /// True if a loop is a part of it.
+    pub has_loops: bool,
+    /// See `ExprPool::is_condition`.
+    pub is_condition: bool,
     pub liveness: Liveness,
     /// A lower bound on the characters of a word, and so on its bytes.
     pub at_least: u32,
@@ -201,15 +206,5 @@ pub(super) enum Liveness {
     Dead,
 }
 
-/// One equation `unknown = definition`.
-#[derive(Clone)]
-pub(super) struct Equation {
-    /// The name of the solution in all pools of the process.
-    pub key: u128,
-    /// True if the empty word belongs to the solution.
-    pub nullable: bool,
-    /// The definition, which is ∅ until [`ExprPool::define`](super::ExprPool::define) is called.
-    pub definition: LangId,
-    /// True once [`ExprPool::define`](super::ExprPool::define) has been called.
-    pub defined: bool,
-}
+/// The languages that may follow a position, one for each context of the text before it.
+pub(super) type Row = SmallVec<[LangId; 2]>;

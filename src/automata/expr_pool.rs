@@ -1,10 +1,11 @@
-//! The pool of expressions: interning, and simple questions about an expression.
+//! The pool of expressions: interning, and simple questions about an expression. Equations and
+//! loops are defined here as well, since each needs the other.
 
 use super::UNBOUNDED;
 use super::budget::Budget;
 use super::byte_classes::{ByteSet, Partitions};
 use super::chars::CharGraph;
-use super::expr::{CharTarget, Equation, Escapes, Expr, ExprInfo, JsonMode, LangId, Liveness};
+use super::expr::{CharTarget, Escapes, Expr, ExprInfo, JsonMode, LangId, Liveness, Row};
 use super::expr::{UNRESOLVED, UNSTEPPED};
 use super::interrupt;
 use super::literals::{LiteralSet, LiteralSets, UNLABELLED};
@@ -30,6 +31,8 @@ pub struct ExprPool {
     pub(super) json_chars: HashMap<LangId, Arc<[CharTarget]>>,
     pub(super) first_bytes: HashMap<LangId, ByteSet>,
     pub(super) equations: Vec<Equation>,
+    /// The partitions of the rounds of loops, by their names.
+    pub(super) loop_partitions: HashMap<u128, u32>,
     pub(super) approximations: Approximations,
     pub(super) spectra: Spectra,
     pub(super) mergers: Mergers,
@@ -46,6 +49,67 @@ impl Default for ExprPool {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// One equation `unknown = definition`.
+#[derive(Clone)]
+pub(super) struct Equation {
+    /// The name of the solution in all pools of the process.
+    pub key: u128,
+    /// True if the empty word belongs to the solution.
+    pub nullable: bool,
+    /// The definition, which is ∅ until [`ExprPool::define`](super::ExprPool::define) is called.
+    pub definition: LangId,
+    /// True once [`ExprPool::define`](super::ExprPool::define) has been called.
+    pub defined: bool,
+    /// The loop that the solution is. It has its definition once that is asked for.
+    pub rounds: Option<Arc<Loop>>,
+}
+
+/// One round of a loop: a function from the texts that may follow it to those that it may begin.
+///
+/// Both functions keep unions: applied to `x ∪ y` they give what they give for `x` and for `y`.
+pub(super) trait Round: Send + Sync {
+    /// The name of the function. It is the same in all pools of the process.
+    fn key(&self) -> u128;
+    /// The fewest characters of a round that reads something. It is at least 1.
+    fn fewest_characters(&self) -> u32;
+    /// True if a round may read nothing, at least where its assertions hold.
+    fn may_read_nothing(&self) -> bool;
+    /// A bound on the depth to which derivatives of a round recurse.
+    fn depth(&self) -> u32;
+    /// A round with all texts of this one, in which a repetition with a count above `small` has any
+    /// number of rounds. `None` if there is no such count.
+    fn without_counts(&self, small: u32) -> Option<Arc<dyn Round>>;
+    /// The languages whose byte classes tell apart what a round tells apart.
+    fn leaves(&self, pool: &mut ExprPool) -> Vec<LangId>;
+    /// The texts that are a round of at least one character and then a word of `after`. `None` if
+    /// the work took too long.
+    fn reading(&self, pool: &mut ExprPool, after: &Row) -> Option<Row>;
+    /// The words of `after` before which a round may read nothing. `None` if the work took too
+    /// long.
+    fn nothing(&self, pool: &mut ExprPool, after: &Row) -> Option<Row>;
+}
+
+/// The rounds that a loop counts.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Kind {
+    /// Rounds that read something.
+    Reading,
+    /// The same, with at least one place among them where a round reads nothing.
+    Padded,
+}
+
+/// A loop in one context: at least `min` and at most `max` rounds, and then a word of `after`.
+pub(super) struct Loop {
+    pub(super) body: Arc<dyn Round>,
+    pub(super) kind: Kind,
+    pub(super) min: u32,
+    pub(super) max: u32,
+    pub(super) after: Row,
+    pub(super) context: usize,
+    /// The name of the loop without its counts.
+    pub(super) family: u128,
 }
 
 /// Levels of two expressions that are compared to find that one covers the other.
@@ -89,6 +153,7 @@ impl ExprPool {
             json_chars: HashMap::new(),
             first_bytes: HashMap::new(),
             equations: Vec::new(),
+            loop_partitions: HashMap::new(),
             approximations: Approximations::default(),
             spectra: Spectra::default(),
             mergers: Mergers::default(),
@@ -125,6 +190,7 @@ impl ExprPool {
     pub fn memory(&self) -> usize {
         self.exprs.len() * (std::mem::size_of::<Expr>() + std::mem::size_of::<ExprInfo>() + 40)
             + self.rows.len() * 4
+            + self.equations.len() * (size_of::<Equation>() + size_of::<Loop>())
             + self.spectra.memory()
             + self.mergers.memory()
             + self.approximations.memory()
@@ -164,9 +230,10 @@ impl ExprPool {
         self.budget.spent()
     }
 
-    /// Pays for a state. `spent` is the work before it was looked at. False if no more may be done.
-    pub(super) fn pay_for_state(&mut self, spent: u64) -> bool {
-        self.budget.pay_for_state(spent)
+    /// Pays for the state `id`. `spent` is the work before it was looked at. False if no more may
+    /// be done.
+    pub(super) fn pay_for_state(&mut self, id: LangId, spent: u64) -> bool {
+        self.budget.pay_for_state(spent, self.info[id.index()].has_loops)
     }
 
     /// The expression behind an id.
@@ -245,6 +312,12 @@ impl ExprPool {
             (Expr::Concat(a, rest), Expr::Concat(b, others)) => {
                 a == b && self.differs_by_count(*rest, *others, depth - 1)
             }
+            (Expr::Unknown(_), Expr::Unknown(_)) => match (self.loop_of(whole), self.loop_of(part)) {
+                (Some(a), Some(b)) => {
+                    (a.family, a.context) == (b.family, b.context) && a.min <= b.min && b.max <= a.max
+                }
+                _ => false,
+            },
             (Expr::Inter(a), Expr::Inter(b)) => {
                 let mut only_a = a.iter().filter(|part| !b.contains(part));
                 let mut only_b = b.iter().filter(|part| !a.contains(part));
@@ -316,6 +389,8 @@ impl ExprPool {
             Expr::Union(members) => members.iter().any(|&member| matches!(self.expr(member), Expr::Inter(_))),
             _ => false,
         };
+        let has_loops = self.has_loops_of(&expr);
+        let is_condition = self.is_condition_of(&expr);
         let liveness = if nullable { Liveness::Live } else { self.liveness_of(&expr) };
         let at_least = if nullable { 0 } else { self.at_least_of(&expr).max(1) };
         let at_most = if nullable { 0 } else { self.at_most_of(&expr) };
@@ -330,6 +405,8 @@ impl ExprPool {
             nullable,
             is_text,
             has_intersections,
+            has_loops,
+            is_condition,
             liveness,
             at_least,
             at_most,

@@ -115,6 +115,11 @@ impl ExprPool {
                 Expr::Not(a) | Expr::Repeat(a, ..) | Expr::Json { inner: a, .. } => {
                     stack.extend(Some(*a).filter(open));
                 }
+                Expr::Unknown(_) => {
+                    if let Some(of) = self.loop_of(at) {
+                        stack.extend(of.after.iter().copied().filter(open));
+                    }
+                }
                 _ => {}
             }
             if stack.len() == height {
@@ -146,7 +151,10 @@ impl ExprPool {
                 self.partitions.join(inner, spelling)
             }
             Expr::Machine { machine, .. } => self.partitions.intern(self.machines.get(machine).classes()),
-            Expr::Unknown(_) => self.partition_of_unknown(id),
+            Expr::Unknown(_) => match self.loop_of(id).cloned() {
+                Some(of) => self.partition_of_loop(&of),
+                None => self.partition_of_unknown(id),
+            },
         }
     }
 

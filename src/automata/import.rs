@@ -6,8 +6,8 @@
 //! entry with the properties that the other pool knows. Nothing is simplified, compiled or searched
 //! again. Transitions are not copied, because most of them are never asked for.
 
-use super::expr::{Expr, LangId, UNRESOLVED, UNSTEPPED};
-use super::expr_pool::ExprPool;
+use super::expr::{Expr, LangId, Row, UNRESOLVED, UNSTEPPED};
+use super::expr_pool::{ExprPool, Loop};
 use hashbrown::HashMap;
 use std::sync::Arc;
 
@@ -47,6 +47,28 @@ impl ExprPool {
         here
     }
 
+    /// Copies a loop. It is defined here when it is asked for here.
+    fn import_loop(&mut self, there: &Loop, after: Row, nullable: bool) -> LangId {
+        let Loop { kind, min, max, context, family, .. } = *there;
+        let body = there.body.clone();
+        self.loop_language(Loop { body, kind, min, max, after, context, family }, nullable)
+    }
+
+    /// Adds the parts of an expression, which are copied before it.
+    fn push_parts(&self, id: LangId, stack: &mut Vec<(LangId, bool)>) {
+        match self.expr(id) {
+            Expr::Concat(a, b) => stack.extend([(*a, false), (*b, false)]),
+            Expr::Union(parts) | Expr::Inter(parts) => stack.extend(parts.iter().map(|&p| (p, false))),
+            Expr::Not(a) | Expr::Repeat(a, ..) | Expr::Json { inner: a, .. } => stack.push((*a, false)),
+            Expr::Unknown(_) => {
+                if let Some(of) = self.loop_of(id) {
+                    stack.extend(of.after.iter().map(|&after| (after, false)));
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// Copies an expression, its parts first. A list of work replaces recursion, since chains of
     /// concatenations may be long.
     fn import_expr(
@@ -67,16 +89,7 @@ impl ExprPool {
             }
             if !parts_are_here {
                 stack.push((id, true));
-                match other.expr(id) {
-                    Expr::Concat(a, b) => stack.extend([(*a, false), (*b, false)]),
-                    Expr::Union(parts) | Expr::Inter(parts) => {
-                        stack.extend(parts.iter().map(|&p| (p, false)))
-                    }
-                    Expr::Not(a) | Expr::Repeat(a, ..) | Expr::Json { inner: a, .. } => {
-                        stack.push((*a, false))
-                    }
-                    _ => {}
-                }
+                other.push_parts(id, &mut stack);
                 continue;
             }
             let of = |part: &LangId| copied.exprs[part];
@@ -105,6 +118,13 @@ impl ExprPool {
                 }
                 Expr::Unknown(equation) => {
                     let equation = &other.equations[*equation as usize];
+                    if let Some(there) = &equation.rounds {
+                        let after = there.after.iter().map(of).collect();
+                        let unknown = self.import_loop(there, after, equation.nullable);
+                        self.info[unknown.index()].liveness = other.info[id.index()].liveness;
+                        copied.exprs.insert(id, unknown);
+                        continue;
+                    }
                     let (unknown, undefined) = self.unknown(equation.key, equation.nullable);
                     if undefined {
                         unknowns.push(id);

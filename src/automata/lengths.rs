@@ -262,7 +262,7 @@ impl ExprPool {
                 None => {
                     place.insert(next, met.len());
                     met.push(here);
-                    if !self.pay_for_state(before) || met.len() > max_met {
+                    if !self.pay_for_state(next, before) || met.len() > max_met {
                         bound = queue.peek().map_or(bound, |entry| entry.0.0).min(total);
                         self.learn(&met, bound);
                         return NearestWord::Unknown;
@@ -361,7 +361,7 @@ impl ExprPool {
                     edges.push((at as u32, to));
                 }
             }
-            if !self.pay_for_state(before) {
+            if !self.pay_for_state(state, before) {
                 return false;
             }
             if states.len() > MAX_STATES {

@@ -1,7 +1,8 @@
 //! Answers that a pool keeps, one type for each family of questions.
 
-use super::expr::LangId;
+use super::expr::{LangId, Row};
 use hashbrown::HashMap;
+use std::sync::Arc;
 
 /// Results of merging alternatives that begin alike. Without them, nested alternatives would be
 /// merged again and again.
@@ -9,6 +10,13 @@ use hashbrown::HashMap;
 pub(super) struct Mergers {
     /// By the alternatives.
     pub known: HashMap<u128, LangId>,
+    /// The languages that follow merged loops, by the names of the loops.
+    pub rows: HashMap<u128, Row>,
+    /// True for each context in which a round may read nothing at the end of the text, by the names
+    /// of the rounds.
+    pub empty_at_end: HashMap<u128, Arc<[bool]>>,
+    /// True for each context from which rounds may lead to a place where a round reads nothing.
+    pub leads_to_padding: HashMap<u128, Arc<[bool]>>,
     /// The number of mergers that are under way, each within the one before.
     pub nested: u32,
 }
@@ -16,7 +24,7 @@ pub(super) struct Mergers {
 impl Mergers {
     /// The memory that they hold, in bytes, approximately.
     pub fn memory(&self) -> usize {
-        self.known.capacity() * size_of::<(u128, LangId)>()
+        self.known.capacity() * size_of::<(u128, LangId)>() + self.rows.capacity() * size_of::<(u128, Row)>()
     }
 }
 

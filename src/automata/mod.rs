@@ -50,6 +50,7 @@ pub mod json_string;
 mod leading;
 mod lengths;
 pub mod literals;
+mod loops;
 pub mod machine;
 mod memos;
 pub mod multiples;

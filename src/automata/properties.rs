@@ -7,7 +7,7 @@
 
 use super::UNBOUNDED;
 use super::expr::{Expr, JsonMode, LangId, Liveness};
-use super::expr_pool::ExprPool;
+use super::expr_pool::{ExprPool, Kind};
 use super::fingerprint::Fingerprinter;
 use super::machine::DigitRuns;
 
@@ -161,7 +161,26 @@ impl ExprPool {
                 max.max(*min).max(of(body))
             }
             Expr::Json { inner, .. } => of(inner),
+            Expr::Unknown(equation) => match &self.equations[*equation as usize].rounds {
+                Some(of_loop) => {
+                    let max = if of_loop.max == UNBOUNDED { 1 } else { of_loop.max };
+                    let after = of_loop.after.iter().map(of).max().unwrap_or(1);
+                    max.max(of_loop.min).max(after)
+                }
+                None => 1,
+            },
             _ => 1,
+        }
+    }
+
+    pub(super) fn has_loops_of(&self, expr: &Expr) -> bool {
+        let of = |id: &LangId| self.info[id.index()].has_loops;
+        match expr {
+            Expr::Concat(a, b) => of(a) || of(b),
+            Expr::Union(parts) | Expr::Inter(parts) => parts.iter().any(of),
+            Expr::Not(a) | Expr::Repeat(a, ..) | Expr::Json { inner: a, .. } => of(a),
+            Expr::Unknown(equation) => self.equations[*equation as usize].rounds.is_some(),
+            _ => false,
         }
     }
 
@@ -177,7 +196,13 @@ impl ExprPool {
             }
             Expr::Union(parts) | Expr::Inter(parts) => parts.iter().map(of).max().unwrap_or(0) + 1,
             Expr::Not(body) | Expr::Repeat(body, ..) | Expr::Json { inner: body, .. } => of(body) + 1,
-            Expr::Unknown(equation) => of(&self.equations[*equation as usize].definition) + 1,
+            Expr::Unknown(equation) => {
+                let equation = &self.equations[*equation as usize];
+                let within = equation.rounds.as_ref().map_or(0, |of_loop| {
+                    of_loop.after.iter().map(of).max().unwrap_or(0) + of_loop.body.depth()
+                });
+                of(&equation.definition).max(within) + 1
+            }
             _ => 0,
         }
     }
@@ -239,7 +264,17 @@ impl ExprPool {
                 None if self.is_too_long(parts) => Liveness::Dead,
                 None => Liveness::Unknown,
             },
-            Expr::Not(_) | Expr::Unknown(_) => Liveness::Unknown,
+            Expr::Unknown(equation) => match &self.equations[*equation as usize].rounds {
+                // No round is needed.
+                Some(of_loop) if of_loop.kind == Kind::Reading && of_loop.min == 0 => {
+                    match of(&of_loop.after[of_loop.context]) {
+                        Liveness::Live => Liveness::Live,
+                        _ => Liveness::Unknown,
+                    }
+                }
+                _ => Liveness::Unknown,
+            },
+            Expr::Not(_) => Liveness::Unknown,
             Expr::Repeat(a, ..) => of(a),
             // A step into a spelling keeps only decoded states that have a word.
             Expr::Json { .. } => Liveness::Live,
@@ -283,7 +318,14 @@ impl ExprPool {
         match expr {
             Expr::Never => u32::MAX,
             Expr::Empty | Expr::All | Expr::Not(_) => 0,
-            Expr::Chars(_) | Expr::Unknown(_) => 1,
+            Expr::Chars(_) => 1,
+            Expr::Unknown(equation) => match &self.equations[*equation as usize].rounds {
+                Some(of_loop) => {
+                    let after = of_loop.after.iter().map(of).min().unwrap_or(0);
+                    of_loop.body.fewest_characters().saturating_mul(of_loop.min).saturating_add(after)
+                }
+                None => 1,
+            },
             Expr::Machine { machine, state } => self.machines.get(*machine).at_least(*state),
             Expr::Literals { set, lo, hi, depth } if hi - lo == 1 => {
                 self.literals.get(*set).characters(*lo, *depth)

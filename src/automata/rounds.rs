@@ -12,7 +12,7 @@
 
 use super::UNBOUNDED;
 use super::expr::{Expr, LangId};
-use super::expr_pool::ExprPool;
+use super::expr_pool::{ExprPool, Kind};
 
 /// The alternative `body{min,max} rest`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -115,7 +115,10 @@ impl ExprPool {
 
     /// Leaves out an alternative with counts if another alternative has all its words.
     pub(super) fn drop_covered(&mut self, flat: &mut Vec<LangId>) {
-        let is_counted = |pool: &Self, part: LangId| pool.info[part.index()].largest_count > 1;
+        let is_counted = |pool: &Self, part: LangId| {
+            let of = &pool.info[part.index()];
+            of.largest_count > 1 || of.has_loops
+        };
         let counted: Vec<LangId> = flat.iter().copied().filter(|&part| is_counted(self, part)).collect();
         if counted.len() < 2 || counted.len() > MAX_COMPARED {
             return;
@@ -135,6 +138,21 @@ impl ExprPool {
         }
     }
 
+    /// True if `a` is a loop, and its form shows that every word of `b` is one of its words.
+    fn loop_covers(&mut self, a: LangId, b: LangId, left: &mut u32) -> bool {
+        let Some(of_a) = self.loop_of(a).cloned() else { return false };
+        if let Some(of_b) = self.loop_of(b).cloned()
+            && of_a.name() == of_b.name()
+            && of_a.min <= of_b.min
+            && of_b.max <= of_a.max
+            && of_a.after.iter().zip(&of_b.after).all(|(&a, &b)| self.covers(a, b, left))
+        {
+            return true;
+        }
+        let may_end = of_a.kind == Kind::Reading && of_a.min == 0;
+        may_end && self.covers(of_a.after[of_a.context], b, left)
+    }
+
     /// True if the form of `a` and `b` shows that every word of `b` is a word of `a`.
     fn covers(&mut self, a: LangId, b: LangId, left: &mut u32) -> bool {
         if a == b || b == LangId::NEVER {
@@ -152,6 +170,19 @@ impl ExprPool {
         if let Expr::Union(parts) = self.expr(a) {
             let parts = parts.clone();
             return parts.iter().any(|&part| self.covers(part, b, left));
+        }
+        if of_a.has_loops || of_b.has_loops {
+            if self.loop_covers(a, b, left) {
+                return true;
+            }
+            if let Expr::Inter(parts) = self.expr(b) {
+                let parts = parts.clone();
+                return parts.iter().any(|&part| self.covers(a, part, left));
+            }
+            if let Expr::Inter(parts) = self.expr(a) {
+                let parts = parts.clone();
+                return parts.iter().all(|&part| self.covers(part, b, left));
+            }
         }
         if let Some(Rounds { body, rest, min, max }) = self.rounds(a) {
             if let Some(of) = self.rounds(b).filter(|of| of.body == body)

@@ -155,7 +155,7 @@ impl ExprPool {
                 Some(state) => self.intern(Expr::Machine { machine, state }),
             },
             Expr::Unknown(equation) => {
-                let definition = self.equations[equation as usize].definition;
+                let Some(definition) = self.definition(equation) else { return LangId::NEVER };
                 self.derive(definition, byte)
             }
         }

@@ -23,8 +23,9 @@
 //! # The price
 //!
 //! Patterns without assertions pay nothing. `^` makes two contexts, and a lookbehind makes as many
-//! as its automaton has states, at most [`CONTEXT_LIMIT`]. Counted groups with assertions inside
-//! are unrolled, in at most [`WORK_LIMIT`] steps in all.
+//! as its automaton has states, at most [`CONTEXT_LIMIT`]. A counted group with assertions inside
+//! is a loop of the pool ([`loops`](crate::automata::loops)). One round of it is rewritten for each
+//! count that is met, when it is met.
 //!
 //! Sources: O. Danvy and L. Nielsen, *Defunctionalization at work* (2001), on regular expressions
 //! in continuation-passing style; T. Miyazaki and Y. Minamide, *Derivatives of regular expressions
@@ -33,19 +34,21 @@
 use super::ast::{Node, Side, Sign};
 use super::error::RegexErrorKind;
 use super::{Anchoring, PatternFault};
+use crate::automata::expr_pool::Round;
 use crate::automata::fingerprint::Fingerprinter;
 use crate::automata::{ExprPool, LangId, UNBOUNDED, UNLABELLED};
 use hashbrown::{HashMap, HashSet};
 use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange};
 use smallvec::{SmallVec, smallvec};
+use std::sync::Arc;
 
 /// The most contexts that the lookbehinds of a pattern may have together.
 pub(super) const CONTEXT_LIMIT: usize = 64;
 /// The most steps that the rewriting of assertions may take.
 pub(super) const WORK_LIMIT: usize = 50_000;
-/// The depth to which derivatives may recurse. A round of a counted group that may be empty adds to
-/// it, since the next byte can belong to any of the rounds that follow. A level takes about 1 KB of
-/// the stack, and threads have 2 MB.
+/// The depth to which derivatives may recurse. Each counted group within another adds to it, since
+/// the next byte can belong to all of them. A level takes about 1 KB of the stack, and threads have
+/// 2 MB.
 const DEPTH_LIMIT: usize = 500;
 /// The most parts of expressions that the rewriting may look at.
 const PARTS_LIMIT: usize = 8_000_000;
@@ -88,19 +91,23 @@ enum Lookahead {
 }
 
 /// An edge between contexts: the characters of `class` lead to `next`.
+#[derive(Clone)]
 struct Edge {
     class: ClassUnicode,
     next: usize,
 }
 
-/// A text with its own start: that of the pattern, or that of a lookbehind.
-struct Scope<'p> {
-    pool: &'p mut ExprPool,
-    work: &'p mut Allowance,
+/// A node by its place in memory. It is the key of what is known about the nodes of one tree.
+fn place(node: &Node) -> usize {
+    std::ptr::from_ref(node).addr()
+}
+
+/// The assertions of a text with its own start, and the contexts of its lookbehinds.
+struct Survey {
     /// Nodes that hold an assertion.
-    asserting: HashSet<*const Node>,
+    asserting: HashSet<usize>,
     /// The number of the lookbehind that a node asks for, for `^` and lookbehind nodes.
-    behind: HashMap<*const Node, usize>,
+    behind: HashMap<usize, usize>,
     /// True for each context and lookbehind if it matches there. Context 0 is the start of the
     /// text.
     holds: Vec<Vec<bool>>,
@@ -110,7 +117,16 @@ struct Scope<'p> {
     definite: bool,
     /// The name of the contexts in keys of unknowns.
     fingerprint: u128,
-    plain: HashMap<*const Node, LangId>,
+}
+
+/// A text with its own start: that of the pattern, or that of a lookbehind.
+struct Scope<'p> {
+    pool: &'p mut ExprPool,
+    work: &'p mut Allowance,
+    survey: Arc<Survey>,
+    plain: HashMap<usize, LangId>,
+    /// True while a pattern is compiled, and false while a loop is defined.
+    compiles: bool,
 }
 
 impl<'p> Scope<'p> {
@@ -120,27 +136,28 @@ impl<'p> Scope<'p> {
         work: &'p mut Allowance,
         lookahead: Lookahead,
     ) -> Result<Self, PatternFault> {
-        let mut scope = Scope {
-            pool,
-            work,
+        let mut survey = Survey {
             asserting: HashSet::new(),
             behind: HashMap::new(),
             holds: Vec::new(),
             edges: Vec::new(),
             definite: true,
             fingerprint: 0,
-            plain: HashMap::new(),
         };
         let mut languages = Vec::new();
-        scope.survey(node, lookahead, &mut languages)?;
-        scope.explore(&languages)?;
-        Ok(scope)
+        survey.find(pool, work, node, lookahead, &mut languages)?;
+        survey.explore(pool, &languages)?;
+        Ok(Scope { pool, work, survey: Arc::new(survey), plain: HashMap::new(), compiles: true })
     }
+}
 
+impl Survey {
     /// Finds the assertions below `node` and compiles the languages of lookbehinds. True if there
     /// are any assertions.
-    fn survey(
+    fn find(
         &mut self,
+        pool: &mut ExprPool,
+        work: &mut Allowance,
         node: &Node,
         lookahead: Lookahead,
         languages: &mut Vec<LangId>,
@@ -150,11 +167,11 @@ impl<'p> Scope<'p> {
             Node::Concat(parts) | Node::Alt(parts) => {
                 let mut any = false;
                 for part in parts {
-                    any |= self.survey(part, lookahead, languages)?;
+                    any |= self.find(pool, work, part, lookahead, languages)?;
                 }
                 any
             }
-            Node::Repeat(body, ..) => self.survey(body, lookahead, languages)?,
+            Node::Repeat(body, ..) => self.find(pool, work, body, lookahead, languages)?,
             Node::Start => {
                 self.ask(node, LangId::EMPTY, languages);
                 true
@@ -167,12 +184,12 @@ impl<'p> Scope<'p> {
                 return Err((span.clone(), RegexErrorKind::AheadInsideBehind));
             }
             Node::Look { side: Side::Ahead, body, .. } => {
-                self.survey(body, lookahead, languages)?;
+                self.find(pool, work, body, lookahead, languages)?;
                 true
             }
             Node::Look { side: Side::Behind, body, span, .. } => {
-                let text = self.pool.any_text();
-                let inner = Scope::new(self.pool, body, self.work, Lookahead::Refused);
+                let text = pool.any_text();
+                let inner = Scope::new(pool, body, work, Lookahead::Refused);
                 let language = inner.and_then(|mut scope| scope.texts(body, text, LangId::EMPTY));
                 let language = language.map_err(|(at, kind)| {
                     // `$` has no place of its own.
@@ -183,7 +200,7 @@ impl<'p> Scope<'p> {
             }
         };
         if asserts {
-            self.asserting.insert(node);
+            self.asserting.insert(place(node));
         }
         Ok(asserts)
     }
@@ -193,23 +210,23 @@ impl<'p> Scope<'p> {
             languages.push(language);
             languages.len() - 1
         });
-        self.behind.insert(node, index);
+        self.behind.insert(place(node), index);
     }
 
     /// Finds all contexts that can be reached from the start of the text.
-    fn explore(&mut self, languages: &[LangId]) -> Result<(), PatternFault> {
+    fn explore(&mut self, pool: &mut ExprPool, languages: &[LangId]) -> Result<(), PatternFault> {
         let mut f = Fingerprinter::new(0xc0);
         for &language in languages {
-            f = f.part(self.pool.fingerprint(language));
+            f = f.part(pool.fingerprint(language));
         }
         self.fingerprint = f.finish();
         let start: Vec<LangId> = languages.to_vec();
         let mut ids: HashMap<Vec<LangId>, usize> = HashMap::from([(start.clone(), 0)]);
         let mut contexts = vec![start];
         while let Some(context) = contexts.get(self.edges.len()).cloned() {
-            self.holds.push(context.iter().map(|&l| self.pool.is_nullable(l)).collect());
+            self.holds.push(context.iter().map(|&l| pool.is_nullable(l)).collect());
             // Between two cuts, all characters lead to the same context.
-            let targets: Vec<_> = context.iter().map(|&l| self.pool.char_targets(l)).collect();
+            let targets: Vec<_> = context.iter().map(|&l| pool.char_targets(l)).collect();
             let mut cuts: Vec<u32> = vec![0, SURROGATES.0, SURROGATES.1 + 1];
             targets.iter().flat_map(|t| t.iter()).for_each(|t| cuts.extend([t.lo, t.hi + 1]));
             cuts.sort_unstable();
@@ -240,8 +257,7 @@ impl<'p> Scope<'p> {
                 }
             }
             if contexts.len() > CONTEXT_LIMIT {
-                let kind = RegexErrorKind::Expansion { what: "lookbehind states", limit: CONTEXT_LIMIT };
-                return Err((0..0, kind));
+                return Err(expansion("lookbehind states", CONTEXT_LIMIT));
             }
             let edge = |(next, ranges): (usize, Vec<(u32, u32)>)| Edge {
                 class: super::ecma_class::class_of(&ranges),
@@ -262,14 +278,16 @@ impl<'p> Scope<'p> {
             both.ranges().is_empty()
         })
     }
+}
 
+impl Scope<'_> {
     /// The texts that are a word of `before`, a match of `node` and a word of `after`.
     fn texts(&mut self, node: &Node, before: LangId, after: LangId) -> Result<LangId, PatternFault> {
-        let after: ContextRow = smallvec![after; self.edges.len()];
+        let after: ContextRow = smallvec![after; self.survey.edges.len()];
         let mut found = Vec::new();
         // Each alternative is compiled alone, so that assertions of one do not make others larger.
         let alternatives = match node {
-            Node::Alt(parts) if self.asserting.contains(&std::ptr::from_ref(node)) => parts.as_slice(),
+            Node::Alt(parts) if self.survey.asserting.contains(&place(node)) => parts.as_slice(),
             one => std::slice::from_ref(one),
         };
         for alternative in alternatives {
@@ -281,13 +299,12 @@ impl<'p> Scope<'p> {
     }
 
     fn spend(&mut self, amount: usize) -> Result<(), PatternFault> {
-        let expansion = |what, limit| Err((0..0, RegexErrorKind::Expansion { what, limit }));
         match self.work.steps.checked_sub(amount) {
             Some(left) if self.pool.work(amount) => self.work.steps = left,
-            _ => return expansion("rewriting steps", WORK_LIMIT),
+            _ => return Err(expansion("rewriting steps", WORK_LIMIT)),
         }
         if self.pool.spent() > self.work.spent {
-            return expansion("parts of expressions looked at", PARTS_LIMIT);
+            return Err(expansion("parts of expressions looked at", PARTS_LIMIT));
         }
         Ok(())
     }
@@ -295,15 +312,14 @@ impl<'p> Scope<'p> {
     /// Fails if derivatives of the languages would recurse too deeply.
     fn check_depth(&self, row: &ContextRow) -> Result<(), PatternFault> {
         if row.iter().any(|&k| self.pool.depth(k) as usize > DEPTH_LIMIT) {
-            let what = "nested rounds that a byte can belong to";
-            return Err((0..0, RegexErrorKind::Expansion { what, limit: DEPTH_LIMIT }));
+            return Err(expansion("nested rounds that a byte can belong to", DEPTH_LIMIT));
         }
         Ok(())
     }
 
     /// The texts that are a match of `node` and then a word of `k`.
     fn follow(&mut self, node: &Node, k: &ContextRow) -> Result<ContextRow, PatternFault> {
-        if !self.asserting.contains(&std::ptr::from_ref(node)) {
+        if !self.survey.asserting.contains(&place(node)) {
             return self.follow_plain(node, k);
         }
         self.spend(k.len())?;
@@ -320,18 +336,11 @@ impl<'p> Scope<'p> {
                 0 => k.clone(),
                 _ => self.follow(body, k)?,
             },
-            Node::Repeat(body, min, max) => {
-                let mut row = self.optional(body, max_left(*min, *max), k)?;
-                for _ in 0..*min {
-                    row = self.follow(body, &row)?;
-                    self.check_depth(&row)?;
-                }
-                row
-            }
+            Node::Repeat(body, min, max) => self.rounds(body, (*min, *max), k)?,
             Node::Start | Node::Look { side: Side::Behind, .. } => self.where_behind(node, k),
             Node::End => k.iter().map(|&k| self.pool.inter(&[k, LangId::EMPTY])).collect(),
-            Node::Look { side: Side::Ahead, sign, body, .. } if one_character(body).is_some() => {
-                let mut class = one_character(body).unwrap_or_else(ClassUnicode::empty);
+            Node::Look { side: Side::Ahead, sign, body, .. } if body.one_character().is_some() => {
+                let mut class = body.one_character().unwrap_or_else(ClassUnicode::empty);
                 if *sign == Sign::Forbids {
                     class.negate();
                 }
@@ -364,12 +373,12 @@ impl<'p> Scope<'p> {
     /// The same if `node` reads at least one character, which keeps equations guarded.
     fn follow_some(&mut self, node: &Node, k: &ContextRow) -> Result<ContextRow, PatternFault> {
         let nothing: ContextRow = smallvec![LangId::NEVER; k.len()];
-        if !self.asserting.contains(&std::ptr::from_ref(node)) {
+        if !self.survey.asserting.contains(&place(node)) {
             let language = self.plain(node);
             if !self.pool.is_nullable(language) {
                 return self.follow_plain(node, k);
             }
-            if self.definite || k.iter().all(|&other| other == k[0]) {
+            if self.survey.definite || k.iter().all(|&other| other == k[0]) {
                 let some = self.follow_ending(node, k)?;
                 return Ok(smallvec![some; k.len()]);
             }
@@ -392,23 +401,21 @@ impl<'p> Scope<'p> {
             }
             Node::Repeat(body, ..) if body.reads_nothing() => Ok(nothing),
             Node::Repeat(body, min, max) => {
-                let left = max_left(*min, *max);
-                let mut all = self.optional(body, left, k)?;
-                // One of the optional rounds reads something. Rounds before it that read nothing
-                // change nothing.
-                let mut some = if left == 0 {
-                    nothing
-                } else {
-                    let rest =
-                        if left == UNBOUNDED { all.clone() } else { self.optional(body, left - 1, k)? };
-                    self.follow_some(body, &rest)?
-                };
-                for _ in 0..*min {
-                    (all, some) = self.prepend_some(body, &all, &some)?;
-                    self.check_depth(&all)?;
-                    self.check_depth(&some)?;
+                if *max == 0 {
+                    return Ok(nothing);
                 }
-                Ok(some)
+                // The first round that reads something. Rounds before it read nothing. If there
+                // are any, they may be as many as are needed.
+                let fewer = |count: u32| if count == UNBOUNDED { count } else { count.saturating_sub(1) };
+                let rest = self.rounds(body, (fewer(*min), fewer(*max)), k)?;
+                let first = self.follow_some(body, &rest)?;
+                if *min < 2 || !body.may_be_empty() {
+                    return Ok(first);
+                }
+                let rest = self.rounds(body, (0, fewer(fewer(*max))), k)?;
+                let later = self.follow_some(body, &rest)?;
+                let later = self.follow_nothing(body, &later)?;
+                Ok(self.union_rows(k.len(), &[first, later]))
             }
             _ => Ok(nothing),
         }
@@ -431,7 +438,7 @@ impl<'p> Scope<'p> {
     /// The texts of `k` before which `node` matches the empty text, so that only its assertions
     /// count.
     fn follow_nothing(&mut self, node: &Node, k: &ContextRow) -> Result<ContextRow, PatternFault> {
-        if !self.asserting.contains(&std::ptr::from_ref(node)) {
+        if !self.survey.asserting.contains(&place(node)) {
             let language = self.plain(node);
             let empty = self.pool.is_nullable(language);
             return Ok(if empty { k.clone() } else { smallvec![LangId::NEVER; k.len()] });
@@ -456,54 +463,43 @@ impl<'p> Scope<'p> {
         }
     }
 
-    /// The texts that are at most `max` matches of `body` and then a word of `k`.
-    fn optional(&mut self, body: &Node, max: u32, k: &ContextRow) -> Result<ContextRow, PatternFault> {
-        if max == UNBOUNDED {
-            return self.star(body, k);
-        }
-        let mut row = k.clone();
-        for _ in 0..max {
-            let more = self.follow_some(body, &row)?;
-            let next = self.union_rows(k.len(), &[k.clone(), more]);
-            if next == row {
-                break;
+    /// The texts that are at least `min` and at most `max` matches of `body` and then a word of
+    /// `k`.
+    fn rounds(
+        &mut self,
+        body: &Arc<Node>,
+        (min, max): (u32, u32),
+        k: &ContextRow,
+    ) -> Result<ContextRow, PatternFault> {
+        match (min, max) {
+            (_, 0) => return Ok(k.clone()),
+            (1, 1) => return self.follow(body, k),
+            (0, 1) => {
+                let one = self.follow_some(body, k)?;
+                return Ok(self.union_rows(k.len(), &[k.clone(), one]));
             }
-            self.check_depth(&next)?;
-            row = next;
+            _ => {}
         }
+        let mut after = k.clone();
+        if self.compiles {
+            // What follows a part is decided before the part, so that the search for a word of the
+            // part ends where the part does.
+            after.iter_mut().filter(|k| self.pool.is_never(**k)).for_each(|k| *k = LangId::NEVER);
+        }
+        let round: Arc<dyn Round> = Arc::new(Body::new(body, &self.survey));
+        let row = self.pool.rounds_before(&round, (min, max), &after);
+        self.spend(0)?;
+        let row = row.ok_or_else(|| expansion("rewriting steps", WORK_LIMIT))?;
+        self.check_depth(&row)?;
         Ok(row)
-    }
-
-    /// The texts that are any number of matches of `body` and then a word of `k`, by one equation
-    /// for each context.
-    fn star(&mut self, body: &Node, k: &ContextRow) -> Result<ContextRow, PatternFault> {
-        let mut f = body.fingerprint(Fingerprinter::new(0x57a2)).part(self.fingerprint);
-        for &k in k {
-            f = f.part(self.pool.fingerprint(k));
-        }
-        let mut unknowns = ContextRow::new();
-        let mut undefined = false;
-        for (context, &k) in k.iter().enumerate() {
-            let nullable = self.pool.is_nullable(k);
-            let (id, new) = self.pool.unknown(f.word(context as u64).finish(), nullable);
-            unknowns.push(id);
-            undefined |= new;
-        }
-        if undefined {
-            let more = self.follow_some(body, &unknowns)?;
-            for ((&unknown, &k), &more) in unknowns.iter().zip(k).zip(&more) {
-                let definition = self.pool.union(&[k, more]);
-                self.pool.define(unknown, definition);
-            }
-        }
-        Ok(unknowns)
     }
 
     /// The row `k` in the contexts in which `^` or a lookbehind holds, and nothing in the others.
     fn where_behind(&mut self, node: &Node, k: &ContextRow) -> ContextRow {
         let demanded = !matches!(node, Node::Look { sign: Sign::Forbids, .. });
-        let index = self.behind.get(&std::ptr::from_ref(node)).copied().unwrap_or(0);
-        let here = |context: usize| self.holds[context].get(index).copied().unwrap_or(false) == demanded;
+        let index = self.survey.behind.get(&place(node)).copied().unwrap_or(0);
+        let here =
+            |context: usize| self.survey.holds[context].get(index).copied().unwrap_or(false) == demanded;
         k.iter().enumerate().map(|(c, &k)| if here(c) { k } else { LangId::NEVER }).collect()
     }
 
@@ -525,7 +521,7 @@ impl<'p> Scope<'p> {
             return Ok(smallvec![language; k.len()]);
         }
         self.spend(k.len())?;
-        if self.definite {
+        if self.survey.definite {
             let some = self.follow_ending(node, k)?;
             let language = self.plain(node);
             if !self.pool.is_nullable(language) {
@@ -562,7 +558,7 @@ impl<'p> Scope<'p> {
     /// The texts that are a character of `class`, read in `context`, and then a word of `k`.
     fn follow_class(&mut self, context: usize, class: &ClassUnicode, k: &ContextRow) -> LangId {
         let mut parts: Vec<(LangId, ClassUnicode)> = Vec::new();
-        for edge in &self.edges[context] {
+        for edge in &self.survey.edges[context] {
             let mut both = class.clone();
             both.intersect(&edge.class);
             match parts.iter_mut().find(|part| part.0 == k[edge.next]) {
@@ -649,7 +645,7 @@ impl<'p> Scope<'p> {
             let at = ranges.partition_point(|r| r.end() < c);
             ranges.get(at).is_some_and(|r| r.start() <= c)
         };
-        self.edges[context].iter().find(holds).map_or(context, |edge| edge.next)
+        self.survey.edges[context].iter().find(holds).map_or(context, |edge| edge.next)
     }
 
     /// The texts that are a word of `language` and then a word of `k`.
@@ -681,8 +677,9 @@ impl<'p> Scope<'p> {
     fn paths(&mut self, accepting: &[bool]) -> Vec<LangId> {
         let n = accepting.len();
         // Bit b of reach[a] says that one character or more lead from a to b. There are at most 64.
-        let mut reach: Vec<u64> =
-            (0..n).map(|c| self.edges[c].iter().fold(0, |set, edge| set | 1u64 << edge.next)).collect();
+        let mut reach: Vec<u64> = (0..n)
+            .map(|c| self.survey.edges[c].iter().fold(0, |set, edge| set | 1u64 << edge.next))
+            .collect();
         for via in 0..n {
             for from in 0..n {
                 if reach[from] >> via & 1 == 1 {
@@ -691,7 +688,7 @@ impl<'p> Scope<'p> {
             }
         }
         let goal = (0..n).filter(|&c| accepting[c]).fold(0u64, |set, c| set | 1 << c);
-        let name = Fingerprinter::new(0xd1).part(self.fingerprint).word(goal);
+        let name = Fingerprinter::new(0xd1).part(self.survey.fingerprint).word(goal);
         let mut paths: Vec<Option<LangId>> = vec![None; n];
         let mut open: Vec<usize> = Vec::new();
         for c in 0..n {
@@ -712,7 +709,8 @@ impl<'p> Scope<'p> {
         let mut rest: Vec<usize> = (0..n).filter(|&c| paths[c].is_none()).collect();
         rest.sort_by_key(|&c| reach[c].count_ones());
         while !rest.is_empty() {
-            let ready = |&c: &usize| self.edges[c].iter().all(|e| e.next == c || paths[e.next].is_some());
+            let ready =
+                |&c: &usize| self.survey.edges[c].iter().all(|e| e.next == c || paths[e.next].is_some());
             let Some(at) = rest.iter().position(ready) else { break };
             let c = rest.remove(at);
             paths[c] = Some(self.path_from(c, accepting, &paths));
@@ -734,7 +732,7 @@ impl<'p> Scope<'p> {
         if accepting[c] {
             parts.push(LangId::EMPTY);
         }
-        for edge in &self.edges[c] {
+        for edge in &self.survey.edges[c] {
             let class = class_language(self.pool, &edge.class);
             if edge.next == c {
                 stay = self.pool.repeat(class, 0, UNBOUNDED);
@@ -753,7 +751,7 @@ impl<'p> Scope<'p> {
             Node::Literal(text) => self.pool.bytes(text.as_bytes()),
             Node::Class(class) => class_language(self.pool, class),
             Node::Concat(_) | Node::Alt(_) | Node::Repeat(..) => {
-                let key = std::ptr::from_ref(node);
+                let key = place(node);
                 if let Some(&known) = self.plain.get(&key) {
                     return known;
                 }
@@ -794,29 +792,106 @@ impl<'p> Scope<'p> {
     }
 }
 
-/// The characters that `node` matches, if it matches single characters and nothing else.
-fn one_character(node: &Node) -> Option<ClassUnicode> {
-    match node {
-        Node::Class(class) => Some(class.clone()),
-        Node::Literal(text) => {
-            let mut chars = text.chars();
-            let only = chars.next().filter(|_| chars.as_str().is_empty())?;
-            Some(ClassUnicode::new([ClassUnicodeRange::new(only, only)]))
-        }
-        Node::Alt(parts) => parts.iter().try_fold(ClassUnicode::empty(), |mut all, part| {
-            all.union(&one_character(part)?);
-            Some(all)
-        }),
-        _ => None,
-    }
-}
-
-fn max_left(min: u32, max: u32) -> u32 {
-    if max == UNBOUNDED { UNBOUNDED } else { max - min }
-}
-
 fn class_language(pool: &mut ExprPool, class: &ClassUnicode) -> LangId {
     let range = |r: &ClassUnicodeRange| (u32::from(r.start()), u32::from(r.end()));
     let ranges: Vec<(u32, u32)> = class.ranges().iter().map(range).collect();
     pool.char_class(&ranges)
+}
+
+fn expansion(what: &'static str, limit: usize) -> PatternFault {
+    (0..0, RegexErrorKind::Expansion { what, limit })
+}
+
+/// The body of a counted group with assertions, as a round of a loop of the pool.
+struct Body {
+    node: Arc<Node>,
+    survey: Arc<Survey>,
+    key: u128,
+}
+
+impl Body {
+    fn new(node: &Arc<Node>, survey: &Arc<Survey>) -> Self {
+        let key = node.fingerprint(Fingerprinter::new(0x57a5)).part(survey.fingerprint).finish();
+        Body { node: node.clone(), survey: survey.clone(), key }
+    }
+
+    /// Rewrites the body in front of `after` in the way of `rewrite`.
+    fn rewritten(
+        &self,
+        pool: &mut ExprPool,
+        rewrite: impl FnOnce(&mut Scope<'_>) -> Result<ContextRow, PatternFault>,
+    ) -> Option<ContextRow> {
+        let mut work = Allowance { steps: WORK_LIMIT, spent: pool.spent() + PARTS_LIMIT as u64 };
+        let survey = self.survey.clone();
+        rewrite(&mut Scope { pool, work: &mut work, survey, plain: HashMap::new(), compiles: false }).ok()
+    }
+}
+
+impl Round for Body {
+    fn key(&self) -> u128 {
+        self.key
+    }
+
+    fn fewest_characters(&self) -> u32 {
+        self.node.fewest_characters().max(1)
+    }
+
+    fn may_read_nothing(&self) -> bool {
+        self.node.may_be_empty()
+    }
+
+    fn depth(&self) -> u32 {
+        // A derivative goes through the loop, its alternatives and their factors.
+        4 * self.node.nested_repeats() + 4
+    }
+
+    fn without_counts(&self, small: u32) -> Option<Arc<dyn Round>> {
+        if self.node.largest_count() <= small {
+            return None;
+        }
+        let node = Arc::new(self.node.without_counts(small));
+        let known = &self.survey;
+        let mut survey = Survey {
+            asserting: HashSet::new(),
+            behind: HashMap::new(),
+            holds: known.holds.clone(),
+            edges: known.edges.clone(),
+            definite: known.definite,
+            fingerprint: known.fingerprint,
+        };
+        self.node.visit_pairs(&node, &mut |old, new| {
+            if known.asserting.contains(&place(old)) {
+                survey.asserting.insert(place(new));
+            }
+            if let Some(&index) = known.behind.get(&place(old)) {
+                survey.behind.insert(place(new), index);
+            }
+        });
+        Some(Arc::new(Body::new(&node, &Arc::new(survey))))
+    }
+
+    fn leaves(&self, pool: &mut ExprPool) -> Vec<LangId> {
+        let edges = self.survey.edges.iter().flatten();
+        let mut leaves: Vec<LangId> = edges.map(|edge| class_language(pool, &edge.class)).collect();
+        let mut open: Vec<&Node> = vec![&self.node];
+        while let Some(node) = open.pop() {
+            match node {
+                Node::Empty | Node::Start | Node::End => {}
+                Node::Literal(text) => leaves.push(pool.bytes(text.as_bytes())),
+                Node::Class(class) => leaves.push(class_language(pool, class)),
+                Node::Concat(parts) | Node::Alt(parts) => open.extend(parts),
+                Node::Repeat(body, ..) => open.push(body),
+                Node::Look { body, .. } => open.push(body),
+            }
+        }
+        leaves
+    }
+
+    fn reading(&self, pool: &mut ExprPool, after: &ContextRow) -> Option<ContextRow> {
+        self.rewritten(pool, |scope| scope.follow_some(&self.node, after))
+    }
+
+    fn nothing(&self, pool: &mut ExprPool, after: &ContextRow) -> Option<ContextRow> {
+        self.rewritten(pool, |scope| scope.follow_nothing(&self.node, after))
+    }
 }

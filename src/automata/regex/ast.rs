@@ -1,9 +1,11 @@
 //! The syntax tree that both dialects are read into: the texts that are matched, and the assertions
 //! about what surrounds them.
 
+use crate::automata::UNBOUNDED;
 use crate::automata::fingerprint::Fingerprinter;
-use regex_syntax::hir::ClassUnicode;
+use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// The side of a position that an assertion speaks about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,15 +25,16 @@ pub(super) enum Sign {
 
 /// A regular expression. It nests at most [`NEST_LIMIT`](super::NEST_LIMIT) deep, so that recursion
 /// over it is safe.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Node {
     Empty,
     Literal(String),
     Class(ClassUnicode),
     Concat(Vec<Node>),
     Alt(Vec<Node>),
-    /// The body repeated, with the least and the greatest number of rounds.
-    Repeat(Box<Node>, u32, u32),
+    /// The body repeated, with the least and the greatest number of rounds. Loops of the pool share
+    /// the body.
+    Repeat(Arc<Node>, u32, u32),
     /// An assertion that nothing precedes: `^`.
     Start,
     /// An assertion that nothing follows: `$`.
@@ -90,6 +93,103 @@ impl Node {
             Node::Literal(_) | Node::Class(_) => false,
             Node::Concat(parts) | Node::Alt(parts) => parts.iter().all(Node::reads_nothing),
             Node::Repeat(body, _, max) => *max == 0 || body.reads_nothing(),
+        }
+    }
+
+    /// The largest count of a repetition outside of assertions, and 1 if there is none.
+    pub fn largest_count(&self) -> u32 {
+        match self {
+            Node::Concat(parts) | Node::Alt(parts) => {
+                parts.iter().map(Node::largest_count).max().unwrap_or(1)
+            }
+            Node::Repeat(body, min, max) => {
+                let max = if *max == UNBOUNDED { 1 } else { *max };
+                body.largest_count().max(*min).max(max)
+            }
+            Node::Empty | Node::Literal(_) | Node::Class(_) | Node::Start | Node::End | Node::Look { .. } => {
+                1
+            }
+        }
+    }
+
+    /// The tree in which repetitions with a count above `small` have any number of rounds, outside
+    /// of assertions.
+    pub fn without_counts(&self, small: u32) -> Node {
+        let all =
+            |parts: &[Node]| -> Vec<Node> { parts.iter().map(|part| part.without_counts(small)).collect() };
+        match self {
+            Node::Concat(parts) => Node::Concat(all(parts)),
+            Node::Alt(parts) => Node::Alt(all(parts)),
+            Node::Repeat(body, min, max) => {
+                let body = Arc::new(body.without_counts(small));
+                let is_large = |count| count != UNBOUNDED && count > small;
+                match is_large(*min) || is_large(*max) {
+                    true => Node::Repeat(body, (*min).min(1), UNBOUNDED),
+                    false => Node::Repeat(body, *min, *max),
+                }
+            }
+            other => other.clone(),
+        }
+    }
+
+    /// Visits all nodes of two trees that differ only in counts, pair by pair.
+    pub fn visit_pairs(&self, other: &Node, visit: &mut impl FnMut(&Node, &Node)) {
+        visit(self, other);
+        match (self, other) {
+            (Node::Concat(parts), Node::Concat(others)) | (Node::Alt(parts), Node::Alt(others)) => {
+                parts.iter().zip(others).for_each(|(part, other)| part.visit_pairs(other, visit));
+            }
+            (Node::Repeat(body, ..), Node::Repeat(other, ..)) => body.visit_pairs(other, visit),
+            (Node::Look { body, .. }, Node::Look { body: other, .. }) => body.visit_pairs(other, visit),
+            _ => {}
+        }
+    }
+
+    /// True if a match may be empty, at least where the assertions hold.
+    pub fn may_be_empty(&self) -> bool {
+        self.fewest_characters() == 0
+    }
+
+    /// The depth to which repetitions nest.
+    pub fn nested_repeats(&self) -> u32 {
+        match self {
+            Node::Concat(parts) | Node::Alt(parts) => {
+                parts.iter().map(Node::nested_repeats).max().unwrap_or(0)
+            }
+            Node::Repeat(body, ..) => body.nested_repeats() + 1,
+            Node::Look { body, .. } => body.nested_repeats(),
+            Node::Empty | Node::Literal(_) | Node::Class(_) | Node::Start | Node::End => 0,
+        }
+    }
+
+    /// The fewest characters of a match. Assertions count as empty.
+    pub fn fewest_characters(&self) -> u32 {
+        match self {
+            Node::Empty | Node::Start | Node::End | Node::Look { .. } => 0,
+            Node::Literal(text) => u32::try_from(text.chars().count()).unwrap_or(u32::MAX),
+            Node::Class(_) => 1,
+            Node::Concat(parts) => {
+                parts.iter().fold(0, |sum: u32, part| sum.saturating_add(part.fewest_characters()))
+            }
+            Node::Alt(parts) => parts.iter().map(Node::fewest_characters).min().unwrap_or(0),
+            Node::Repeat(body, min, _) => body.fewest_characters().saturating_mul(*min),
+        }
+    }
+
+    /// The characters that the node matches, if it matches single characters and nothing else.
+    pub fn one_character(&self) -> Option<ClassUnicode> {
+        match self {
+            Node::Class(class) => Some(class.clone()),
+            Node::Literal(text) => {
+                let mut chars = text.chars();
+                let only = chars.next().filter(|_| chars.as_str().is_empty())?;
+                Some(ClassUnicode::new([ClassUnicodeRange::new(only, only)]))
+            }
+            Node::Alt(parts) => parts.iter().try_fold(ClassUnicode::empty(), |mut all, part| {
+                all.union(&part.one_character()?);
+                Some(all)
+            }),
+            _ => None,
         }
     }
 

@@ -13,6 +13,7 @@ use super::parser::{EcmaParser, Flags};
 use super::{NEST_LIMIT, PatternFault, operator_counts};
 use crate::automata::UNBOUNDED;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Parses a whole pattern.
 pub(super) fn parse(pattern: &str) -> Result<Node, PatternFault> {
@@ -243,7 +244,7 @@ impl EcmaParser<'_> {
         }
         // A lazy quantifier prefers shorter matches, but has the same words.
         self.eat('?');
-        Ok(Node::Repeat(Box::new(atom), min, max))
+        Ok(Node::Repeat(Arc::new(atom), min, max))
     }
 
     /// Reads `{n}`, `{n,}` or `{n,m}`. Reads nothing if the brace stands for itself.

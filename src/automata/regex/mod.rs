@@ -67,8 +67,8 @@ pub enum Anchoring {
 /// The language of the texts that match `pattern`. Every word is UTF-8. The language may be empty,
 /// as that of `a^` is, and [`ExprPool::is_never`] finds that out.
 ///
-/// The time it takes grows with the length of the pattern, unless assertions stand inside counted
-/// repetitions.
+/// The time it takes grows with the length of the pattern and not with its counts, unless
+/// assertions inside counted repetitions leave a search for a word.
 ///
 /// ```
 /// use hedgerow::automata::regex::{compile, Anchoring, Dialect};

@@ -7,6 +7,7 @@ use super::{NEST_LIMIT, PatternFault};
 use crate::automata::UNBOUNDED;
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Class, ClassUnicode, Hir, HirKind, Look};
+use std::sync::Arc;
 
 /// Parses a whole pattern.
 pub(super) fn parse(pattern: &str) -> Result<Node, PatternFault> {
@@ -48,7 +49,7 @@ fn node(hir: &Hir, span: &Span) -> Node {
         )),
         HirKind::Look(look) => assertion(*look, span),
         HirKind::Repetition(repetition) => Node::Repeat(
-            Box::new(node(&repetition.sub, span)),
+            Arc::new(node(&repetition.sub, span)),
             repetition.min,
             repetition.max.unwrap_or(UNBOUNDED),
         ),

@@ -7,13 +7,14 @@
 //!   holds, and `(?==.{3,9})` never does. The characters with which the rest may begin are found
 //!   without its assertions. They may be too many, and then an assertion stays.
 //!
-//! Both leave fewer assertions in counted groups, which would be unrolled
-//! ([`assertions`](super::assertions)).
+//! Both leave fewer assertions in counted groups. A group without assertions is a plain repetition
+//! and not a loop ([`assertions`](super::assertions)).
 
 use super::Anchoring;
 use super::ast::{Node, Side, Sign};
 use super::ecma_class::class_of;
 use regex_syntax::hir::ClassUnicode;
+use std::sync::Arc;
 
 /// The beginnings of the texts that may follow a position.
 #[derive(Clone)]
@@ -91,7 +92,7 @@ impl Node {
                 Node::concat(parts)
             }
             Node::Repeat(_, 0, _) => Node::Empty,
-            Node::Repeat(body, 1, _) => body.trimmed(side),
+            Node::Repeat(body, 1, _) => Arc::unwrap_or_clone(body).trimmed(side),
             Node::Repeat(body, min, _) => Node::Repeat(body, min, min),
             other => other,
         }
@@ -106,10 +107,21 @@ impl Node {
         }
     }
 
+    /// True for the empty class, which matches nothing.
+    fn is_nothing(&self) -> bool {
+        matches!(self, Node::Class(class) if class.ranges().is_empty())
+    }
+
     /// The tree without assertions that `next` decides.
     fn settled(self, next: &Next) -> Node {
         match self {
-            Node::Alt(parts) => Node::alt(parts.into_iter().map(|part| part.settled(next)).collect()),
+            Node::Alt(parts) => {
+                let mut parts: Vec<Node> = parts.into_iter().map(|part| part.settled(next)).collect();
+                if parts.iter().any(|part| !part.is_nothing()) {
+                    parts.retain(|part| !part.is_nothing());
+                }
+                Node::alt(parts)
+            }
             Node::Concat(mut parts) => {
                 let mut next = next.clone();
                 for part in parts.iter_mut().rev() {
@@ -117,15 +129,20 @@ impl Node {
                     *part = std::mem::replace(part, Node::Empty).settled(&next);
                     next = before;
                 }
-                Node::concat(parts)
+                match parts.iter().any(Node::is_nothing) {
+                    true => Node::Class(ClassUnicode::empty()),
+                    false => Node::concat(parts),
+                }
             }
             Node::Repeat(body, min, max) if max > 1 => {
                 let mut inner = next.before(&body);
                 inner.class.union(&next.class);
                 inner.may_end |= next.may_end;
-                Node::Repeat(Box::new(body.settled(&inner)), min, max)
+                Node::Repeat(Arc::new(Arc::unwrap_or_clone(body).settled(&inner)), min, max)
             }
-            Node::Repeat(body, min, max) => Node::Repeat(Box::new(body.settled(next)), min, max),
+            Node::Repeat(body, min, max) => {
+                Node::Repeat(Arc::new(Arc::unwrap_or_clone(body).settled(next)), min, max)
+            }
             Node::Look { side: Side::Ahead, sign, body, span } => {
                 let body = match body.trimmed(Side::Ahead).settled(&Next::any()) {
                     Node::Alt(mut parts) => {
