@@ -57,7 +57,11 @@ pub(super) fn shortest_within(
     let last = |tokens: &[TokenId]| tokens[tokens.len().saturating_sub(memory)..].to_vec();
     let before = last(history.tokens);
     let output = history.tokens.len() - history.prompt;
-    let mut seen = HashSet::from([(matcher.state_id(), before.clone())]);
+    // Bans of the first token do not hold where the start is reached again.
+    let mut seen = HashSet::new();
+    if output > 0 {
+        seen.insert((matcher.state_id(), before.clone()));
+    }
     let mut states = vec![SearchState { matcher: matcher.fork_here(), before: None }];
     let mut tried = 0;
     let mut level = 0..1;

@@ -144,6 +144,19 @@ fn sequences_that_lead_nowhere_are_not_begun() {
     }
 }
 
+/// A prescribed first token may lead back to the state before it, in which others are allowed then.
+#[test]
+fn a_forced_first_token_is_forced_once() {
+    let constraint = Constraint::regex("c*b", &vocabulary()).unwrap();
+    for sampling in [greedy().forced_first(token(b'c')), greedy().begin_suppressed_tokens(vec![token(b'b')])]
+    {
+        let sampling = sampling.logit_bias(vec![(token(b'b'), 30.0)]).max_tokens(9);
+        let request = Request::new(tokens(b"hello")).constraint(constraint.clone()).sampling(sampling);
+        let made = run(&Fake::new(Scores::Hash { eos: 0.0 }), request).unwrap();
+        assert_eq!(made.text(), "cb");
+    }
+}
+
 /// Beams that all end where nothing is left keep their text.
 #[test]
 fn beams_that_fail_after_a_choice_keep_their_text() {
