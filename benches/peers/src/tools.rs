@@ -24,6 +24,9 @@ const CALL: [&str; 4] = ["<tool_call>", "\n{\"name\": \"", "\", \"arguments\": "
 /// The number of lists that each engine compiles.
 const ROUNDS: usize = 3;
 
+/// The number of constraints for a measurement of masks that are new.
+const REPEATED: usize = 15;
+
 pub struct Plan {
     pub tools: usize,
     pub python: Option<PathBuf>,
@@ -88,8 +91,12 @@ fn milliseconds(clock: &Stopwatch, work: impl FnOnce() -> Result<()>) -> Result<
 }
 
 fn constraint(tools: &Value, vocabulary: &Vocabulary) -> Result<Constraint> {
+    constraint_of(tools, "hermes", vocabulary)
+}
+
+fn constraint_of(tools: &Value, preset: &str, vocabulary: &Vocabulary) -> Result<Constraint> {
     let tools = Tools::from_json(&tools.to_string())?;
-    Ok(Constraint::tools_with(&tools, &Preset::named("hermes")?, vocabulary, &ToolOptions::default())?)
+    Ok(Constraint::tools_with(&tools, &Preset::named(preset)?, vocabulary, &ToolOptions::default())?)
 }
 
 fn hedgerow_times(clock: &Stopwatch, tools: &Value, vocabulary: &Vocabulary) -> Result<Times> {
@@ -231,6 +238,47 @@ fn steps(clock: &Stopwatch, list: &Value, vocabulary: &Vocabulary) -> Result<[f6
     Ok(best)
 }
 
+/// The median of some times.
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_unstable_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+/// Microseconds of the mask at the beginning of a tool's name, when it is new. Each list of tools
+/// has other names.
+fn name_mask(clock: &Stopwatch, count: usize, vocabulary: &Vocabulary) -> Result<f64> {
+    let mut mask = vec![0; vocabulary.size().div_ceil(32)];
+    let mut times = Vec::new();
+    for round in 1..=REPEATED {
+        let mut matcher = constraint(&tool_list(count, round), vocabulary)?.matcher();
+        matcher.advance_bytes(format!("{}{}", CALL[0], CALL[1]).as_bytes())?;
+        let lap = clock.start();
+        matcher.fill_mask(&mut mask)?;
+        times.push(clock.stop(&lap) as f64 / 1e3);
+    }
+    Ok(median(times))
+}
+
+/// Milliseconds to make a constraint of one tool and its first mask, where calls begin with a
+/// trigger that no constraint had before.
+fn new_trigger(clock: &Stopwatch, vocabulary: &Vocabulary) -> Result<f64> {
+    let tools = Tools::from_json(&tool_list(1, 0).to_string())?;
+    let mut mask = vec![0; vocabulary.size().div_ceil(32)];
+    let mut times = Vec::new();
+    for round in 1..=REPEATED {
+        let trigger = format!("<call_{round}>");
+        let preset = json!({"name": trigger, "models": [], "unverified": "made up", "calls": {
+            "trigger": trigger, "call": format!("{trigger}$NAME $ARGUMENTS</call>")}});
+        let preset = Preset::from_json(&preset.to_string())?;
+        times.push(milliseconds(clock, || {
+            let options = ToolOptions::default();
+            let constraint = Constraint::tools_with(&tools, &preset, vocabulary, &options)?;
+            Ok(constraint.matcher().fill_mask(&mut mask)?)
+        })?);
+    }
+    Ok(median(times))
+}
+
 /// The costs of masks and events, while a reply is written.
 fn costs(clock: &Stopwatch, list: &Value, json: &[u8], vocabulary: &Vocabulary) -> Result<()> {
     let [read, compile, tie] = steps(clock, list, vocabulary)?;
@@ -249,12 +297,12 @@ fn costs(clock: &Stopwatch, list: &Value, json: &[u8], vocabulary: &Vocabulary) 
     println!("free text {:.0} ns, ", known_mask(clock, &mut text)?);
     println!("behind the beginning of a trigger {:.0} ns", known_mask(clock, &mut begun)?);
     let name = list[0]["function"]["name"].as_str().context("a name")?;
-    let mut named = constraint.matcher();
-    named.advance_bytes(format!("{}{}", CALL[0], CALL[1]).as_bytes())?;
-    let mut mask = vec![0; vocabulary.size().div_ceil(32)];
-    let lap = clock.start();
-    named.fill_mask(&mut mask)?;
-    println!("mask of a tool's name, new: {:.1} µs", clock.stop(&lap) as f64 / 1e3);
+    let count = list.as_array().map_or(0, Vec::len);
+    println!("mask of a tool's name, new: {:.1} µs", name_mask(clock, count, vocabulary)?);
+    println!(
+        "a constraint with a new trigger, and its first mask: {:.2} ms",
+        new_trigger(clock, vocabulary)?
+    );
     let tokenizer = tokenizers::Tokenizer::from_bytes(json).map_err(|error| anyhow::anyhow!("{error}"))?;
     let encode = |text: &str| -> Result<Vec<u32>> {
         let encoded = tokenizer.encode(text, false).map_err(|error| anyhow::anyhow!("{error}"))?;
@@ -262,12 +310,15 @@ fn costs(clock: &Stopwatch, list: &Value, json: &[u8], vocabulary: &Vocabulary) 
     };
     let schema = r#"{"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]}"#;
     let inside = format!("{}{}{name}{}{{\"query\": \"", CALL[0], CALL[1], CALL[2]);
+    let raw = constraint_of(list, "qwen3_coder", vocabulary)?;
+    let inside_raw = format!("{}\n<function={name}>\n<parameter=query>\n", CALL[0]);
     let prose = encode(
         &"the <b>issues</b> that name the parser, and \u{e9}t\u{e9}s of the last month </tool ".repeat(30),
     )?;
     for (what, constraint, before) in [
         ("JSON", &Constraint::json_schema(schema, vocabulary)?, "{\"query\": \""),
         ("a call, without the call's end in them,", &constraint, &*inside),
+        ("a call of qwen3_coder, without quotes,", &raw, &*inside_raw),
     ] {
         let mut matcher = constraint.matcher();
         matcher.advance_bytes(before.as_bytes())?;
