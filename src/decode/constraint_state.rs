@@ -167,12 +167,13 @@ impl ConstraintState {
         self.ending = Some(ending);
     }
 
-    /// True if the output is complete and the mask of the next token, if it has been computed, has
-    /// no tokens but end tokens.
+    /// True if the output is complete and the constraint allows nothing but end tokens, as far as
+    /// the mask of the next token has been computed.
     pub fn allows_only_end(&self, settings: &DecodeSettings) -> bool {
         let ends = &settings.end_tokens;
         let first = first_ids(&self.mask, ends.len() + 1);
-        self.is_complete() == Some(true) && self.healing.is_over() && first.iter().all(|id| ends.contains(id))
+        let only_ends = self.excluded == 0 && first.iter().all(|id| ends.contains(id));
+        self.is_complete() == Some(true) && self.healing.is_over() && only_ends
     }
 
     /// The tokens allowed next among the first `tokens`, packed; `None` if all are.
@@ -315,8 +316,7 @@ impl ConstraintState {
         let rest = match bans.names_bans() {
             true => {
                 let tokens = &[history.tokens, next].concat();
-                let room = room.saturating_sub(next.len());
-                unbanned_completion(matcher, room, settings, bans, History { tokens, ..history })?
+                unbanned_completion(matcher, settings, bans, History { tokens, ..history })?
             }
             false => Completion::of(matcher.completion()?),
         };
@@ -330,9 +330,9 @@ impl ConstraintState {
         // here.
         let ending = match &self.ending {
             Some(known) => Some(known.rest().to_vec()),
-            None => unbanned_completion(matcher, room, settings, bans, history)?
-                .known()
-                .map(|ending| ending.to_vec()),
+            None => {
+                unbanned_completion(matcher, settings, bans, history)?.known().map(|ending| ending.to_vec())
+            }
         };
         let enough = match (&rest, &ending) {
             (Some(rest), _) => next.len() + rest.len() <= room,
@@ -370,10 +370,9 @@ impl Completion {
 }
 
 /// The engine's [completion](Matcher::completion), in tokens that the request does not ban, or
-/// another one of at most `room` tokens.
+/// another one that a search finds.
 fn unbanned_completion(
     matcher: &mut Matcher,
-    room: usize,
     settings: &DecodeSettings,
     bans: &SamplingParams,
     history: History<'_>,
@@ -381,7 +380,7 @@ fn unbanned_completion(
     match matcher.completion()? {
         Some(own) if bans.names_bans() => {
             match short_output::respelled(&own, history, bans, &settings.vocabulary, matcher)? {
-                None => searched_completion(matcher, room, bans, history, short_output::MAX_TRIED_PER_TOKEN),
+                None => searched_completion(matcher, bans, history, short_output::MAX_TRIED_PER_TOKEN),
                 Some(found) => Ok(Completion::Known(found.into())),
             }
         }
@@ -389,15 +388,14 @@ fn unbanned_completion(
     }
 }
 
-/// A completion of at most `room` tokens that the request does not ban, by a search.
+/// The completion of the fewest tokens that the request does not ban, by a search.
 fn searched_completion(
     matcher: &Matcher,
-    room: usize,
     bans: &SamplingParams,
     history: History<'_>,
     max_tried: usize,
 ) -> Result<Completion, DecodeError> {
-    Ok(match short_output::shortest_within(matcher, room, bans, history, max_tried)? {
+    Ok(match short_output::shortest_ending(matcher, bans, history, max_tried)? {
         Found::Ending(ending) => Completion::Known(ending.into()),
         Found::DeadEnd => Completion::DeadEnd,
         Found::Unknown => Completion::Unknown,

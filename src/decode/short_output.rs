@@ -4,9 +4,9 @@
 //! The engine's completion has few bytes, spelt with the fewest tokens. A request may need another:
 //!
 //! - Another text may have fewer tokens. Of the choices `Zq` and `excellent` the second one has
-//!   more bytes, but may be one token. [`shortest_within`] searches for such a text.
+//!   more bytes, but may be one token. [`shortest_ending`] searches for such a text.
 //! - The request may ban tokens. [`respelled`] spells the same text without them. If that fails,
-//!   [`shortest_within`] looks for another text whose tokens the bans allow.
+//!   [`shortest_ending`] looks for another text whose tokens the bans allow.
 
 use std::collections::HashSet;
 
@@ -37,15 +37,14 @@ pub(super) enum Found {
     Unknown,
 }
 
-/// The fewest tokens, `room` at most, that complete the output of `matcher` and that `bans` does
-/// not forbid after `history`.
+/// The fewest tokens that complete the output of `matcher` and that `bans` does not forbid after
+/// `history`.
 ///
 /// The search is breadth-first over the states of the constraint, and is given up after `max_tried`
 /// tokens. A ban of several tokens in a row looks at the tokens before, so the last of these belong
 /// to the state of the search.
-pub(super) fn shortest_within(
+pub(super) fn shortest_ending(
     matcher: &Matcher,
-    room: usize,
     bans: &SamplingParams,
     history: History<'_>,
     max_tried: usize,
@@ -65,7 +64,7 @@ pub(super) fn shortest_within(
     let mut states = vec![SearchState { matcher: matcher.fork_here(), before: None }];
     let mut tried = 0;
     let mut level = 0..1;
-    for depth in 0..room {
+    for depth in 0.. {
         let next = states.len();
         for from in level {
             let mut here = states[from].matcher.fork_here();
@@ -98,10 +97,10 @@ pub(super) fn shortest_within(
         }
         level = next..states.len();
         if level.is_empty() {
-            return Ok(Found::DeadEnd);
+            break;
         }
     }
-    Ok(Found::Unknown)
+    Ok(Found::DeadEnd)
 }
 
 /// The tokens that lead to the last state.

@@ -157,6 +157,24 @@ fn a_forced_first_token_is_forced_once() {
     }
 }
 
+/// A token that bans lead into a dead end is no reason to end by the budget: another one is drawn,
+/// here the end token, which the constraint would not demand.
+#[test]
+fn a_dead_end_of_bans_is_not_one_of_the_budget() {
+    let constraint = Constraint::regex("d(llb)?", &vocabulary()).unwrap();
+    let ll = TokenId(tokens(b"ll")[0].0);
+    for max_tokens in [2, 3, 48] {
+        let sampling =
+            greedy().suppressed_tokens(vec![token(b'b'), token(b'l')]).logit_bias(vec![(ll, 30.0)]);
+        let request = Request::new(tokens(b"hello")).sampling(sampling.max_tokens(max_tokens));
+        let made =
+            run(&Fake::new(Scores::Hash { eos: 0.0 }), request.constraint(constraint.clone())).unwrap();
+        let output = &made.completions[0];
+        assert_eq!((output.text.as_str(), output.finish), ("d", FinishReason::Stop), "{max_tokens}");
+        assert_eq!(output.tokens, [token(b'd'), eos()]);
+    }
+}
+
 /// Beams that all end where nothing is left keep their text.
 #[test]
 fn beams_that_fail_after_a_choice_keep_their_text() {
