@@ -146,8 +146,7 @@ impl ConstraintState {
             return Ok(None);
         }
         let needs = unbanned.map_or(shortest.len(), |ending| ending.len());
-        let found =
-            searched_completion(matcher, MAX_CHECKED_ROOM, bans, history, short_output::MAX_TRIED_AT_START)?;
+        let found = searched_completion(matcher, bans, history, short_output::MAX_TRIED_AT_START)?;
         if let Completion::DeadEnd = found {
             let reason = "bans leave no output of the constraint; loosen them, or change the constraint";
             return Err(SamplingError::EmptySupport { reason }.into());
