@@ -1932,7 +1932,8 @@ typedef struct hr_sampler_options {
      */
     uint32_t forced_first;
     /**
-     * The token at position max_tokens - 1; HR_NO_TOKEN leaves it free (default).
+     * The token at position max_tokens - 1, if the mask allows it there; HR_NO_TOKEN leaves it
+     * free (default).
      */
     uint32_t forced_last;
     /**

@@ -110,7 +110,8 @@ pub(super) struct PolicyArgs {
     /// spellings]
     #[arg(long, value_name = "DRAFT", value_parser = policy(named_drafts(), Draft::name))]
     pub default_draft: Option<Draft>,
-    /// A document that `$ref` may name (repeat the option); nothing is ever fetched
+    /// A document that `$ref` may name (repeat the option); FILE may be - for standard input;
+    /// nothing is ever fetched
     #[arg(long, value_name = "URI=FILE")]
     pub documents: Vec<String>,
     /// Largest number of steps that combining a schema's parts may take
@@ -472,6 +473,10 @@ impl PolicyArgs {
             let Some((uri, file)) = document.rsplit_once('=') else {
                 return Err(CommandError::usage(format!("--documents `{document}` is not URI=FILE")));
             };
+            if options.documents.contains_key(uri) {
+                return Err(CommandError::usage(format!("--documents gives `{uri}` twice"))
+                    .help("a document has one URI; leave one of the two out"));
+            }
             Ok(options.document(uri, input::read_text(Path::new(file), "document")?))
         })
     }

@@ -141,7 +141,7 @@ impl Given {
             [first, second, ..] => {
                 let (first, second) = (option_of(first), option_of(second));
                 Err(CommandError::usage(format!("{first} and {second} cannot both read standard input"))
-                    .help("give one of them as a file"))
+                    .help("give one of them as a file or as text"))
             }
             _ => Ok(()),
         }

@@ -402,8 +402,8 @@ impl SamplingArgs {
             [] => None,
             [only] => Some(format!("{only} forbids all that {what} allows; leave it out or allow more")),
             several => {
-                let all = several.join(" and ");
-                Some(format!("{all} together forbid all that {what} allows; loosen one of them"))
+                let all = several.join(", ");
+                Some(format!("one of {all}, or several together, forbid all that {what} allows; loosen them"))
             }
         }
     }

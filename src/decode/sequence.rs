@@ -347,14 +347,21 @@ impl<C> Sequence<C> {
         Ok(())
     }
 
-    /// Ends the output by an error, with the text that it has.
+    /// Ends the output by an error, with the text that it has. If nothing is left to draw after a
+    /// text that satisfies the constraint, because bans forbid the rest and the end token, the
+    /// output is complete instead.
     pub fn fail(&mut self, error: DecodeError, settings: &DecodeSettings) {
-        self.end = Some(FinishReason::Failed);
-        self.error.get_or_insert(error);
         // The matcher may have read drafts as well, so the output is read from its beginning.
         let output = &self.tokens[self.prompt_len..];
         let complete = self.constraint.accepts(output, self.text.bytes().len(), settings);
         self.complete_before_end = complete.unwrap_or(Some(false));
+        let is_empty = matches!(error, DecodeError::Sampling(SamplingError::EmptySupport { .. }));
+        if is_empty && self.complete_before_end == Some(true) {
+            self.end = Some(FinishReason::ConstraintComplete);
+        } else {
+            self.end = Some(FinishReason::Failed);
+            self.error.get_or_insert(error);
+        }
     }
 
     /// [Samples](Self::sample) a token and appends those that it forces. An error ends this output

@@ -175,6 +175,21 @@ fn a_dead_end_of_bans_is_not_one_of_the_budget() {
     }
 }
 
+/// A text that satisfies the constraint is complete if bans forbid the rest and the end token.
+#[test]
+fn a_complete_text_needs_no_end_token() {
+    let constraint = Constraint::regex("d|c(bc)?", &vocabulary()).unwrap();
+    let search = Strategy::Contrastive(ContrastiveSearch::default());
+    for strategy in [Strategy::Sample, Strategy::Beam(BeamSearch::new(2)), search] {
+        let sampling = greedy().allowed_tokens(vec![token(b'c')]).max_tokens(9);
+        let request = Request::new(tokens(b"hello")).constraint(constraint.clone()).sampling(sampling);
+        let made = run(&Fake::new(Scores::Hash { eos: 0.0 }), request.strategy(strategy.clone())).unwrap();
+        let [output] = made.completions.as_slice() else { panic!("{made:?}") };
+        let end = (output.text.as_str(), output.finish, output.complete);
+        assert_eq!(end, ("c", FinishReason::ConstraintComplete, Some(true)), "{strategy}");
+    }
+}
+
 /// Beams that all end where nothing is left keep their text.
 #[test]
 fn beams_that_fail_after_a_choice_keep_their_text() {
