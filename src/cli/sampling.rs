@@ -386,7 +386,7 @@ impl SamplingArgs {
         }
     }
 
-    /// The remedy where no token is left: the options that may forbid all that the constraint
+    /// The remedy where no token is left: the options that may forbid what the constraint
     /// allows, if there are any. `what` names what allows tokens.
     pub fn remedy_of_bans(&self, chosen: &Chosen, what: &str) -> Option<String> {
         let names = chosen.params.changed().into_iter().map(|(name, _)| name);
@@ -400,10 +400,10 @@ impl SamplingArgs {
         let bans: Vec<String> = bans.map(origin).collect();
         match bans.as_slice() {
             [] => None,
-            [only] => Some(format!("{only} forbids all that {what} allows; leave it out or allow more")),
+            [only] => Some(format!("{only} forbids what {what} allows; leave it out or allow more")),
             several => {
                 let all = several.join(", ");
-                Some(format!("one of {all}, or several together, forbid all that {what} allows; loosen them"))
+                Some(format!("one of {all}, or several together, forbid what {what} allows; loosen them"))
             }
         }
     }

@@ -276,12 +276,11 @@ static void budget(const hr_model *model) {
 /* An error ends the output in which it occurs, with the text so far. Lengths and options that do
  * not go together are refused. */
 static void failures(const hr_model *model) {
-    hr_constraint *constraint = constraint_of(model, "{\"enum\": [\"Yes!\"]}");
+    hr_constraint *constraint = constraint_of(model, "{\"enum\": [\"Yes!Yes!\"]}");
     hr_generation *generation = NULL;
     hr_error *error = NULL;
     hr_generation_options options;
     hr_sampler_options sampler;
-    hr_token_sequence end;
     uint32_t allowed[8];
     const char *text = NULL;
     size_t len = 0;
@@ -290,22 +289,18 @@ static void failures(const hr_model *model) {
     options.sampler = &sampler;
     options.constraint = constraint;
     /* Without its last token no output is left. */
-    CHECK(hr_model_encode(model, "\"Yes!\"", 6, allowed, 8, &len, NULL) == HR_OK && len > 2 && len <= 8);
+    CHECK(hr_model_encode(model, "\"Yes!Yes!\"", 10, allowed, 8, &len, NULL) == HR_OK && len > 2 && len <= 8);
     sampler.allowed_tokens = allowed;
     sampler.allowed_token_count = 1;
     FAILS(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_SAMPLING, "bans leave no output");
-    /* The last token is banned behind the one before it, which is not foreseen. */
+    /* That no token may come twice is not foreseen. */
     sampler.allowed_token_count = len;
-    memset(&end, 0, sizeof end);
-    end.tokens = allowed + len - 2;
-    end.count = 2;
-    sampler.bad_words = &end;
-    sampler.bad_word_count = 1;
+    sampler.no_repeat_ngram = 1;
     CHECK(hr_generate(model, "x", 1, &options, &generation, NULL) == HR_OK);
     CHECK(hr_generation_finish_reason(generation, 0) == HR_FINISH_REASON_FAILED);
     CHECK(!hr_generation_is_complete(generation, 0));
     text = hr_generation_text(generation, 0, &len);
-    CHECK(text != NULL && len > 0 && len < 6 && memcmp(text, "\"Yes!\"", len) == 0);
+    CHECK(text != NULL && len > 0 && len < 10 && memcmp(text, "\"Yes!Yes!\"", len) == 0);
     FAILS(hr_generation_error(generation, 0, &error), HR_ERROR_SAMPLING, "no token can be drawn");
     CHECK(hr_generation_error(generation, 0, NULL) == HR_ERROR_SAMPLING);
     CHECK(hr_generation_error(generation, 1, &error) == HR_OK && error == NULL);

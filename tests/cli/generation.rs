@@ -238,7 +238,7 @@ fn bans_hold_for_what_a_constraint_forces() {
             assert_eq!(said.code, Some(1), "{ban} {forced}: {}", said.stdout);
             assert!(said.stderr.contains("no token can be drawn"), "{ban} {forced}: {}", said.stderr);
             let option = ban.split(' ').next().unwrap();
-            let remedy = format!("help: {option} forbids all that the constraint allows; leave it out");
+            let remedy = format!("help: {option} forbids what the constraint allows; leave it out");
             assert!(said.stderr.contains(&remedy), "{ban} {forced}: {}", said.stderr);
         }
     }
@@ -249,7 +249,7 @@ fn bans_hold_for_what_a_constraint_forces() {
             let said = hi(&PLAIN, &format!("{options} {form}"));
             assert_eq!(said.code, Some(1), "{strategy} {form}: {}", said.stdout);
             assert!(said.stderr.contains("no token can be drawn"), "{form}: {}", said.stderr);
-            assert!(said.stderr.contains("help: --suppressed-tokens forbids all that"), "{}", said.stderr);
+            assert!(said.stderr.contains("help: --suppressed-tokens forbids what"), "{}", said.stderr);
         }
     }
     let said = hi(&PLAIN, "--choice aaaa --no-repeat-ngram 1");
