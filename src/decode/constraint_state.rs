@@ -298,8 +298,11 @@ impl ConstraintState {
         bans: &SamplingParams,
         history: History<'_>,
     ) -> Result<Rest, DecodeError> {
+        if !self.healing.is_over() {
+            return self.rest_after_healing(next, settings, bans, history);
+        }
         let completes = settings.budget == Budget::Complete && room <= MAX_CHECKED_ROOM;
-        let heeded = self.healing.is_over() && (completes || bans.names_bans());
+        let heeded = completes || bans.names_bans();
         let Some(matcher) = self.matcher.as_mut().filter(|_| heeded) else {
             return Ok(Rest::Fits);
         };
@@ -344,6 +347,31 @@ impl ConstraintState {
             return Ok(Rest::Fits);
         }
         Ok(ending.filter(|ending| ending.len() <= room).map_or(Rest::Fits, Rest::TooLong))
+    }
+
+    /// Tells if the request's bans leave an output after a token that ends the healing.
+    fn rest_after_healing(
+        &self,
+        next: &[TokenId],
+        settings: &DecodeSettings,
+        bans: &SamplingParams,
+        history: History<'_>,
+    ) -> Result<Rest, DecodeError> {
+        let (Some(matcher), &[token], true) = (&self.matcher, next, bans.names_bans()) else {
+            return Ok(Rest::Fits);
+        };
+        let bytes = settings.vocabulary.bytes(token);
+        let Some(own) = self.healing.output_part(bytes) else { return Ok(Rest::Fits) };
+        let (mut healing, mut matcher) = (self.healing.clone(), matcher.fork());
+        healing.spell(bytes.len());
+        if !healing.is_over() || !own.is_empty() && !matcher.advance_bytes(own)? {
+            return Ok(Rest::Fits);
+        }
+        let tokens = &[history.tokens, next].concat();
+        Ok(match unbanned_completion(&mut matcher, settings, bans, History { tokens, ..history })? {
+            Completion::DeadEnd => Rest::DeadEnd,
+            Completion::Known(_) | Completion::Unknown => Rest::Fits,
+        })
     }
 }
 

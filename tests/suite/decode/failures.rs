@@ -6,7 +6,7 @@ use super::fake::*;
 use crate::support::bytes::byte_tokens;
 use hedgerow::decode::{
     Batch, BeamSearch, Budget, Completion, ContrastiveSearch, DecodeError, FinishReason, ForcedTokens,
-    Generation, Request, Strategy, check_request,
+    Generation, Request, Strategy, TokenHealing, check_request,
 };
 use hedgerow::engine::Constraint;
 use hedgerow::sampling::SamplingError;
@@ -188,6 +188,18 @@ fn a_complete_text_needs_no_end_token() {
         let end = (output.text.as_str(), output.finish, output.complete);
         assert_eq!(end, ("c", FinishReason::ConstraintComplete, Some(true)), "{strategy}");
     }
+}
+
+/// The token that heals a prompt is not one after which bans leave nothing.
+#[test]
+fn healing_does_not_lead_to_dead_ends() {
+    // The healed `a` may be `a`, after which `b` and `c` are banned, or `ab`.
+    let constraint = Constraint::regex("b|c", &vocabulary()).unwrap();
+    let sampling = greedy().suppressed_tokens(vec![token(b'b'), token(b'c')]).max_tokens(5);
+    let sampling = sampling.logit_bias(vec![(token(b'a'), 30.0)]);
+    let request = Request::new(tokens(b"za")).constraint(constraint).sampling(sampling);
+    let made = run(&Fake::new(Scores::Hash { eos: 0.0 }), request.healing(TokenHealing::On)).unwrap();
+    assert_eq!((made.text(), made.completions[0].finish), ("b", FinishReason::ConstraintComplete));
 }
 
 /// Beams that all end where nothing is left keep their text.
