@@ -22,7 +22,7 @@
 //! for every further child of a beam that has several.
 
 use super::error::DecodeError;
-use super::logits::Logits;
+use super::logits::{Logits, ModelRow};
 use super::model::LanguageModel;
 use super::request::FinishReason;
 use super::search_step::SearchStep;
@@ -70,7 +70,8 @@ impl<C: Send + 'static> BeamState<C> {
         step: SearchStep<'_, C>,
     ) -> Result<(), DecodeError> {
         let SearchStep { sequences, logits, first_input, settings, clock, times, .. } = step;
-        let scores = self.all_scores(sequences, logits, first_input, settings)?;
+        let row_of = |parent| logits.last_model_row(first_input + parent).unwrap_or_default();
+        let mut scores = self.all_scores(sequences, logits, first_input, settings)?;
         let grouped = self.search.groups > 1;
         let size = self.search.beams / self.search.groups;
         let candidate_count = size * (settings.end_tokens.len() + 1).max(2);
@@ -80,7 +81,12 @@ impl<C: Send + 'static> BeamState<C> {
             let penalty = |token| {
                 self.search.diversity_penalty * chosen.iter().filter(|&&other| other == token).count() as f64
             };
-            let candidates = best(&group.live, &scores, candidate_count, penalty);
+            let candidates = loop {
+                let candidates = best(&group.live, &scores, candidate_count, penalty);
+                if !exclude_dead_ends(sequences, &candidates, &mut scores, row_of, settings)? {
+                    break candidates;
+                }
+            };
             let before = chosen.len();
             let best_sum = candidates.first().map(|candidate| candidate.sum);
             let length = group.live.first().map_or(0, |&(parent, _)| sequences[parent].length() + 1);
@@ -88,7 +94,7 @@ impl<C: Send + 'static> BeamState<C> {
             let mut cut_off = Vec::new();
             for (rank, candidate) in candidates.into_iter().enumerate() {
                 let mut child = sequences[candidate.parent].fork();
-                let row = logits.last_model_row(first_input + candidate.parent).unwrap_or_default();
+                let row = row_of(candidate.parent);
                 let logprob = scores[candidate.parent][candidate.token.index()];
                 let distribution = distribution_of(&scores[candidate.parent], settings);
                 child.record_logprobs(candidate.token, logprob, distribution, row, settings)?;
@@ -135,11 +141,7 @@ impl<C: Send + 'static> BeamState<C> {
             sequences.iter_mut().for_each(|sequence| sequence.fail(no_beam(), settings));
             return Ok(());
         }
-        self.assign_caches(model, sequences, children)?;
-        if self.groups.iter().all(|group| group.done) {
-            self.finish(sequences);
-        }
-        Ok(())
+        self.replace_parents(model, sequences, children)
     }
 
     /// The scores of the next token for every sequence that has a row.
@@ -160,8 +162,8 @@ impl<C: Send + 'static> BeamState<C> {
     }
 
     /// Replaces the parents by their children, each with a cache: the last child of a parent takes
-    /// the parent's own.
-    fn assign_caches<M: LanguageModel<Cache = C>>(
+    /// the parent's own. When the search has ended, the outputs found replace them.
+    fn replace_parents<M: LanguageModel<Cache = C>>(
         &mut self,
         model: &M,
         sequences: &mut Vec<Sequence<C>>,
@@ -193,6 +195,9 @@ impl<C: Send + 'static> BeamState<C> {
             }
         }
         *sequences = next;
+        if self.groups.iter().all(|group| group.done) {
+            self.finish(sequences);
+        }
         Ok(())
     }
 
@@ -253,6 +258,26 @@ fn is_cut_off(end: FinishReason, length: usize, settings: &DecodeSettings) -> bo
         FinishReason::ConstraintComplete => length >= settings.max_tokens,
         end => end == FinishReason::Length,
     }
+}
+
+/// Takes candidates after which bans leave nothing out of their parents' masks, and computes the
+/// scores of these parents again. Returns true if there was such a candidate.
+fn exclude_dead_ends<'a, C>(
+    sequences: &mut [Sequence<C>],
+    candidates: &[Candidate],
+    scores: &mut [Vec<f32>],
+    row_of: impl Fn(usize) -> ModelRow<'a>,
+    settings: &DecodeSettings,
+) -> Result<bool, DecodeError> {
+    let mut has_dead_ends = false;
+    for (number, parent) in sequences.iter_mut().enumerate() {
+        let own = candidates.iter().filter(|candidate| candidate.parent == number);
+        if parent.exclude_dead_ends(own.map(|candidate| candidate.token), settings)? {
+            scores[number] = parent.next_scores(row_of(number), settings)?;
+            has_dead_ends = true;
+        }
+    }
+    Ok(has_dead_ends)
 }
 
 /// The error of beams none of which may go on.

@@ -107,7 +107,7 @@ impl<C: Send + 'static> ContrastiveState<C> {
         let row = logits.last_model_row(input).unwrap_or_default();
         if output.end.is_none() && output.tokens().len() >= settings.context {
             // The context has no room to read candidates, so the most probable token is the last.
-            self.candidates = output.most_probable_tokens(row, self.most_listed(settings), settings)?;
+            self.candidates = output.most_probable_tokens(row, self.most_listed(settings), 1, settings)?;
             if let Some(&(token, logprob)) = self.candidates.first() {
                 output.record_logprobs(token, logprob, self.candidates.iter().copied(), row, settings)?;
                 output.append_allowed(token, settings)?;
@@ -155,7 +155,8 @@ impl<C: Send + 'static> ContrastiveState<C> {
         mut cache: Option<C>,
         settings: &DecodeSettings,
     ) -> Result<Vec<Sequence<C>>, DecodeError> {
-        self.candidates = output.most_probable_tokens(row, self.most_listed(settings), settings)?;
+        let chosen = self.search.candidates;
+        self.candidates = output.most_probable_tokens(row, self.most_listed(settings), chosen, settings)?;
         self.row.clear();
         if settings.logprobs.is_some() {
             self.row.extend_from_slice(&output.plausible(row, usize::MAX, settings)?);

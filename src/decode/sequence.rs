@@ -273,7 +273,10 @@ impl<C> Sequence<C> {
                 NextTokens::Forced(tokens) => self.fit_forced(tokens, settings)?,
             };
             if self.length() >= settings.max_tokens {
-                self.end = Some(FinishReason::Length);
+                self.end = Some(match self.is_over(settings)? {
+                    true => FinishReason::ConstraintComplete,
+                    false => FinishReason::Length,
+                });
                 return Ok(());
             }
             let before = self.length();
@@ -345,6 +348,48 @@ impl<C> Sequence<C> {
             self.count_forced(settings);
         }
         Ok(())
+    }
+
+    /// True if the output satisfies the constraint, and the constraint and the request's bans leave
+    /// nothing but an end token after it.
+    fn is_over(&mut self, settings: &DecodeSettings) -> Result<bool, DecodeError> {
+        let is_complete = self.constraint.is_complete() == Some(true) && !self.constraint.is_healing();
+        if !is_complete || !self.sampler.params().names_bans() {
+            return Ok(false);
+        }
+        let count = settings.token_count();
+        let mut row = vec![0.0; count];
+        self.sampler.process(&mut row, self.constraint.mask(count))?;
+        for token in (0..count as u32).map(TokenId).filter(|token| row[token.index()].is_finite()) {
+            if !settings.end_tokens.contains(&token) && !self.is_dead_end(token, settings)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// True if the request's bans forbid every complete output after `token`, as far as a search
+    /// finds that out.
+    fn is_dead_end(&mut self, token: TokenId, settings: &DecodeSettings) -> Result<bool, DecodeError> {
+        let may_be = self.sampler.params().names_bans();
+        Ok(may_be && matches!(self.rest_after(&[token], settings)?, Rest::DeadEnd))
+    }
+
+    /// Takes those of `tokens` out of the mask after which the request's bans forbid every complete
+    /// output. Returns true if there was one. The scores must then be computed again, because end
+    /// tokens that were held back may be allowed now.
+    pub fn exclude_dead_ends(
+        &mut self,
+        tokens: impl IntoIterator<Item = TokenId>,
+        settings: &DecodeSettings,
+    ) -> Result<bool, DecodeError> {
+        let excluded = self.constraint.excluded();
+        for token in tokens {
+            if self.is_dead_end(token, settings)? {
+                self.constraint.exclude(token);
+            }
+        }
+        Ok(self.constraint.excluded() > excluded)
     }
 
     /// Ends the output by an error, with the text that it has. If nothing is left to draw after a
@@ -559,18 +604,26 @@ impl<C> Sequence<C> {
     }
 
     /// The `count` most probable tokens with ln p, most probable first. Here p is softmax(row),
-    /// with the constraint, biases and penalties applied to the row.
+    /// with the constraint, biases and penalties applied to the row. The first `chosen` of the
+    /// tokens are none after which bans leave nothing.
     pub fn most_probable_tokens(
         &mut self,
         row: ModelRow<'_>,
         count: usize,
+        chosen: usize,
         settings: &DecodeSettings,
     ) -> Result<Vec<(TokenId, f32)>, DecodeError> {
-        let mut logits = self.plausible(row, settings.token_count(), settings)?.into_owned();
-        let mask = self.constraint.mask(settings.token_count());
-        self.sampler.process(&mut logits, mask)?;
-        let scores = logprobs::log_softmax(&logits)?;
-        Ok(top_finite(&scores, count))
+        loop {
+            let mut logits = self.plausible(row, settings.token_count(), settings)?.into_owned();
+            let mask = self.constraint.mask(settings.token_count());
+            self.sampler.process(&mut logits, mask)?;
+            let scores = logprobs::log_softmax(&logits)?;
+            let tokens = top_finite(&scores, count);
+            let first: Vec<TokenId> = tokens.iter().take(chosen).map(|entry| entry.0).collect();
+            if !self.exclude_dead_ends(first, settings)? {
+                return Ok(tokens);
+            }
+        }
     }
 
     /// Records the log-probabilities of a token that is about to be appended; see

@@ -144,6 +144,65 @@ fn sequences_that_lead_nowhere_are_not_begun() {
     }
 }
 
+/// Searches choose no token after which bans leave nothing, neither among few candidates nor where
+/// only the end token is left, which the least length holds back.
+#[test]
+fn searches_do_not_lead_to_dead_ends() {
+    let contrastive = ContrastiveSearch::default().candidates(2);
+    let searches = [
+        Strategy::Beam(BeamSearch::new(1)),
+        Strategy::Beam(BeamSearch::new(3)),
+        Strategy::Beam(BeamSearch::new(4).diverse(2, 0.5)),
+        Strategy::Contrastive(contrastive),
+    ];
+    let cases: [(&str, &[&str]); 3] = [
+        ("(a|d|ex|fx)x|bq", &["bq"]),
+        ("(a|bxx|cx)(ax|bxx|cq)|d(x|a+x)", &["acq"]),
+        ("a(bx|dx|ex)?", &["a"]),
+    ];
+    for strategy in searches {
+        for (pattern, texts) in cases {
+            let constraint = Constraint::regex(pattern, &vocabulary()).unwrap();
+            let likely = [b'a', b'd', b'e', b'f'].map(|byte| (token(byte), 30.0));
+            let sampling = greedy().suppressed_tokens(vec![token(b'x')]).logit_bias(likely.to_vec());
+            let request = Request::new(tokens(b"hello")).constraint(constraint).strategy(strategy.clone());
+            let request = request.sampling(sampling.min_tokens(3).max_tokens(9));
+            let made = run(&Fake::new(Scores::Hash { eos: 0.0 }), request).unwrap();
+            let output = &made.completions[0];
+            assert!(texts.contains(&output.text.as_str()), "{strategy} {pattern}: {output:?}");
+            assert_eq!(
+                (output.complete, output.error.is_some()),
+                (Some(true), false),
+                "{strategy} {pattern}"
+            );
+        }
+    }
+}
+
+/// An output of the largest length is whole if bans leave nothing but an end after it.
+#[test]
+fn bans_may_end_an_output_of_the_largest_length() {
+    let cases = [
+        ("c(bc)?", FinishReason::ConstraintComplete),
+        ("c(bc|c)?", FinishReason::Length),
+        ("c(cbc|cca)?", FinishReason::ConstraintComplete),
+        ("c(cbc|cc)?", FinishReason::Length),
+    ];
+    let search = Strategy::Contrastive(ContrastiveSearch::default());
+    for strategy in [Strategy::Sample, Strategy::Beam(BeamSearch::new(2)), search] {
+        for (pattern, finish) in cases {
+            for allowed in [vec![token(b'c')], vec![token(b'c'), eos()]] {
+                let constraint = Constraint::regex(pattern, &vocabulary()).unwrap();
+                let sampling = greedy().allowed_tokens(allowed).max_tokens(1);
+                let request = Request::new(tokens(b"hello")).constraint(constraint).sampling(sampling);
+                let made = run(&Fake::new(Scores::Hash { eos: 0.0 }), request.strategy(strategy.clone()));
+                let output = &made.unwrap().completions[0];
+                assert_eq!((output.text.as_str(), output.finish), ("c", finish), "{strategy} {pattern}");
+            }
+        }
+    }
+}
+
 /// A prescribed first token may lead back to the state before it, in which others are allowed then.
 #[test]
 fn a_forced_first_token_is_forced_once() {
