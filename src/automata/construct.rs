@@ -139,6 +139,25 @@ impl ExprPool {
         self.intern(Expr::Machine { machine, state })
     }
 
+    /// The machine and its state, if `id` is free text in which texts are looked for, and none is
+    /// found yet.
+    pub(crate) fn text_search(&self, id: LangId) -> Option<(Arc<dyn Machine>, u64)> {
+        let Expr::Machine { machine, state } = *self.expr(id) else { return None };
+        let machine = self.machines.get(machine);
+        let searches = machine.text_search().is_some() && !machine.is_spent(state);
+        searches.then(|| (machine.clone(), state))
+    }
+
+    /// Free text like `id`, but no text is looked for that the next `longest` bytes could complete.
+    /// `None` if `id` is such text itself, or no free text.
+    pub(crate) fn without_searched_texts(&mut self, id: LangId, longest: usize) -> Option<LangId> {
+        let (machine, state) = self.text_search(id)?;
+        let (machine, state) = machine.text_search()?.without_texts(state, longest)?;
+        let key = fingerprint_of_key(&machine.key());
+        let machine = self.machines.intern(machine, key);
+        Some(self.intern(Expr::Machine { machine, state })).filter(|&free| free != id)
+    }
+
     /// The language of the machine with this key, if the pool has it already.
     pub(super) fn known_machine(&mut self, key: &str) -> Option<LangId> {
         let known = self.machines.find(fingerprint_of_key(key))?;

@@ -83,9 +83,30 @@ pub trait Machine: Send + Sync {
     fn labelled_words(&self, _state: u64) -> Vec<(Vec<u8>, u32)> {
         Vec::new()
     }
+    /// The search that the machine makes, if it is free text in which texts are looked for.
+    fn text_search(&self) -> Option<&dyn TextSearch> {
+        None
+    }
     /// True if every word is UTF-8 and `state` stands between two characters, as every state of a
     /// language of ASCII characters does.
     fn is_text(&self, state: u64) -> bool;
+}
+
+/// A search for texts in free text. The texts are a trie, whose node 0 is the root.
+///
+/// Free text goes on alike after every byte that completes none of the texts. After one that does,
+/// it has ended, or is dead.
+pub trait TextSearch {
+    /// The children of a node, by their bytes.
+    fn children(&self, node: u32) -> &[(u8, u32)];
+    /// True if one of the texts ends at `node`.
+    fn is_found(&self, node: u32) -> bool;
+    /// The nodes of the beginnings of texts with which the text read up to `state` ends, but for the
+    /// root. After `a<` in a search for `<b>` this is the node of `<`.
+    fn begun(&self, state: u64) -> Vec<u32>;
+    /// Free text at the place of `state` in which none of the next `longest` bytes completes a text
+    /// that is looked for: a machine and its state. `None` if there is none of this length.
+    fn without_texts(&self, state: u64, longest: usize) -> Option<(Arc<dyn Machine>, u64)>;
 }
 
 /// The runs of decimal digits that complete a state, see [`Machine::digit_runs`].

@@ -71,7 +71,7 @@ pub use expr::{Escapes, Expr, JsonMode, LangId};
 pub use expr_pool::ExprPool;
 pub use interrupt::{Interrupt, Interrupted};
 pub use literals::{LiteralSet, UNLABELLED};
-pub use machine::{DigitRuns, Machine};
+pub use machine::{DigitRuns, Machine, TextSearch};
 
 /// The maximum of a repetition without a maximum.
 pub const UNBOUNDED: u32 = u32::MAX;

@@ -20,7 +20,7 @@ use super::byte_classes::{ByteClasses, ByteSet};
 use super::expr::LangId;
 use super::expr_pool::ExprPool;
 use super::interrupt::{self, Interrupted};
-use super::machine::Machine;
+use super::machine::{Machine, TextSearch};
 use std::collections::VecDeque;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -176,6 +176,9 @@ pub struct Until {
     /// A lower bound on the bytes to the nearest end, by state; [`NEVER`] if there is no end. The
     /// list is empty if every state has an end and no distance was computed.
     distances: Vec<u32>,
+    /// True if text can be completed after every byte that completes no pattern. If all characters
+    /// with some first byte are forbidden, it cannot be completed after this byte.
+    ends_only_at_patterns: bool,
 }
 
 impl Until {
@@ -230,6 +233,9 @@ impl Until {
         if bytes <= MEASURED || until.patterns.iter().any(|pattern| pattern.label.is_none()) {
             until.measure()?;
         }
+        let is_dead =
+            |(state, &distance): (usize, &u32)| distance == NEVER && until.end(state as u64).is_none();
+        until.ends_only_at_patterns = !until.distances.iter().enumerate().any(is_dead);
         Ok(until)
     }
 
@@ -243,7 +249,13 @@ impl Until {
             return Err(UntilError::Empty);
         }
         let root = Node { children: Vec::new(), fail: 0, end: None, held: 0, phase: Between };
-        let mut until = Until { patterns, is_text, nodes: vec![root], distances: Vec::new() };
+        let mut until = Until {
+            patterns,
+            is_text,
+            nodes: vec![root],
+            distances: Vec::new(),
+            ends_only_at_patterns: true,
+        };
         until.plant()?;
         until.link();
         Ok(until)
@@ -368,6 +380,14 @@ impl Until {
         }
     }
 
+    /// The state in this phase of a character after text that ends with no beginning of a pattern.
+    fn outside_patterns(&self, phase: Phase) -> u64 {
+        match phase {
+            Between => 0,
+            phase => self.nodes.len() as u64 + phase as u64 - 1,
+        }
+    }
+
     /// The pattern that a state has just read.
     fn end(&self, state: u64) -> Option<&Pattern> {
         let node = self.nodes.get(state as usize)?;
@@ -382,8 +402,7 @@ impl Until {
         }
         let phase = phase.after(byte)?;
         let next = match self.follow(node, byte) {
-            0 if phase == Between => 0,
-            0 => self.nodes.len() as u64 + phase as u64 - 1,
+            0 => self.outside_patterns(phase),
             next => u64::from(next),
         };
         match self.end(next) {
@@ -428,6 +447,37 @@ impl Until {
     }
 }
 
+impl TextSearch for Until {
+    fn children(&self, node: u32) -> &[(u8, u32)] {
+        &self.nodes[node as usize].children
+    }
+
+    fn is_found(&self, node: u32) -> bool {
+        self.nodes[node as usize].end.is_some()
+    }
+
+    fn begun(&self, state: u64) -> Vec<u32> {
+        let node = |of: u32| Some(of).filter(|&node| node != 0);
+        let next = |&of: &u32| node(self.nodes[of as usize].fail);
+        std::iter::successors(node(self.place(state).0), next).collect()
+    }
+
+    fn without_texts(&self, state: u64, longest: usize) -> Option<(Arc<dyn Machine>, u64)> {
+        let patterns = match self.is_text {
+            true => Vec::new(),
+            // Text must have an end, which is a trigger beyond the longest text.
+            false => {
+                let character = '\u{10ffff}';
+                let text = String::from(character).repeat(longest / character.len_utf8() + 1);
+                vec![Pattern { text, label: Some(0) }]
+            }
+        };
+        let until = Until::build(patterns, self.is_text).ok()?;
+        let state = until.outside_patterns(self.place(state).1);
+        Some((Arc::new(until), state))
+    }
+}
+
 impl Machine for Until {
     fn key(&self) -> String {
         key(self.is_text, self.patterns.iter().map(|pattern| (pattern.text.as_str(), pattern.label)))
@@ -461,6 +511,10 @@ impl Machine for Until {
 
     fn at_least(&self, state: u64) -> u32 {
         self.distance(state).max(1)
+    }
+
+    fn text_search(&self) -> Option<&dyn TextSearch> {
+        self.ends_only_at_patterns.then_some(self)
     }
 
     fn is_text(&self, _state: u64) -> bool {

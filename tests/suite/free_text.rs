@@ -79,6 +79,10 @@ impl Case {
     }
 
     fn constraint(&self) -> Option<Constraint> {
+        self.constraint_over(&vocabulary(self.with_special))
+    }
+
+    fn constraint_over(&self, vocabulary: &Vocabulary) -> Option<Constraint> {
         let mut builder = GrammarBuilder::new();
         let rule = builder.declare("text");
         let again = builder.rule_node(rule);
@@ -95,7 +99,7 @@ impl Case {
         let body = builder.nodes.until(spec).ok()?;
         builder.define(rule, body).unwrap();
         let grammar = builder.build(again, None).ok()?;
-        Some(Constraint::new(&grammar, &vocabulary(self.with_special)).unwrap())
+        Some(Constraint::new(&grammar, vocabulary).unwrap())
     }
 }
 
@@ -236,5 +240,43 @@ fn triggers_that_cannot_be_read_are_errors() {
         spec.forbidden = forbidden.iter().map(|text| (*text).into()).collect();
         let spec = triggers.iter().fold(spec, |spec, text| spec.trigger(text, target));
         assert_eq!(builder.nodes.until(spec).unwrap_err().to_string(), *message);
+    }
+}
+
+/// Masks of free text are what stepping says of each token of a real vocabulary, wherever the text
+/// stands: before a trigger, inside one, and inside a character.
+#[test]
+fn masks_of_free_text_agree_with_stepping() {
+    let bytes = std::fs::read(crate::support::files::demo_model()).unwrap();
+    let gguf = hedgerow::gguf::GgufFile::parse(&bytes).unwrap();
+    let vocabulary = Vocabulary::from_gguf(&gguf).unwrap();
+    let cases: [(&[&str], &[&str], bool, &[&str]); 7] = [
+        (&["<call>"], &[], false, &["", "a <", "<cal", "\u{e9}", "<call"]),
+        (&["<call>"], &[], true, &["", "<cal"]),
+        (&["the", "her", "e n"], &["es", "tr"], false, &["", "t", "th", "x e", "s"]),
+        (&["the", "her"], &["es", "tr"], true, &["", "t", "th", "x e"]),
+        (&["a"], &["b"], false, &["", "c"]),
+        (&["\u{e9}", " \u{2019}s"], &["\u{e8}\u{e8}"], false, &["", "\u{e8}", " "]),
+        (&["```", "\n\n"], &["    "], true, &["", "`", "``", "\n", "  "]),
+    ];
+    for (triggers, forbidden, may_end, prefixes) in cases {
+        let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        let (triggers, forbidden) = (owned(triggers), owned(forbidden));
+        let case = Case { triggers, forbidden, may_end, with_special: false };
+        let constraint = case.constraint_over(&vocabulary).unwrap();
+        for prefix in prefixes {
+            for cut in 0..=usize::from(!prefix.is_ascii()) {
+                let mut matcher = constraint.matcher();
+                assert!(matcher.advance_bytes(&prefix.as_bytes()[..prefix.len() - cut]).unwrap());
+                let mask = matcher.mask().unwrap().clone();
+                for token in (0..vocabulary.token_count() as u32).map(TokenId) {
+                    let advances = matcher.advance(token).unwrap();
+                    assert_eq!(mask.contains(token), advances, "{case:?} {prefix:?} {cut} {token:?}");
+                    if advances {
+                        matcher.rollback(1).unwrap();
+                    }
+                }
+            }
+        }
     }
 }

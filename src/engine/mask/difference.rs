@@ -16,6 +16,11 @@
 //! are needed: the trie is walked beside the literals, and the two states differ only at the
 //! closing quote behind a whole literal.
 //!
+//! In free text, such as text up to `<call>`, no pairs are needed either. It differs from free text
+//! without triggers only where a token completes a trigger or a forbidden text. The nodes at which
+//! this may begin are those with the first byte of one of these texts, and the root, if the text so
+//! far ends with the beginning of one. The trie is walked from them beside these texts.
+//!
 //! # Why it is exact
 //!
 //! The relaxation has every prefix of the language, so a walk over the prefixes of the relaxation
@@ -32,9 +37,9 @@
 use super::summary::{Base, BasePart, Inside, Summary};
 use super::trie_walk::{TrieWalk, WalkResult};
 use super::vocabulary_index::MAX_SLICED_LEN;
-use crate::automata::{Excluded, Expr, LangId};
+use crate::automata::{Excluded, Expr, LangId, TextSearch};
 use crate::engine::recogniser::truncate::coarse_height;
-use crate::vocab::TokenId;
+use crate::vocab::{TokenId, TokenTrie};
 use std::sync::Arc;
 
 /// The largest number of tokens that is kept as a difference and not as a set.
@@ -43,6 +48,10 @@ const MAX_DIFFERENCE: usize = 256;
 /// The largest number of pairs that are visited before the difference is given up for a plain walk.
 /// A plain walk has more steps, but a step of a pair takes as long as many of them.
 const MAX_VISITED: usize = 4096;
+
+/// A walk beside the texts that free text looks for is given up for a plain walk if it visits more
+/// than one of this many nodes of the trie.
+const NODES_PER_VISIT: usize = 16;
 
 /// The letters of two-character escapes, and the bytes they stand for.
 const SHORT_ESCAPES: [(u8, u8); 8] = [
@@ -70,9 +79,12 @@ impl Difference {
     /// `None` if the two differ so much that a plain walk is faster.
     pub fn find(walk: &mut TrieWalk<'_>, language: LangId, relaxed: LangId) -> Option<Self> {
         let mut difference = Difference::default();
-        match walk.languages.excluded(language) {
-            Some(excluded) => difference.walk_literals(walk, &excluded, (language, relaxed))?,
-            None => difference.walk_pairs(walk, vec![(0, language, relaxed)])?,
+        if let Some((machine, state)) = walk.languages.text_search(language) {
+            difference.walk_searched(walk, (machine.text_search()?, state), (language, relaxed))?;
+        } else if let Some(excluded) = walk.languages.excluded(language) {
+            difference.walk_literals(walk, &excluded, (language, relaxed))?;
+        } else {
+            difference.walk_pairs(walk, vec![(0, language, relaxed)])?;
         }
         Some(difference)
     }
@@ -129,16 +141,73 @@ impl Difference {
     /// Records the ends on the way to `node`.
     fn record_above(&mut self, walk: &mut TrieWalk<'_>, node: u32, language: LangId) {
         let trie = walk.tokens();
-        let (mut at, mut state) = (0, language);
-        loop {
-            let Some(child) = trie.children(at).find(|&child| trie.end(child) > node) else { return };
-            if child == node {
+        let mut state = language;
+        for at in path_to(trie, node) {
+            if at == node {
                 return;
             }
-            state = walk.languages.step(state, trie.byte(child));
-            self.own.record_end(walk.languages, trie, child, state);
-            at = child;
+            state = walk.languages.step(state, trie.byte(at));
+            self.own.record_end(walk.languages, trie, at, state);
         }
+    }
+
+    /// Walks the trie beside the texts that free text looks for. `search.1` is its state, which is
+    /// the language `start.0`; `start.1` looks for none. `None` if the texts begin at too many
+    /// nodes.
+    fn walk_searched(
+        &mut self,
+        walk: &mut TrieWalk<'_>,
+        search: (&dyn TextSearch, u64),
+        start: (LangId, LangId),
+    ) -> Option<()> {
+        let (trie, (search, state)) = (walk.tokens(), search);
+        let mut found: Vec<u32> = Vec::new();
+        let mut stack: Vec<(u32, u32)> = search.begun(state).into_iter().map(|begun| (0, begun)).collect();
+        let mut enter = |node: u32, text: u32, stack: &mut Vec<(u32, u32)>| match search.is_found(text) {
+            true => found.push(node),
+            false => stack.push((node, text)),
+        };
+        let mut first = [None; 256];
+        search.children(0).iter().for_each(|&(byte, text)| first[usize::from(byte)] = Some(text));
+        for node in 1..trie.node_count() as u32 {
+            if let Some(text) = first[usize::from(trie.byte(node))] {
+                enter(node, text, &mut stack);
+            }
+        }
+        self.own.visited += trie.node_count();
+        let mut left = trie.node_count() / NODES_PER_VISIT;
+        while let Some((node, text)) = stack.pop() {
+            left = left.checked_sub(1)?;
+            for &(byte, text) in search.children(text) {
+                if let Some(child) = trie.child(node, byte) {
+                    enter(child, text, &mut stack);
+                }
+            }
+        }
+        found.sort_unstable();
+        // Below a node at which a text is found, there is nothing more to find.
+        let mut end = 0;
+        for node in found {
+            if node < end {
+                continue;
+            }
+            end = trie.end(node);
+            left = left.checked_sub(1)?;
+            let (mut next, mut relaxed) = start;
+            for at in path_to(trie, node) {
+                next = walk.languages.step(next, trie.byte(at));
+                relaxed = walk.languages.step(relaxed, trie.byte(at));
+            }
+            if relaxed == LangId::NEVER {
+                continue;
+            }
+            self.diverging.push(node);
+            if next != LangId::NEVER {
+                self.own.record(walk.languages, trie, node, next);
+                walk.walk(node, next, &mut self.own);
+            }
+        }
+        Some(())
     }
 
     /// Walks the trie beside the excluded literals. `start.0` is "any string but these", and
@@ -252,6 +321,16 @@ impl Difference {
         }
         Some(())
     }
+}
+
+/// The nodes on the way from the root to `node`, without the root.
+fn path_to(trie: &TokenTrie, node: u32) -> impl Iterator<Item = u32> + '_ {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let next = trie.children(at).find(|&child| child <= node && trie.end(child) > node)?;
+        at = next;
+        Some(next)
+    })
 }
 
 /// A length in bytes: no token of at most this length tells the two languages apart. Often only few

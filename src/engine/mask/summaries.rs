@@ -221,7 +221,11 @@ impl Summariser<'_> {
         if !enabled(Optimisation::Differences) {
             return None;
         }
-        let relaxed = self.walk.languages.relaxation(language, MAX_SLICED_LEN.into())?;
+        let longest = self.walk.vocabulary.max_token_len();
+        let relaxed = match self.walk.languages.without_searched_texts(language, longest) {
+            Some(free_text) => free_text,
+            None => self.walk.languages.relaxation(language, MAX_SLICED_LEN.into())?,
+        };
         let difference = Difference::find(&mut self.walk, language, relaxed)?;
         let base = self.summary(relaxed);
         Some(difference.summary(&mut self.walk, language, base))
