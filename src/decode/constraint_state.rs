@@ -106,7 +106,7 @@ impl ConstraintState {
                 return Ok(Some(matcher.advance_bytes(part)? && matcher.is_accepting()));
             }
             bytes -= own;
-            if start.append(token, spelled)?.is_none() {
+            if start.append(token, spelled, &settings.end_tokens)?.is_none() {
                 return Ok(Some(false));
             }
         }
@@ -211,7 +211,11 @@ impl ConstraintState {
         }
         let Some(matcher) = &mut self.matcher else { return Ok(NextTokens::Forced(Vec::new())) };
         matcher.fill_mask(&mut self.mask)?;
-        let ends = settings.vocabulary.eos();
+        let ends = &settings.end_tokens;
+        if matcher.is_accepting() {
+            // Those of the request may come wherever those of the vocabulary may.
+            ends.iter().for_each(|&token| allow(&mut self.mask, token));
+        }
         let first = first_ids(&self.mask, ends.len().max(1) + 1);
         // An output of the largest length has no room for an end token.
         let ends_by_itself = settings.end_token == EndToken::Implied || length >= settings.max_tokens;
@@ -233,11 +237,18 @@ impl ConstraintState {
 
     /// Reads a token with these bytes. Returns those bytes that belong to the output; bytes that
     /// spell the end of a healed prompt do not. Returns `None`, and changes nothing, if the token
-    /// is refused.
-    pub fn append<'a>(&mut self, token: TokenId, bytes: &'a [u8]) -> Result<Option<&'a [u8]>, DecodeError> {
+    /// is refused. One of `end_tokens` that the constraint does not know ends a complete output.
+    pub fn append<'a>(
+        &mut self,
+        token: TokenId,
+        bytes: &'a [u8],
+        end_tokens: &[TokenId],
+    ) -> Result<Option<&'a [u8]>, DecodeError> {
         let Some(own) = self.healing.output_part(bytes) else { return Ok(None) };
         let allowed = match &mut self.matcher {
-            Some(matcher) if self.healing.is_over() => matcher.advance(token)?,
+            Some(matcher) if self.healing.is_over() => {
+                matcher.advance(token)? || matcher.is_accepting() && end_tokens.contains(&token)
+            }
             Some(matcher) if !own.is_empty() => matcher.advance_bytes(own)?,
             _ => true,
         };
@@ -315,13 +326,27 @@ impl ConstraintState {
                 return Ok(Rest::Fits);
             }
         }
-        let rest = match bans.names_bans() {
-            true => {
-                let tokens = &[history.tokens, next].concat();
-                unbanned_completion(matcher, settings, bans, History { tokens, ..history })?
-            }
-            false => Completion::of(matcher.completion()?),
+        let tokens = match bans.names_bans() {
+            true => &[history.tokens, next].concat(),
+            false => history.tokens,
         };
+        let after_next = History { tokens, ..history };
+        let mut rest = unbanned_completion(matcher, settings, bans, after_next)?;
+        if let (Completion::Known(own), true) = (&rest, completes)
+            && next.len() + own.len() > room
+        {
+            // The engine's completion has few bytes. Another one may have fewer tokens.
+            let known = self.ending.as_ref().and_then(|ending| ending.rest().strip_prefix(next));
+            rest = match known.filter(|rest| next.len() + rest.len() <= room) {
+                Some(rest) => Completion::Known(rest.into()),
+                None => {
+                    match searched_completion(matcher, bans, after_next, short_output::MAX_TRIED_PER_TOKEN)? {
+                        found @ Completion::Known(_) => found,
+                        Completion::DeadEnd | Completion::Unknown => rest,
+                    }
+                }
+            };
+        }
         matcher.rollback(next.len())?;
         let rest = match rest {
             Completion::DeadEnd => return Ok(Rest::DeadEnd),
@@ -443,6 +468,13 @@ impl KnownEnding {
     fn after(self, token: TokenId) -> Option<Self> {
         let Self { tokens, appended } = self;
         (tokens.get(appended) == Some(&token)).then_some(Self { tokens, appended: appended + 1 })
+    }
+}
+
+/// Adds a token to a packed set, if the set has room for it.
+fn allow(words: &mut [u32], token: TokenId) {
+    if let Some(word) = words.get_mut(token.index() / 32) {
+        *word |= 1 << (token.index() % 32);
     }
 }
 

@@ -107,6 +107,12 @@ pub enum DecodeError {
         /// Number of output tokens so far.
         tokens: usize,
     },
+    /// The request's bans leave no token that spells the end of the prompt, which token healing
+    /// requires.
+    #[error(
+        "bans leave no token that spells the end of the prompt; turn token healing off, or loosen the bans"
+    )]
+    Healing,
     /// A failure of the constraint.
     #[error("the constraint failed")]
     Constraint(#[from] EngineError),

@@ -401,11 +401,12 @@ impl<C> Sequence<C> {
         let complete = self.constraint.accepts(output, self.text.bytes().len(), settings);
         self.complete_before_end = complete.unwrap_or(Some(false));
         let is_empty = matches!(error, DecodeError::Sampling(SamplingError::EmptySupport { .. }));
-        if is_empty && self.complete_before_end == Some(true) {
+        let is_healing = self.constraint.is_healing();
+        if is_empty && self.complete_before_end == Some(true) && !is_healing {
             self.end = Some(FinishReason::ConstraintComplete);
         } else {
             self.end = Some(FinishReason::Failed);
-            self.error.get_or_insert(error);
+            self.error.get_or_insert(if is_empty && is_healing { DecodeError::Healing } else { error });
         }
     }
 
@@ -667,7 +668,7 @@ impl<C> Sequence<C> {
         let complete = self.constraint.is_complete().filter(|_| ends);
         let is_only_end = ends && self.constraint.allows_only_end(settings);
         let bytes = settings.vocabulary.bytes(token);
-        let Some(own) = self.constraint.append(token, bytes)? else {
+        let Some(own) = self.constraint.append(token, bytes, &settings.end_tokens)? else {
             return Ok(false);
         };
         // An end token without bytes is no text, but it may end a part of the reply.

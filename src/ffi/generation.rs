@@ -130,6 +130,7 @@ impl From<DecodeError> for CallError {
             DecodeError::ConstraintVocabulary
             | DecodeError::EmptyPrompt
             | DecodeError::PromptToken { .. }
+            | DecodeError::Healing
             | DecodeError::Strategy { .. } => HR_ERROR_INVALID_ARGUMENT,
             DecodeError::PromptTooLong { .. }
             | DecodeError::ShortestOutput { .. }

@@ -418,21 +418,21 @@ impl Sampler {
     fn forced(&self, logits: usize, mask: Option<&[u32]>) -> Result<Option<TokenId>, SamplingError> {
         let position = self.position();
         let last = self.params.max_tokens.and_then(|max| max.checked_sub(1)) == Some(position);
-        let (name, token) = match (self.params.forced_first, self.params.forced_last) {
-            (_, Some(token)) if last => ("forced_last", token),
-            (Some(token), _) if position == 0 => ("forced_first", token),
-            _ => return Ok(None),
+        let is_allowed = |name, token: TokenId| match (token.0 as usize) < logits {
+            true => Ok(mask.is_none_or(|mask| allows(mask, token.0))),
+            false => Err(SamplingError::TokenOutOfRange { name, token, logits }),
         };
-        if token.0 as usize >= logits {
-            return Err(SamplingError::TokenOutOfRange { name, token, logits });
+        // Tokens before the last position cannot be chosen so that the grammar allows it there.
+        if let Some(token) = self.params.forced_last.filter(|_| last)
+            && is_allowed("forced_last", token)?
+        {
+            return Ok(Some(token));
         }
-        match mask.is_none_or(|mask| allows(mask, token.0)) {
-            true => Ok(Some(token)),
-            // Tokens before the last position cannot be chosen so that the grammar allows it there.
-            false if last => Ok(None),
-            false => Err(SamplingError::EmptySupport {
+        match self.params.forced_first.filter(|_| position == 0) {
+            Some(token) if !is_allowed("forced_first", token)? => Err(SamplingError::EmptySupport {
                 reason: "the mask does not allow the forced token; do not force a token that the grammar excludes",
             }),
+            first => Ok(first),
         }
     }
 }

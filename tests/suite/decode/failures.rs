@@ -216,6 +216,55 @@ fn a_forced_first_token_is_forced_once() {
     }
 }
 
+/// A prescribed first token that the constraint excludes leaves only the empty text, also where the
+/// first token is the last one.
+#[test]
+fn a_forced_first_token_is_never_dropped() {
+    let search = Strategy::Contrastive(ContrastiveSearch::default());
+    for strategy in [Strategy::Sample, Strategy::Beam(BeamSearch::new(2)), search] {
+        for (pattern, max_tokens, text) in [("a{0,7}", 1, ""), ("a{0,7}", 2, ""), ("c?a{0,7}", 1, "c")] {
+            let constraint = Constraint::regex(pattern, &vocabulary()).unwrap();
+            let sampling = greedy().forced_first(token(b'c')).max_tokens(max_tokens);
+            let request = Request::new(tokens(b"hello")).constraint(constraint).sampling(sampling);
+            let made =
+                run(&Fake::new(Scores::Hash { eos: 0.0 }), request.strategy(strategy.clone())).unwrap();
+            assert_eq!(made.text(), text, "{strategy} {pattern} {max_tokens}");
+        }
+    }
+}
+
+/// The stop tokens of a request end an output wherever the constraint may end, and nowhere else,
+/// whether the constraint knows them or not.
+#[test]
+fn stop_tokens_wait_until_the_constraint_may_end() {
+    let search = Strategy::Contrastive(ContrastiveSearch::default());
+    for strategy in [Strategy::Sample, Strategy::BestOf(2), Strategy::Beam(BeamSearch::new(2)), search] {
+        for (pattern, text) in [("c{1,20}", "c"), ("c{3,20}", "ccc"), ("(c{4})+", "cccc")] {
+            let constraint = Constraint::regex(pattern, &vocabulary()).unwrap();
+            let likely = vec![(token(b'c'), 20.0), (token(b'#'), 40.0)];
+            let sampling = greedy().logit_bias(likely).max_tokens(9);
+            let mut request = Request::new(tokens(b"hello")).constraint(constraint).sampling(sampling);
+            request.stop_tokens = vec![token(b'#')];
+            let made =
+                run(&Fake::new(Scores::Hash { eos: 0.0 }), request.strategy(strategy.clone())).unwrap();
+            let output = &made.completions[0];
+            let end = (output.text.as_str(), output.finish, output.complete);
+            assert_eq!(end, (text, FinishReason::Stop, Some(true)), "{strategy} {pattern}");
+        }
+    }
+}
+
+/// A prompt whose end bans leave no token to spell fails for that reason.
+#[test]
+fn healing_that_bans_prevent_says_so() {
+    let constraint = Constraint::regex("c{2,4}", &vocabulary()).unwrap();
+    let bans = vec![token(b'a'), TokenId(tokens(b"ab")[0].0), TokenId(tokens(b"a\"}")[0].0)];
+    let request = Request::new(tokens(b"ca")).constraint(constraint).healing(TokenHealing::On);
+    let request = request.sampling(greedy().suppressed_tokens(bans).max_tokens(5));
+    let error = run(&Fake::new(Scores::Hash { eos: 0.0 }), request).unwrap_err();
+    assert_eq!(error, DecodeError::Healing);
+}
+
 /// A token that bans lead into a dead end is no reason to end by the budget: another one is drawn,
 /// here the end token, which the constraint would not demand.
 #[test]

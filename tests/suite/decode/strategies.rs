@@ -660,6 +660,35 @@ fn a_longer_text_of_fewer_tokens_fits() {
     assert!(made.completions.iter().all(|made| made.text == "hello"), "{made:?}");
 }
 
+/// A token is taken if the rest fits in fewer tokens than the engine's completion, which has few
+/// bytes, would need.
+#[test]
+fn tokens_whose_rest_fits_are_the_models() {
+    let model = Fake::script(1, b"abababab");
+    let id = |text: &str| tokens(text.as_bytes())[0];
+    for (max_tokens, bans, text, chosen) in [
+        (8, vec![], "abababab", 4),
+        (4, vec![], "abababab", 4),
+        (3, vec![], "abab", 2),
+        (2, vec![], "", 0),
+        (3, vec![id("true")], "abab", 2),
+        (3, vec![id("true"), id("name")], "ab", 1),
+    ] {
+        let constraint = Constraint::regex("[a-z]{8}", &vocabulary()).unwrap();
+        let sampling = greedy().max_tokens(max_tokens).suppressed_tokens(bans.clone());
+        let request = Request::new(tokens(b"u")).constraint(constraint).sampling(sampling);
+        let made = run(&model, request);
+        let output = match (made, chosen) {
+            (Ok(made), _) => made.completions[0].clone(),
+            (Err(DecodeError::ShortestOutput { .. }), 0) => continue,
+            (Err(error), _) => panic!("{max_tokens} {bans:?}: {error}"),
+        };
+        assert!(output.text.starts_with(text) && output.text.len() == 8, "{max_tokens} {bans:?}: {output:?}");
+        let own = output.budget_ending.map_or(output.tokens.len(), |ending| ending.first_token);
+        assert_eq!((own, output.complete), (chosen, Some(true)), "{max_tokens} {bans:?}: {output:?}");
+    }
+}
+
 /// The ending that a budget writes has no token that the request bans.
 #[test]
 fn the_end_that_a_budget_writes_keeps_the_bans() {
@@ -670,7 +699,7 @@ fn the_end_that_a_budget_writes_keeps_the_bans() {
         ("no ban", greedy(), "[0-9]+(true|xyzvw)", "1111true"),
         ("suppressed", greedy().suppressed_tokens(vec![id("true")]), "[0-9]+(true|xyzvw)", "1true"),
         ("biased", greedy().logit_bias(vec![(id("true"), f32::NEG_INFINITY)]), "[0-9]+true", "1true"),
-        ("a word", greedy().bad_words(vec![vec![id("1"), id("true")]]), "[0-9]+true", "1true"),
+        ("a word", greedy().bad_words(vec![vec![id("1"), id("true")]]), "[0-9]+true", "1110true"),
         ("another text", greedy().suppressed_tokens(vec![id("x")]), "[0-9]+(x|yz)", "111yz"),
         ("another letter", greedy().suppressed_tokens(vec![id("a"), id("ab")]), "[0-9]*c[ab]{3}", "1cbbb"),
     ] {
