@@ -84,7 +84,7 @@ impl Rope {
     ///
     /// # Errors
     ///
-    /// [`TorchError::Config`] for a base, factor or bound that gives no finite frequencies.
+    /// [`TorchError::Config`] for a base, factor or bound that gives no positive frequencies.
     pub(crate) fn new(head_dim: usize, theta: f64, scaling: &Scaling) -> Result<Self, TorchError> {
         let wrong = |reason: String| Err(TorchError::config("rope", reason));
         if !(theta.is_finite() && theta > 1.0) {
@@ -132,8 +132,8 @@ impl Rope {
                 plain.zip(divisors).map(|(frequency, &divisor)| frequency / f64::from(divisor)).collect()
             }
         };
-        if !amplitude.is_finite() || frequencies.iter().any(|frequency| !frequency.is_finite()) {
-            return wrong(format!("has a scaling that gives no finite frequencies: {scaling:?}"));
+        if !amplitude.is_finite() || !frequencies.iter().all(|&frequency| frequency > 0.0 && frequency.is_finite()) {
+            return wrong(format!("has a scaling that gives no positive frequencies: {scaling:?}"));
         }
         Ok(Self {
             frequencies: frequencies.into_iter().map(|frequency| frequency as f32).collect(),
@@ -243,6 +243,7 @@ mod tests {
             (0.0, Scaling::None),
             (f64::NAN, Scaling::None),
             (1e4, Scaling::Linear { factor: 0.0 }),
+            (1e4, Scaling::Linear { factor: -1.0 }),
             (1e4, Scaling::Divisors(vec![1.0])),
             (1e4, Scaling::Divisors(vec![1.0, 0.0, 1.0, 1.0])),
         ] {

@@ -212,16 +212,23 @@ pub(super) fn check_hugging_face(json: &Map<String, Value>, own: &[&str]) -> Res
         }
     }
     for name in ["rope_scaling", "rope_parameters"] {
-        if let Some(rope) = json.get(name).and_then(Value::as_object) {
-            check_rope(name, rope, own.contains(&TWO_KINDS))?;
+        match json.get(name) {
+            None | Some(Value::Null) => {}
+            Some(Value::Object(rope)) => check_rope(name, rope, own.contains(&TWO_KINDS))?,
+            Some(other) => return Err(TorchError::config(name, format!("is {other}, not an object"))),
         }
     }
     Ok(())
 }
 
-/// Refuses settings of rotary positions that are not known. `by_layer` is true if kinds of layers
-/// may have settings of their own.
+/// Refuses settings of rotary positions that are not known, and a factor without the kind of
+/// scaling that it belongs to. `by_layer` is true if kinds of layers may have settings of their
+/// own.
 fn check_rope(name: &str, rope: &Map<String, Value>, by_layer: bool) -> Result<(), TorchError> {
+    let is_given = |key: &str| rope.get(key).is_some_and(|value| !value.is_null());
+    if is_given("factor") && !is_given("rope_type") && !is_given("type") {
+        return Err(TorchError::config(format!("{name}.rope_type"), "is missing beside `factor`"));
+    }
     for (key, value) in rope {
         let path = format!("{name}.{key}");
         match value {
@@ -324,6 +331,11 @@ mod tests {
             ("rope_parameters", json!({"full_attention": {"rope_theta": 5.0}}), true),
             ("rope_scaling", json!({"rope_type": "yarn", "factor": 4, "mscale": 0.7}), true),
             ("rope_scaling", json!({"rope_type": "yarn", "factor": 4, "beta_fast": 32}), false),
+            ("rope_scaling", json!({"factor": 2.0}), true),
+            ("rope_scaling", json!([1]), true),
+            ("rope_scaling", json!("linear"), true),
+            ("rope_scaling", json!(null), false),
+            ("rope_parameters", json!({"rope_theta": 5e5}), false),
             ("attention_dropout", json!(0.1), false),
             ("_name_or_path", json!("x/y"), false),
             ("unsloth_version", json!("2025.1"), false),
