@@ -726,7 +726,7 @@ typedef uint32_t hr_tail_free_end;
 #endif // __cplusplus
 
 /**
- * The forms of p-less.
+ * The forms of p-less, a truncation whose threshold follows from the distribution.
  */
 enum hr_p_less
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -1395,11 +1395,11 @@ typedef struct hr_schema_options {
      */
     size_t struct_size;
     /**
-     * Order of keys. Default HR_KEY_ORDER_DECLARED.
+     * The order of an object's declared keys. Default HR_KEY_ORDER_DECLARED.
      */
     hr_key_order key_order;
     /**
-     * Whitespace. Default HR_WHITESPACE_FLEXIBLE.
+     * The whitespace between the tokens of the JSON text. Default HR_WHITESPACE_FLEXIBLE.
      */
     hr_whitespace whitespace;
     /**
@@ -1420,19 +1420,20 @@ typedef struct hr_schema_options {
      */
     uint32_t indent;
     /**
-     * Keys that are not declared. Default HR_ADDITIONAL_PROPERTIES_AS_SCHEMA.
+     * The keys that an object may have besides the declared ones. Default
+     * HR_ADDITIONAL_PROPERTIES_AS_SCHEMA.
      */
     hr_additional_properties additional_properties;
     /**
-     * Spelling of strings. Default HR_ESCAPES_FREE_STRINGS.
+     * The spelling of strings. Default HR_ESCAPES_FREE_STRINGS.
      */
     hr_escapes escapes;
     /**
-     * Repeated keys. Default HR_UNIQUE_KEYS_ENFORCED.
+     * The treatment of repeated keys. Default HR_UNIQUE_KEYS_ENFORCED.
      */
     hr_unique_keys unique_keys;
     /**
-     * Spelling of numbers. Default HR_NUMBERS_CANONICAL.
+     * The spelling of numbers. Default HR_NUMBERS_CANONICAL.
      */
     hr_numbers numbers;
     /**
@@ -1508,7 +1509,7 @@ typedef struct hr_tool_options {
      */
     uint32_t max_calls;
     /**
-     * The reasoning. Default HR_REASONING_AS_PROMPT.
+     * The reasoning before an answer. Default HR_REASONING_AS_PROMPT.
      */
     hr_reasoning reasoning;
     /**
@@ -1651,7 +1652,7 @@ typedef struct hr_token_bias {
 } hr_token_bias;
 
 /**
- * A sequence of at least one token, somewhere in the caller's memory.
+ * A sequence of at least one token, in the caller's memory.
  */
 typedef struct hr_token_sequence {
     /**
@@ -1673,8 +1674,9 @@ typedef struct hr_token_sequence {
  * The options of a sampler. Initialise them with hr_sampler_options_init(), which turns every
  * strategy off; then change members.
  *
- * Probabilities are those that the steps before left. Ranges are checked by hr_sampler_new().
- * Pointers are needed only until it returns.
+ * The steps of the chain run one after another, and the probabilities in the comments below are
+ * those that the earlier steps have left. hr_sampler_new() checks the ranges. Pointers are needed
+ * only until it returns.
  */
 typedef struct hr_sampler_options {
     /**
@@ -1732,7 +1734,7 @@ typedef struct hr_sampler_options {
      */
     float tfs_z;
     /**
-     * End of the tail-free cut. Default HR_TAIL_FREE_END_AFTER.
+     * The place at which tail-free sampling cuts. Default HR_TAIL_FREE_END_AFTER.
      */
     hr_tail_free_end tfs_end;
     /**
@@ -1757,7 +1759,8 @@ typedef struct hr_sampler_options {
      */
     float top_h;
     /**
-     * Form of p-less. Default HR_P_LESS_OFF.
+     * The form of p-less, a truncation whose threshold follows from the distribution. Default
+     * HR_P_LESS_OFF.
      */
     hr_p_less p_less;
     /**
@@ -1791,7 +1794,7 @@ typedef struct hr_sampler_options {
      */
     float dynamic_temperature_high;
     /**
-     * For HR_DYNAMIC_TEMPERATURE_RANGE. Default 1.
+     * For HR_DYNAMIC_TEMPERATURE_RANGE: the exponent. Default 1.
      */
     float dynamic_temperature_exponent;
     /**
@@ -1859,7 +1862,7 @@ typedef struct hr_sampler_options {
      */
     const uint32_t *dry_breakers;
     /**
-     * Number of dry_breakers.
+     * Number of entries in dry_breakers.
      */
     size_t dry_breaker_count;
     /**
@@ -1867,7 +1870,7 @@ typedef struct hr_sampler_options {
      */
     const struct hr_token_bias *logit_bias;
     /**
-     * Number of logit_bias.
+     * Number of entries in logit_bias.
      */
     size_t logit_bias_count;
     /**
@@ -1875,7 +1878,7 @@ typedef struct hr_sampler_options {
      */
     const struct hr_token_sequence *sequence_bias;
     /**
-     * Number of sequence_bias.
+     * Number of entries in sequence_bias.
      */
     size_t sequence_bias_count;
     /**
@@ -1883,7 +1886,7 @@ typedef struct hr_sampler_options {
      */
     const struct hr_token_sequence *bad_words;
     /**
-     * Number of bad_words.
+     * Number of entries in bad_words.
      */
     size_t bad_word_count;
     /**
@@ -1891,7 +1894,7 @@ typedef struct hr_sampler_options {
      */
     const uint32_t *allowed_tokens;
     /**
-     * Number of allowed_tokens.
+     * Number of entries in allowed_tokens.
      */
     size_t allowed_token_count;
     /**
@@ -1899,7 +1902,7 @@ typedef struct hr_sampler_options {
      */
     const uint32_t *suppressed_tokens;
     /**
-     * Number of suppressed_tokens.
+     * Number of entries in suppressed_tokens.
      */
     size_t suppressed_token_count;
     /**
@@ -1907,7 +1910,7 @@ typedef struct hr_sampler_options {
      */
     const uint32_t *begin_suppressed_tokens;
     /**
-     * Number of begin_suppressed_tokens.
+     * Number of entries in begin_suppressed_tokens.
      */
     size_t begin_suppressed_token_count;
     /**
@@ -1915,7 +1918,7 @@ typedef struct hr_sampler_options {
      */
     const uint32_t *end_tokens;
     /**
-     * Number of end_tokens.
+     * Number of entries in end_tokens.
      */
     size_t end_token_count;
     /**
@@ -2552,8 +2555,8 @@ HR_API struct hr_vocab *hr_vocab_clone(const struct hr_vocab *vocab);
 HR_API void hr_vocab_free(struct hr_vocab *vocab);
 
 /**
- * Makes an empty text. Each of the count texts of stop ends it, and so does each end token of the
- * vocabulary; empty texts are ignored.
+ * Makes a detokenizer for a new output. The output's text ends at the first of the count texts of
+ * stop that occurs in it, or at an end token of the vocabulary. Empty texts are ignored.
  *
  * Text is held back while it may still belong to a stop text that has begun, or to a character
  * whose bytes are not all there. A stop text is found even if it begins or ends within a token.
@@ -2611,7 +2614,7 @@ HR_API bool hr_detokenizer_stop_text(const struct hr_detokenizer *detokenizer, s
 HR_API uint32_t hr_detokenizer_end_token(const struct hr_detokenizer *detokenizer);
 
 /**
- * A second text at the same position. The two then grow independently.
+ * A second detokenizer with the same text. The two then read independently.
  */
 HR_NODISCARD HR_API
 hr_status hr_detokenizer_clone(const struct hr_detokenizer *detokenizer,
@@ -2619,7 +2622,7 @@ hr_status hr_detokenizer_clone(const struct hr_detokenizer *detokenizer,
                                struct hr_error **error);
 
 /**
- * Frees a text. NULL is allowed.
+ * Frees a detokenizer. NULL is allowed.
  */
 HR_API void hr_detokenizer_free(struct hr_detokenizer *detokenizer);
 
@@ -2657,7 +2660,7 @@ HR_API void hr_tokenizer_free(struct hr_tokenizer *tokenizer);
 #endif
 
 /**
- * A flag that is not set.
+ * Makes a flag, which is not set.
  */
 HR_API struct hr_cancel_flag *hr_cancel_flag_new(void);
 
@@ -2753,8 +2756,8 @@ hr_status hr_grammar_from_structural_tag(const char *tag,
                                          struct hr_error **error);
 
 /**
- * The grammar of exactly the given texts. Ten thousand of them are no problem. interrupt may be
- * NULL.
+ * The grammar of exactly the given texts, of which there may be tens of thousands. interrupt may
+ * be NULL.
  */
 HR_NODISCARD HR_API
 hr_status hr_grammar_from_choices(const struct hr_text *choices,
@@ -3780,7 +3783,7 @@ hr_status hr_parameters_from_json(hr_parameter_api api,
 
 /**
  * Writes the parameters into a struct that hr_sampler_options_init() initialised, whatever it
- * holds. Lists in it point into the parameters. The caller may change members before using it.
+ * holds. ListsForC in it point into the parameters. The caller may change members before using it.
  */
 HR_NODISCARD HR_API
 hr_status hr_parameters_get_sampler_options(const struct hr_parameters *parameters,

@@ -4,13 +4,13 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::command_error::{CommandError, written};
-use super::constraint::{ConstraintArgs, Loaded, PolicyArgs};
-use super::effect::{Given, Need};
+use super::command_error::{CommandError, check_stdout};
+use super::constraint::{CONSTRAINT_OPTIONS, ConstraintArgs, LoadedConstraint, PolicyArgs};
+use super::effect::{GivenOptions, Need};
 use super::explain::explain;
 use super::input;
 use super::judge::{Verdict, judge};
-use super::mask::{shown_token, special_tokens_at};
+use super::mask::{describe_token, special_tokens_at};
 use super::tools::ToolArgs;
 use hedgerow::engine::{Constraint, EngineError, Matcher};
 use hedgerow::grammar::Grammar;
@@ -74,7 +74,7 @@ pub(super) struct Args {
     policy: PolicyArgs,
 }
 
-pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode, CommandError> {
+pub(super) fn run(args: &Args, given: &GivenOptions) -> Result<ExitCode, CommandError> {
     given.check(|need| match need {
         Need::Schema => args.tools.tools.is_some() && args.tools.may_call() || args.constraint.meets(need),
         Need::Instance => args.instance.is_some(),
@@ -83,19 +83,17 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode, CommandError> 
     })?;
     let loaded = match args.tools.load(false)? {
         None if !args.constraint.is_given() => {
-            return Err(CommandError::usage("no constraint given").help(
-                "give one of --schema FILE, --regex PATTERN, --grammar FILE, --choice TEXT, --structural-tag FILE, \
-                 --tools FILE",
-            ));
+            return Err(CommandError::usage("no constraint given")
+                .help(format!("give one of {CONSTRAINT_OPTIONS}, --tools FILE")));
         }
         None => args.constraint.require(&args.policy)?,
         Some(tools) => {
             args.tools.check_choice(Some(&tools))?;
-            replies(args, &tools)?
+            compile_replies(args, &tools)?
         }
     };
     let Some(path) = &args.instance else {
-        written(writeln!(std::io::stdout(), "{}: compiles", shown(args)))?;
+        check_stdout(writeln!(std::io::stdout(), "{}: compiles", describe_constraint(args)))?;
         return Ok(ExitCode::SUCCESS);
     };
     let whole = input::read_text(path, "instance")?;
@@ -103,14 +101,16 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode, CommandError> 
     let (text, offset) = match loaded.schema {
         Some(_) => (whole.trim_matches(space), whole.len() - whole.trim_start_matches(space).len()),
         None => match whole.strip_suffix('\n') {
-            Some(line) if read(&loaded.grammar, &whole)?.is_some() => (line, 0),
+            Some(line) if find_refusal(&loaded.grammar, &whole)?.is_some() => (line, 0),
             _ => (whole.as_str(), 0),
         },
     };
-    let Some(refusal) = read(&loaded.grammar, text)? else {
+    let Some(refusal) = find_refusal(&loaded.grammar, text)? else {
         match args.events {
-            true => written(std::io::stdout().write_all(events(&loaded.grammar, text)?.as_bytes()))?,
-            false => written(writeln!(std::io::stdout(), "{}: accepted", path.display()))?,
+            true => {
+                check_stdout(std::io::stdout().write_all(event_lines(&loaded.grammar, text)?.as_bytes()))?
+            }
+            false => check_stdout(writeln!(std::io::stdout(), "{}: accepted", path.display()))?,
         };
         return Ok(ExitCode::SUCCESS);
     };
@@ -123,58 +123,63 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode, CommandError> 
                 if args.explain { "" } else { " (--explain names it)" }
             ),
             Verdict::Invalid(reason) => format!("  a validator agrees: {reason}\n"),
-            Verdict::NoJudge(reason) => format!("  the validator cannot read the schema: {reason}\n"),
+            Verdict::Unchecked(reason) => format!("  the validator cannot read the schema: {reason}\n"),
         };
     }
     if args.explain {
-        out += &explanation(args, &loaded, text, refusal.at)?;
+        out += &explain_refusal(args, &loaded, text, refusal.at)?;
     }
-    written(std::io::stdout().write_all(out.as_bytes()))?;
-    Ok(ExitCode::from(super::NO))
+    check_stdout(std::io::stdout().write_all(out.as_bytes()))?;
+    Ok(ExitCode::from(super::EXIT_NEGATIVE))
 }
 
-/// The constraint in words.
-fn shown(args: &Args) -> String {
+/// Describes the constraint in words: "`tools.json`", or "the regular expression".
+fn describe_constraint(args: &Args) -> String {
     match &args.tools.tools {
         Some(path) => path.display().to_string(),
-        None => args.constraint.shown(),
+        None => args.constraint.describe(),
     }
 }
 
-/// The replies that call tools.
-fn replies(args: &Args, tools: &Tools) -> Result<Loaded, CommandError> {
+/// Compiles the grammar of replies that call tools.
+fn compile_replies(args: &Args, tools: &Tools) -> Result<LoadedConstraint, CommandError> {
     let Some(preset) = args.tools.named_format()? else {
         return Err(CommandError::usage("there is no model here whose format of calls could be found")
             .help("name the format with --tool-format; `hedgerow tools list` shows all"));
     };
     let schema = args.constraint.load(&args.policy)?.and_then(|loaded| loaded.schema);
-    args.tools.replies(tools, &preset, schema, &args.policy, String::new())
+    args.tools.compile_replies(tools, &preset, schema, &args.policy, String::new())
 }
 
-/// The lines that `--explain` adds.
-fn explanation(args: &Args, loaded: &Loaded, text: &str, at: usize) -> Result<String, CommandError> {
+/// Explains a refusal at byte `at`, in the lines that `--explain` adds.
+fn explain_refusal(
+    args: &Args,
+    loaded: &LoadedConstraint,
+    text: &str,
+    at: usize,
+) -> Result<String, CommandError> {
     let mut lines = Vec::new();
     if let Some(path) = &args.vocab {
-        lines.push(refused_token(&loaded.grammar, &input::vocabulary(path)?, text)?);
+        lines.push(describe_refused_token(&loaded.grammar, &input::read_vocabulary(path)?, text)?);
     }
     if let Some(schema) = &loaded.schema {
         let accepts = |options: &SchemaOptions| match schema::compile(&schema.text, options) {
-            Ok(grammar) => matches!(read(&grammar, text), Ok(None)),
+            Ok(grammar) => matches!(find_refusal(&grammar, text), Ok(None)),
             Err(_) => false,
         };
         lines.extend(explain(schema, text, at, accepts));
     } else {
-        lines.push(format!("responsible: {}, {}", shown(args), after(text, at)));
+        lines.push(format!("responsible: {}, {}", describe_constraint(args), describe_place(text, at)));
     }
     Ok(lines.iter().map(|line| format!("  {line}\n")).collect())
 }
 
-/// The place of a refusal in words: the text before it, cut to its last characters.
-fn after(text: &str, at: usize) -> String {
+/// Describes the place of a refusal by the last characters before it: "after \"name\"".
+fn describe_place(text: &str, at: usize) -> String {
     /// Largest number of characters that are shown.
-    const MOST: usize = 30;
+    const MAX_CHARACTERS: usize = 30;
     let read = String::from_utf8_lossy(&text.as_bytes()[..at.min(text.len())]);
-    let start = read.char_indices().rev().nth(MOST - 1).map_or(0, |(start, _)| start);
+    let start = read.char_indices().rev().nth(MAX_CHARACTERS - 1).map_or(0, |(start, _)| start);
     match (read.is_empty(), start) {
         (true, _) => "at the beginning".to_owned(),
         (false, 0) => format!("after {}", serde_json::Value::from(read)),
@@ -182,11 +187,15 @@ fn after(text: &str, at: usize) -> String {
     }
 }
 
-/// The first token of the text that is not allowed, and the tokens that are. The text is cut into
-/// the longest tokens that fit.
-fn refused_token(grammar: &Grammar, vocabulary: &Vocabulary, text: &str) -> Result<String, CommandError> {
+/// Describes the first token of the text that is not allowed, and the tokens that are allowed
+/// there. The text is cut into the longest tokens that fit.
+fn describe_refused_token(
+    grammar: &Grammar,
+    vocabulary: &Vocabulary,
+    text: &str,
+) -> Result<String, CommandError> {
     /// The largest number of allowed tokens to name.
-    const MOST: usize = 8;
+    const MAX_NAMED: usize = 8;
     let failed = |error: &(dyn std::error::Error + 'static)| {
         CommandError::new("cannot check the instance").because(error)
     };
@@ -223,12 +232,13 @@ fn refused_token(grammar: &Grammar, vocabulary: &Vocabulary, text: &str) -> Resu
         // A special token that is refused is the one that is meant.
         let refused = special.first().map(|(_, token)| *token).or(longest.map(|(token, _)| token));
         let found = match refused {
-            Some(token) => format!("token {number}, {} (id {}),", shown_token(vocabulary, token), token.0),
+            Some(token) => format!("token {number}, {} (id {}),", describe_token(vocabulary, token), token.0),
             None if rest.is_empty() => format!("the end after {before}"),
             None => format!("token {number}, which the vocabulary does not have,"),
         };
         let mask = matcher.mask().map_err(|error| failed(&error))?;
-        let names: Vec<String> = mask.iter().take(MOST).map(|id| shown_token(vocabulary, id)).collect();
+        let names: Vec<String> =
+            mask.iter().take(MAX_NAMED).map(|id| describe_token(vocabulary, id)).collect();
         let more = if mask.count() > names.len() { " …" } else { "" };
         let are = match mask.count() {
             0 if matcher.is_accepting() => "only the end is".to_owned(),
@@ -241,21 +251,21 @@ fn refused_token(grammar: &Grammar, vocabulary: &Vocabulary, text: &str) -> Resu
     Ok(String::new())
 }
 
-/// The events of an accepted text, a line each.
-fn events(grammar: &Grammar, text: &str) -> Result<String, CommandError> {
+/// Reads the events of an accepted text, and writes each as a line of JSON.
+fn event_lines(grammar: &Grammar, text: &str) -> Result<String, CommandError> {
     let failed =
         |error: EngineError| CommandError::new("cannot tell the parts of the instance").because(&error);
-    let vocabulary = bytes_and_specials(grammar)?;
+    let vocabulary = byte_vocabulary(grammar)?;
     let constraint = Constraint::new(grammar, &vocabulary).map_err(failed)?;
     let mut reader = constraint.event_reader().map_err(failed)?;
     let mut events = Vec::new();
     reader.advance_text(text.as_bytes(), &mut events).map_err(failed)?;
     reader.finish(&mut events);
-    Ok(events.iter().map(|event| format!("{}\n", event_line(event))).collect())
+    Ok(events.iter().map(|event| format!("{}\n", event_to_json(event))).collect())
 }
 
-/// An event as JSON.
-fn event_line(event: &Event) -> serde_json::Value {
+/// Converts an event to JSON: `{"event": "text", "delta": "Hello"}`.
+fn event_to_json(event: &Event) -> serde_json::Value {
     let mut line = serde_json::json!({"event": event.kind()});
     let mut set = |key: &str, value: serde_json::Value| line[key] = value;
     match event {
@@ -284,16 +294,17 @@ fn event_line(event: &Event) -> serde_json::Value {
     line
 }
 
-/// The place and the reason of a refusal.
+/// The place and the reason of a refusal: "expected `0` to `9`, found `x`".
 #[derive(Debug, PartialEq, Eq)]
 struct Refusal {
+    /// Number of the bytes before the refused one.
     at: usize,
     reason: String,
 }
 
-/// The 256 bytes, and the special tokens that the grammar names. A token's id is its byte, or 256
-/// and more.
-fn bytes_and_specials(grammar: &Grammar) -> Result<Vocabulary, CommandError> {
+/// Makes the vocabulary of the 256 bytes and of the special tokens that the grammar names. The id
+/// of a byte's token is the byte; special tokens have ids from 256 on.
+fn byte_vocabulary(grammar: &Grammar) -> Result<Vocabulary, CommandError> {
     let mut tokens: Vec<Vec<u8>> = (0..=255u8).map(|byte| vec![byte]).collect();
     let mut special = Vec::new();
     let exact = grammar.pool().token_sets().flat_map(|(_, set)| set.names.iter().map(|name| &**name));
@@ -309,20 +320,20 @@ fn bytes_and_specials(grammar: &Grammar) -> Result<Vocabulary, CommandError> {
         .map_err(|error| CommandError::new("cannot check the instance").because(&error))
 }
 
-/// The refusal of a text; `None` where it is accepted.
-fn read(grammar: &Grammar, text: &str) -> Result<Option<Refusal>, CommandError> {
+/// Finds the place where the grammar refuses a text; `None` if the text is accepted.
+fn find_refusal(grammar: &Grammar, text: &str) -> Result<Option<Refusal>, CommandError> {
     let failed = |error: EngineError| CommandError::new("cannot check the instance").because(&error);
-    let vocabulary = bytes_and_specials(grammar)?;
+    let vocabulary = byte_vocabulary(grammar)?;
     let mut matcher = Constraint::new(grammar, &vocabulary).map_err(failed)?.matcher();
     let at = matcher.advance_text_prefix(text.as_bytes()).map_err(failed)?;
     if at == text.len() && matcher.is_accepting() {
         return Ok(None);
     }
-    Ok(Some(Refusal { at, reason: reason(&mut matcher, text, at).map_err(failed)? }))
+    Ok(Some(Refusal { at, reason: describe_refusal(&mut matcher, text, at).map_err(failed)? }))
 }
 
-/// The tokens that a matcher expects, and the text that it found.
-fn reason(matcher: &mut Matcher, text: &str, at: usize) -> Result<String, EngineError> {
+/// Describes what the matcher expects at byte `at`, and what the text has there.
+fn describe_refusal(matcher: &mut Matcher, text: &str, at: usize) -> Result<String, EngineError> {
     let mask = matcher.mask()?;
     let bytes: Vec<u8> = mask.iter().filter_map(|token| u8::try_from(token.0).ok()).collect();
     let names = mask.iter().filter_map(|token| matcher.vocabulary().name(token)).map(str::to_owned);
@@ -357,7 +368,7 @@ mod tests {
     /// Checks the place and the reason of a refusal; `None` stands for a text that is accepted.
     fn assert_refusal(grammar: &Grammar, text: &str, expected: Option<(usize, &str)>) {
         let expected = expected.map(|(at, reason)| Refusal { at, reason: reason.to_owned() });
-        assert_eq!(read(grammar, text).unwrap(), expected, "{text}");
+        assert_eq!(find_refusal(grammar, text).unwrap(), expected, "{text}");
     }
 
     #[test]
@@ -403,7 +414,7 @@ mod tests {
             ("a\"bc", 3, "after \"a\\\"b\"".to_owned()),
             (&long, 40, format!("after …\"{}\"", &long[10..40])),
         ] {
-            assert_eq!(after(text, at), expected);
+            assert_eq!(describe_place(text, at), expected);
         }
     }
 }

@@ -4,35 +4,37 @@ use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 
-/// The reason for which a command failed.
+/// The error of a command, with its causes and a remedy.
 #[derive(Debug)]
 pub(super) struct CommandError {
-    what: String,
+    /// The sentence that says what went wrong.
+    message: String,
     causes: Vec<String>,
     help: Option<String>,
+    /// The exit code.
     code: u8,
 }
 
 impl CommandError {
     /// Creates the error of a command that has failed: exit code 1.
-    pub fn new(what: impl Into<String>) -> Self {
-        Self { what: what.into(), causes: Vec::new(), help: None, code: super::NO }
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), causes: Vec::new(), help: None, code: super::EXIT_NEGATIVE }
     }
 
     /// Creates the error of a command line that cannot be used: exit code 2.
-    pub fn usage(what: impl Into<String>) -> Self {
-        Self { code: 2, ..Self::new(what) }
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self { code: 2, ..Self::new(message) }
     }
 
     /// Adds an error and its sources as causes.
     pub fn because(mut self, error: &(dyn Error + 'static)) -> Self {
         let mut next = Some(error);
         while let Some(error) = next {
-            let text = option_names(&error.to_string());
+            let text = with_option_names(&error.to_string());
             // The fault of a whole file has the pointer `#`, which says nothing.
             let text = text.strip_prefix("#: ").map_or(text.clone(), str::to_owned);
             // Leave out a source that the message before it already quotes.
-            let said = self.causes.last().unwrap_or(&self.what).contains(&text);
+            let said = self.causes.last().unwrap_or(&self.message).contains(&text);
             if !said {
                 self.causes.push(text);
             }
@@ -41,35 +43,35 @@ impl CommandError {
         self
     }
 
-    /// The same failure of something else.
-    pub fn of(self, what: impl Into<String>) -> Self {
-        Self { what: what.into(), ..self }
+    /// Replaces the sentence that says what went wrong.
+    pub fn with_message(self, message: impl Into<String>) -> Self {
+        Self { message: message.into(), ..self }
     }
 
-    /// Adds what to do about it.
+    /// Adds the remedy.
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
     /// The sentence that says what went wrong.
-    pub fn what(&self) -> &str {
-        &self.what
+    pub fn message(&self) -> &str {
+        &self.message
     }
 
-    /// The causes in one line.
-    pub fn why(&self) -> String {
+    /// The causes in one line: "cannot read `a.json`: no such file".
+    pub fn causes_line(&self) -> String {
         self.causes.join(": ")
     }
 
-    /// Writes it to stderr and gives the exit code.
+    /// Writes the error to stderr and returns the exit code.
     pub fn report(&self) -> ExitCode {
-        say!("error: {}", self.what);
+        write_stderr!("error: {}", self.message);
         for cause in &self.causes {
-            say!("  cause: {}", cause.replace('\n', "\n    "));
+            write_stderr!("  cause: {}", cause.replace('\n', "\n    "));
         }
         if let Some(help) = &self.help {
-            say!("  help: {help}");
+            write_stderr!("  help: {help}");
         }
         ExitCode::from(self.code)
     }
@@ -77,7 +79,7 @@ impl CommandError {
 
 /// The text with the command's options in place of the library's: "pass its text with
 /// `SchemaOptions::document`" becomes "pass its text with --documents URI=FILE".
-pub(super) fn option_names(text: &str) -> String {
+pub(super) fn with_option_names(text: &str) -> String {
     const NAMES: &[(&str, &str)] = &[
         ("`SchemaOptions::document`", "--documents URI=FILE"),
         ("with `lark::Options::module`", "as a file with --import-dir DIR"),
@@ -124,21 +126,22 @@ pub(super) fn option_names(text: &str) -> String {
     }
 }
 
-/// The result of writing to stdout. If the reader has closed its end of the pipe, as `head` does,
-/// the command ends without an error.
-pub(super) fn written(result: io::Result<()>) -> Result<Written, CommandError> {
+/// Checks the result of a write to stdout. A closed pipe is no error: the command then ends with
+/// success.
+pub(super) fn check_stdout(result: io::Result<()>) -> Result<StdoutState, CommandError> {
     match result {
-        Ok(()) => Ok(Written::Whole),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Written::ReaderGone),
+        Ok(()) => Ok(StdoutState::Open),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(StdoutState::Closed),
         Err(error) => Err(CommandError::new("cannot write to stdout").because(&error)),
     }
 }
 
-/// The state of stdout: it is still read, or its reader has closed the pipe.
+/// The state of stdout after a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Written {
-    Whole,
-    ReaderGone,
+pub(super) enum StdoutState {
+    Open,
+    /// The reader has closed its end of the pipe, as `head` does.
+    Closed,
 }
 
 #[cfg(test)]
@@ -155,7 +158,7 @@ mod tests {
             ),
             ("raise `Limits::state_threads`", "raise `Limits::state_threads`"),
         ] {
-            assert_eq!(option_names(text), expected);
+            assert_eq!(with_option_names(text), expected);
         }
     }
 }

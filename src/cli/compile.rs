@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::command_error::{CommandError, written};
+use super::command_error::{CommandError, check_stdout};
 use super::constraint::{PolicyArgs, VocabularyConstraintArgs};
-use super::effect::Given;
-use super::number::whole;
+use super::effect::GivenOptions;
+use super::number::parse_whole_number;
 use std::io::{self, Write};
 
 const AFTER_HELP: &str = "\
@@ -38,13 +38,13 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     fsm: PathBuf,
     /// Give up beyond this many states, counted before equal ones are merged
-    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = whole::<usize>)]
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = parse_whole_number::<usize>)]
     max_states: usize,
     #[command(flatten)]
     policy: PolicyArgs,
 }
 
-pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode, CommandError> {
+pub(super) fn run(args: &Args, given: &GivenOptions) -> Result<ExitCode, CommandError> {
     let constraint = args.constraint.load(&args.policy, given)?;
     let fsm = constraint
         .compile_token_fsm(args.max_states)
@@ -60,6 +60,6 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode, CommandError> 
         fsm.edge_classes().len(),
         bytes.len()
     );
-    written(io::stdout().lock().write_all(text.as_bytes()))?;
+    check_stdout(io::stdout().lock().write_all(text.as_bytes()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,12 +1,12 @@
-//! The options that say what an output may be, and the grammar they make.
+//! The options that set the constraint of an output, and the grammar that they compile to.
 
 use std::path::{Path, PathBuf};
 
 use super::command_error::CommandError;
-use super::effect::{Given, Need};
+use super::effect::{GivenOptions, Need};
 use super::input;
-use super::number::{whole, within};
-use super::policy::policy;
+use super::number::{parse_whole_number, range_parser};
+use super::policy::policy_parser;
 use hedgerow::CompileError;
 use hedgerow::engine::Constraint;
 use hedgerow::grammar::{CompileErrorKind, Grammar, KeyOrder};
@@ -17,6 +17,11 @@ use hedgerow::schema::{
 use hedgerow::syntax::regex::{self, Dialect};
 use hedgerow::syntax::{Notation, choice, lark};
 use hedgerow::tags;
+use hedgerow::vocab::Vocabulary;
+
+/// The options of [`ConstraintArgs`], for errors.
+pub(super) const CONSTRAINT_OPTIONS: &str =
+    "--schema FILE, --regex PATTERN, --grammar FILE, --choice TEXT, --structural-tag FILE";
 
 /// The constraint of the output.
 #[derive(Debug, clap::Args)]
@@ -53,13 +58,22 @@ pub(super) struct VocabularyConstraintArgs {
 }
 
 impl VocabularyConstraintArgs {
-    /// The constraint asked for. `given` are the options of the command line.
-    pub fn load(&self, policy: &PolicyArgs, given: &Given) -> Result<Constraint, CommandError> {
+    /// Reads the constraint and the vocabulary. `given` are the options of the command line.
+    pub fn load(&self, policy: &PolicyArgs, given: &GivenOptions) -> Result<Constraint, CommandError> {
         given.check(|need| self.constraint.meets(need) && policy.meets(need))?;
         let grammar = self.constraint.require(policy)?.grammar;
-        Constraint::new(&grammar, &input::vocabulary(&self.vocab)?)
-            .map_err(|error| CommandError::new("the constraint does not fit the vocabulary").because(&error))
+        fit_to_vocabulary(&grammar, &input::read_vocabulary(&self.vocab)?, "the vocabulary")
     }
+}
+
+/// Makes a constraint of a grammar over a vocabulary. `name` names the vocabulary in errors.
+pub(super) fn fit_to_vocabulary(
+    grammar: &Grammar,
+    vocabulary: &Vocabulary,
+    name: &str,
+) -> Result<Constraint, CommandError> {
+    Constraint::new(grammar, vocabulary)
+        .map_err(|error| CommandError::new(format!("the constraint does not fit {name}")).because(&error))
 }
 
 /// The options for reading schemas, patterns and grammars.
@@ -67,14 +81,14 @@ impl VocabularyConstraintArgs {
 #[command(next_help_heading = "Constraint details")]
 pub(super) struct PolicyArgs {
     /// Order of an object's declared keys [default: declared]
-    #[arg(long, value_parser = policy(KeyOrder::ALL, KeyOrder::name))]
+    #[arg(long, value_parser = policy_parser(KeyOrder::ALL, KeyOrder::name))]
     pub key_order: Option<KeyOrder>,
     /// Whitespace between JSON tokens: up to 64 bytes, without limit, none, or one item a line
     /// [default: flexible]
     #[arg(long, value_parser = ["flexible", "unlimited", "compact", PRETTY])]
     pub whitespace: Option<String>,
     /// Spaces a level under --whitespace pretty, at most 16 [default: 2]
-    #[arg(long, value_name = "N", value_parser = within(0..=16_u8))]
+    #[arg(long, value_name = "N", value_parser = range_parser(0..=16_u8))]
     pub indent: Option<u8>,
     /// Exactly these between items and behind keys, and no other whitespace (Python writes ', ' and
     /// ': ')
@@ -84,61 +98,61 @@ pub(super) struct PolicyArgs {
     #[arg(long, value_name = "PATTERN", conflicts_with = "whitespace", conflicts_with = "separators")]
     pub whitespace_pattern: Option<String>,
     /// Keys of objects that no part of the schema names: allowed as the schema says, or forbidden
-    #[arg(long, default_value_t, value_parser = policy(AdditionalProperties::ALL, AdditionalProperties::name))]
+    #[arg(long, default_value_t, value_parser = policy_parser(AdditionalProperties::ALL, AdditionalProperties::name))]
     pub additional_properties: AdditionalProperties,
     /// Spelling of strings: all escapes in free strings but only the required ones in keys, `enum`
     /// and `const`; all everywhere; only the required ones; all but \uXXXX
     /// [default: free-strings]
-    #[arg(long, value_parser = policy(EscapePolicy::ALL, EscapePolicy::name))]
+    #[arg(long, value_parser = policy_parser(EscapePolicy::ALL, EscapePolicy::name))]
     pub escapes: Option<EscapePolicy>,
     /// Undeclared keys that come twice in one object: refused, or allowed
-    #[arg(long, default_value_t, value_parser = policy(UniqueKeys::ALL, UniqueKeys::name))]
+    #[arg(long, default_value_t, value_parser = policy_parser(UniqueKeys::ALL, UniqueKeys::name))]
     pub unique_keys: UniqueKeys,
     /// Spelling of numbers: whole numbers without fraction, or as `1.0` as well
-    #[arg(long, default_value_t, value_parser = policy(Numbers::ALL, Numbers::name))]
+    #[arg(long, default_value_t, value_parser = policy_parser(Numbers::ALL, Numbers::name))]
     pub numbers: Numbers,
     /// Effect of `format`: an assertion about known formats, or an annotation
-    #[arg(long, default_value_t, value_parser = policy(FormatPolicy::ALL, FormatPolicy::name))]
+    #[arg(long, default_value_t, value_parser = policy_parser(FormatPolicy::ALL, FormatPolicy::name))]
     pub format: FormatPolicy,
     /// Effect of `contentEncoding`: an assertion about base64, or an annotation
-    #[arg(long, default_value_t, value_parser = policy(ContentEncoding::ALL, ContentEncoding::name))]
+    #[arg(long, default_value_t, value_parser = policy_parser(ContentEncoding::ALL, ContentEncoding::name))]
     pub content_encoding: ContentEncoding,
     /// Effect of a `format` that is not known: a warning, or an error
-    #[arg(long, default_value_t, value_parser = policy(UnknownFormat::ALL, UnknownFormat::name))]
+    #[arg(long, default_value_t, value_parser = policy_parser(UnknownFormat::ALL, UnknownFormat::name))]
     pub unknown_format: UnknownFormat,
     /// Rules of schemas that do not name theirs with `$schema` [default: 2020-12 with older
     /// spellings]
-    #[arg(long, value_name = "DRAFT", value_parser = policy(named_drafts(), Draft::name))]
+    #[arg(long, value_name = "DRAFT", value_parser = policy_parser(named_drafts(), Draft::name))]
     pub default_draft: Option<Draft>,
     /// A document that `$ref` may name (repeat the option); FILE may be - for standard input;
     /// nothing is ever fetched
     #[arg(long, value_name = "URI=FILE")]
     pub documents: Vec<String>,
     /// Largest number of steps that combining a schema's parts may take
-    #[arg(long, value_name = "STEPS", default_value_t = SchemaOptions::DEFAULT_FUEL, value_parser = whole::<u64>)]
+    #[arg(long, value_name = "STEPS", default_value_t = SchemaOptions::DEFAULT_FUEL, value_parser = parse_whole_number::<u64>)]
     pub fuel: u64,
     /// Allow whitespace before and after the JSON text, at most 64 bytes each
     #[arg(long)]
     pub surrounding_whitespace: bool,
     /// Cap the characters of strings for which the schema sets no greatest length; such a cap gives
     /// way to what the schema demands [default: no cap]
-    #[arg(long, value_name = "N", value_parser = whole::<u32>)]
+    #[arg(long, value_name = "N", value_parser = parse_whole_number::<u32>)]
     pub max_string_length: Option<u32>,
     /// Cap the items of arrays for which the schema sets no greatest number [default: no cap]
-    #[arg(long, value_name = "N", value_parser = whole::<u32>)]
+    #[arg(long, value_name = "N", value_parser = parse_whole_number::<u32>)]
     pub max_items: Option<u32>,
     /// Cap the digits of numbers, each of those before the point, after it and in the exponent
     /// [default: no cap]
-    #[arg(long, value_name = "N", value_parser = within(1..=u32::MAX))]
+    #[arg(long, value_name = "N", value_parser = range_parser(1..=u32::MAX))]
     pub max_digits: Option<u32>,
     /// Effect of a keyword that cannot be enforced: an error, or a warning
-    #[arg(long, default_value_t, value_parser = policy(Strictness::ALL, Strictness::name))]
+    #[arg(long, default_value_t, value_parser = policy_parser(Strictness::ALL, Strictness::name))]
     pub strictness: Strictness,
     /// Syntax of --regex: JavaScript's, as in JSON Schema, or that of Rust's regex crate
-    #[arg(long, default_value_t, value_parser = policy(Dialect::ALL, Dialect::name))]
+    #[arg(long, default_value_t, value_parser = policy_parser(Dialect::ALL, Dialect::name))]
     pub regex_dialect: Dialect,
     /// Notation of --grammar [default: as the file's extension says]
-    #[arg(long, value_parser = policy(Notation::ALL, Notation::name))]
+    #[arg(long, value_parser = policy_parser(Notation::ALL, Notation::name))]
     pub grammar_notation: Option<Notation>,
     /// Rule that outputs of a --grammar in Lark's notation start from [default: start]
     #[arg(long, value_name = "RULE")]
@@ -157,44 +171,57 @@ fn named_drafts() -> &'static [Draft] {
     Draft::ALL.strip_suffix(&[Draft::Unspecified]).unwrap_or(Draft::ALL)
 }
 
-/// A grammar, and the schema it came from.
+/// A compiled constraint, and what messages about its outputs need to know of it.
 #[derive(Debug)]
-pub(super) struct Loaded {
+pub(super) struct LoadedConstraint {
     pub grammar: Grammar,
+    /// The schema of the whole output, if there is one.
     pub schema: Option<SchemaFile>,
-    /// True if there are schemas in it, on whose values options may set bounds.
+    /// True if a part of the output has a schema, so that options such as `--max-items` apply.
     pub has_schemas: bool,
-    /// True for replies that may be free text, which a limit may end anywhere.
-    pub is_open: bool,
-    /// True for a list of texts.
+    /// True if the output may be free text, which a limit on tokens may cut anywhere.
+    pub allows_free_text: bool,
+    /// True for a list of choices.
     pub is_list: bool,
-    /// The marks of reasoning, if replies may reason.
+    /// The texts around reasoning, if the model may reason.
     pub reasoning: Option<ReasoningMarks>,
 }
 
-/// The marks of reasoning in replies.
+/// The texts around reasoning, such as `<think>` and `</think>`.
 #[derive(Debug)]
 pub(super) struct ReasoningMarks {
     pub begin: String,
     pub end: String,
-    /// True if the prompt has begun it.
-    pub is_begun: bool,
+    /// True if the prompt ends with the beginning of reasoning.
+    pub begins_in_prompt: bool,
 }
 
 impl ReasoningMarks {
-    /// True if a text ends within reasoning.
-    pub fn is_open(&self, text: &str) -> bool {
-        match text.rfind(&self.begin) {
-            Some(at) => !text[at..].contains(&self.end),
-            None => self.is_begun && !text.contains(&self.end),
+    /// True if an output ends within reasoning.
+    pub fn is_reasoning_open(&self, text: &str) -> bool {
+        match text.contains(&self.begin) {
+            true => ends_within(text, &self.begin, &self.end),
+            false => self.begins_in_prompt && !text.contains(&self.end),
         }
     }
 }
 
-impl Loaded {
-    /// A constraint that is no schema.
-    pub fn of(grammar: Grammar) -> Self {
-        Self { grammar, schema: None, has_schemas: false, is_open: false, is_list: false, reasoning: None }
+/// True if a text ends behind `begin` and before the `end` that belongs to it.
+pub(super) fn ends_within(text: &str, begin: &str, end: &str) -> bool {
+    text.rfind(begin).is_some_and(|at| !text[at..].contains(end))
+}
+
+impl LoadedConstraint {
+    /// A constraint of which nothing but the grammar is known.
+    pub fn from_grammar(grammar: Grammar) -> Self {
+        Self {
+            grammar,
+            schema: None,
+            has_schemas: false,
+            allows_free_text: false,
+            is_list: false,
+            reasoning: None,
+        }
     }
 }
 
@@ -207,14 +234,14 @@ pub(super) struct SchemaFile {
 }
 
 impl ConstraintArgs {
-    /// True if there is a constraint of another kind than a schema.
-    pub fn is_given_but_schema(&self) -> bool {
+    /// True if there is a constraint, and it is no schema.
+    pub fn is_given_without_schema(&self) -> bool {
         let Self { schema: _, regex, grammar, choice, structural_tag } = self;
         regex.is_some() || grammar.is_some() || !choice.is_empty() || structural_tag.is_some()
     }
 
-    /// The constraint in words: the path of its file, or its kind.
-    pub fn shown(&self) -> String {
+    /// Describes the constraint in words: the path of its file, or its kind.
+    pub fn describe(&self) -> String {
         let file = self.schema.as_ref().or(self.grammar.as_ref()).or(self.structural_tag.as_ref());
         match (file, &self.regex) {
             (Some(path), _) => path.display().to_string(),
@@ -223,8 +250,7 @@ impl ConstraintArgs {
         }
     }
 
-    /// True if the constraint is what an option needs to have an effect. Needs of other kinds are
-    /// met.
+    /// True if the constraint meets a need. Needs that concern no constraint count as met.
     pub fn meets(&self, need: Need) -> bool {
         match need {
             Need::Constraint => self.is_given(),
@@ -241,8 +267,8 @@ impl ConstraintArgs {
         files.iter().any(|file| file.is_some()) || self.regex.is_some() || !self.choice.is_empty()
     }
 
-    /// The grammar that the options describe; `None` without any of them.
-    pub fn load(&self, policy: &PolicyArgs) -> Result<Option<Loaded>, CommandError> {
+    /// Compiles the constraint that the options give; `None` if they give none.
+    pub fn load(&self, policy: &PolicyArgs) -> Result<Option<LoadedConstraint>, CommandError> {
         if let Some(path) = &self.schema {
             return policy.load_schema(path).map(Some);
         }
@@ -250,7 +276,7 @@ impl ConstraintArgs {
             let grammar = regex::compile(pattern, policy.regex_dialect).map_err(|error| {
                 CommandError::new("cannot compile the regular expression").because(&error)
             })?;
-            return Ok(Some(Loaded::of(grammar)));
+            return Ok(Some(LoadedConstraint::from_grammar(grammar)));
         }
         if let Some(path) = &self.grammar {
             return policy.load_grammar(path).map(Some);
@@ -263,19 +289,19 @@ impl ConstraintArgs {
         }
         let grammar = choice::compile(&self.choice)
             .map_err(|error| CommandError::new("cannot compile the choices").because(&error))?;
-        Ok(Some(Loaded { is_list: true, ..Loaded::of(grammar) }))
+        Ok(Some(LoadedConstraint { is_list: true, ..LoadedConstraint::from_grammar(grammar) }))
     }
 
-    /// The grammar that the options describe; an error without any of them.
-    pub fn require(&self, policy: &PolicyArgs) -> Result<Loaded, CommandError> {
+    /// Compiles the constraint that the options give; an error if they give none.
+    pub fn require(&self, policy: &PolicyArgs) -> Result<LoadedConstraint, CommandError> {
         self.load(policy)?.ok_or_else(|| {
-            CommandError::usage("no constraint given")
-                .help("give one of --schema FILE, --regex PATTERN, --grammar FILE, --choice TEXT, --structural-tag FILE")
+            CommandError::usage("no constraint given").help(format!("give one of {CONSTRAINT_OPTIONS}"))
         })
     }
 }
 
-/// True for free text that need hold no tag, which a limit may end anywhere.
+/// True if the format allows free text without any tag. A limit on tokens may cut such text
+/// anywhere.
 fn is_free_text(format: &tags::Format) -> bool {
     use tags::Format;
 
@@ -288,18 +314,18 @@ fn is_free_text(format: &tags::Format) -> bool {
     }
 }
 
-/// Prints warnings about the file.
-pub(super) fn warn(path: &Path, warnings: &[SchemaWarning]) {
-    for line in grouped(warnings) {
-        say!("warning: {}: {line}", path.display());
+/// Prints warnings about a file to stderr.
+pub(super) fn print_warnings(path: &Path, warnings: &[SchemaWarning]) {
+    for line in group_warnings(warnings) {
+        write_stderr!("warning: {}: {line}", path.display());
     }
 }
 
-/// Warnings as lines, one for each kind: the keyword and the message, the number of places, and the
-/// first of them.
-fn grouped(warnings: &[SchemaWarning]) -> Vec<String> {
+/// Groups warnings by keyword and message. Each group becomes a line with the number of its places
+/// and the first of them.
+fn group_warnings(warnings: &[SchemaWarning]) -> Vec<String> {
     /// Largest number of places that are named.
-    const MOST: usize = 3;
+    const MAX_PLACES: usize = 3;
     let mut kinds: Vec<(&SchemaWarning, Vec<&str>)> = Vec::new();
     for warning in warnings {
         let same = |kind: &&mut (&SchemaWarning, Vec<&str>)| {
@@ -313,8 +339,8 @@ fn grouped(warnings: &[SchemaWarning]) -> Vec<String> {
     let line = |(warning, places): &(&SchemaWarning, Vec<&str>)| match places.len() {
         1 => warning.to_string(),
         count => {
-            let more = if count > MOST { ", …" } else { "" };
-            let first = places[..count.min(MOST)].join(", ");
+            let more = if count > MAX_PLACES { ", …" } else { "" };
+            let first = places[..count.min(MAX_PLACES)].join(", ");
             format!("`{}` {} ({count} places: {first}{more})", warning.keyword, warning.message)
         }
     };
@@ -323,37 +349,39 @@ fn grouped(warnings: &[SchemaWarning]) -> Vec<String> {
 
 impl PolicyArgs {
     /// Compiles the schema in a file.
-    pub fn load_schema(&self, path: &Path) -> Result<Loaded, CommandError> {
-        self.schema_of(path, input::read_text(path, "schema")?)
+    pub fn load_schema(&self, path: &Path) -> Result<LoadedConstraint, CommandError> {
+        self.compile_schema(path, input::read_text(path, "schema")?)
     }
 
-    /// Compiles the text of a schema. `path` says where it comes from.
-    pub fn schema_of(&self, path: &Path, text: String) -> Result<Loaded, CommandError> {
-        let options = self.options()?;
+    /// Compiles the text of a schema that comes from `path`.
+    pub fn compile_schema(&self, path: &Path, text: String) -> Result<LoadedConstraint, CommandError> {
+        let options = self.schema_options()?;
         let (grammar, warnings) = schema::compile_with_warnings(&text, &options)
-            .map_err(|error| self.unusable(&format!("the schema `{}`", path.display()), &error))?;
-        warn(path, &warnings);
-        Ok(Loaded {
+            .map_err(|error| self.compile_error(&format!("the schema `{}`", path.display()), &error))?;
+        print_warnings(path, &warnings);
+        Ok(LoadedConstraint {
             schema: Some(SchemaFile { path: path.to_owned(), text, options }),
             has_schemas: true,
-            ..Loaded::of(grammar)
+            ..LoadedConstraint::from_grammar(grammar)
         })
     }
 
-    /// The error of a schema, or of what has schemas in it.
-    pub fn unusable(&self, what: &str, error: &CompileError) -> CommandError {
+    /// The error of a schema, or of tools or a structural tag, which have schemas in them. `what`
+    /// names it.
+    pub fn compile_error(&self, what: &str, error: &CompileError) -> CommandError {
         let failure = CommandError::new(format!("cannot compile {what}"));
         match error.kind() {
             CompileErrorKind::Unsupported => {
                 failure.because(error).help("--strictness lenient ignores what cannot be enforced")
             }
-            CompileErrorKind::Option => self.unusable_whitespace(error),
+            CompileErrorKind::Option => self.whitespace_error(error),
             _ => failure.because(error),
         }
     }
 
-    /// The error of an option about whitespace. The other options are checked when they are read.
-    fn unusable_whitespace(&self, error: &CompileError) -> CommandError {
+    /// The error of an option about whitespace. All other options of schemas were checked when they
+    /// were parsed.
+    fn whitespace_error(&self, error: &CompileError) -> CommandError {
         let option = match (&self.separators, &self.whitespace_pattern) {
             (Some(_), _) => "--separators",
             (None, Some(_)) => "--whitespace-pattern",
@@ -363,19 +391,24 @@ impl PolicyArgs {
     }
 
     /// Compiles the structural tag in a file.
-    pub fn load_structural_tag(&self, path: &Path) -> Result<Loaded, CommandError> {
+    pub fn load_structural_tag(&self, path: &Path) -> Result<LoadedConstraint, CommandError> {
         let text = input::read_text(path, "structural tag")?;
-        let options = tags::TagOptions::default().schema(self.options()?);
+        let options = tags::TagOptions::default().schema(self.schema_options()?);
         let compiled = tags::parse(&text)
             .and_then(|tag| Ok((tags::compile_with_warnings(&tag, &options)?, is_free_text(&tag.format))));
-        let ((grammar, warnings), is_open) = compiled
-            .map_err(|error| self.unusable(&format!("the structural tag `{}`", path.display()), &error))?;
-        warn(path, &warnings);
-        Ok(Loaded { has_schemas: true, is_open, ..Loaded::of(grammar) })
+        let ((grammar, warnings), allows_free_text) = compiled.map_err(|error| {
+            self.compile_error(&format!("the structural tag `{}`", path.display()), &error)
+        })?;
+        print_warnings(path, &warnings);
+        Ok(LoadedConstraint {
+            has_schemas: true,
+            allows_free_text,
+            ..LoadedConstraint::from_grammar(grammar)
+        })
     }
 
     /// Compiles the grammar in a file.
-    pub fn load_grammar(&self, path: &Path) -> Result<Loaded, CommandError> {
+    pub fn load_grammar(&self, path: &Path) -> Result<LoadedConstraint, CommandError> {
         let notation = match self.grammar_notation {
             Some(notation) => notation,
             None => {
@@ -403,11 +436,12 @@ impl PolicyArgs {
         let (grammar, warnings) = compiled.map_err(|error| {
             CommandError::new(format!("cannot compile the grammar `{}`", path.display())).because(&error)
         })?;
-        warn(path, &warnings);
-        Ok(Loaded::of(grammar))
+        print_warnings(path, &warnings);
+        Ok(LoadedConstraint::from_grammar(grammar))
     }
 
-    /// The start rule of the grammar `text`, and the files from which it and its imports import.
+    /// Reads the options of a grammar in Lark's notation: its start rule, and the files that the
+    /// grammar `text` and its imports import.
     fn lark_options(&self, text: &str) -> Result<lark::Options, CommandError> {
         let mut options = lark::Options::default();
         if let Some(start) = &self.start {
@@ -435,13 +469,14 @@ impl PolicyArgs {
         Ok(options)
     }
 
-    /// The library's options; fails where a document cannot be read.
-    pub fn options(&self) -> Result<SchemaOptions, CommandError> {
-        self.options_over(SchemaOptions::default())
+    /// Converts the options for the library. Reads the files of `--documents`.
+    pub fn schema_options(&self) -> Result<SchemaOptions, CommandError> {
+        self.schema_options_over(SchemaOptions::default())
     }
 
-    /// The library's options, and those of `base` where the command line says nothing.
-    pub fn options_over(&self, base: SchemaOptions) -> Result<SchemaOptions, CommandError> {
+    /// Converts the options for the library, over the defaults in `base`. Reads the files of
+    /// `--documents`.
+    pub fn schema_options_over(&self, base: SchemaOptions) -> Result<SchemaOptions, CommandError> {
         let whitespace = match (&self.separators, &self.whitespace_pattern, self.whitespace.as_deref()) {
             (Some(texts), ..) => Whitespace::Exact { item: texts[0].clone(), key: texts[1].clone() },
             (_, Some(pattern), _) => Whitespace::Pattern(pattern.clone()),
@@ -481,8 +516,7 @@ impl PolicyArgs {
         })
     }
 
-    /// True if these options are what another one needs to have an effect. Needs of other kinds are
-    /// met.
+    /// True if these options meet a need. Needs that concern other options count as met.
     pub fn meets(&self, need: Need) -> bool {
         match need {
             Need::Pretty => self.whitespace.as_deref() == Some(PRETTY),
@@ -498,9 +532,12 @@ mod tests {
 
     #[test]
     fn reasoning_is_open_until_its_last_end() {
-        let marks =
-            |is_begun| ReasoningMarks { begin: "<think>".to_owned(), end: "</think>".to_owned(), is_begun };
-        for (text, is_begun, is_open) in [
+        let marks = |begins_in_prompt| ReasoningMarks {
+            begin: "<think>".to_owned(),
+            end: "</think>".to_owned(),
+            begins_in_prompt,
+        };
+        for (text, begins_in_prompt, allows_free_text) in [
             ("", false, false),
             ("", true, true),
             ("so", true, true),
@@ -509,7 +546,11 @@ mod tests {
             ("<think>so</think>yes", false, false),
             ("<think>a</think>b<think>c", false, true),
         ] {
-            assert_eq!(marks(is_begun).is_open(text), is_open, "{text} {is_begun}");
+            assert_eq!(
+                marks(begins_in_prompt).is_reasoning_open(text),
+                allows_free_text,
+                "{text} {begins_in_prompt}"
+            );
         }
     }
 }

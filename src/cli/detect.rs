@@ -4,9 +4,9 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::command_error::{CommandError, written};
+use super::command_error::{CommandError, check_stdout};
 use super::input;
-use super::number::finite;
+use super::number::parse_finite_number;
 use hedgerow::gguf::GgufFile;
 use hedgerow::sampling::{Parameter, SamplingError, SamplingParams, Watermark};
 use hedgerow::vocab::{TextTokenizer, TokenizerFile};
@@ -33,18 +33,19 @@ pub(super) struct Args {
     #[arg(long, value_name = "PATH")]
     vocab: PathBuf,
     /// The watermark with which the text was generated: the value of its option there
-    #[arg(long, value_name = "RATIO:BIAS[:KEY[:WIDTH]]", value_parser = watermark)]
+    #[arg(long, value_name = "RATIO:BIAS[:KEY[:WIDTH]]", value_parser = parse_watermark)]
     watermark: Watermark,
     /// The text (`-` is standard input)
     #[arg(long, value_name = "FILE")]
     text: PathBuf,
     /// The smallest z of a text that has the watermark; of texts without it, one in about 30,000
     /// reaches 4
-    #[arg(long, value_name = "Z", default_value_t = 4.0, value_parser = finite::<f64>)]
+    #[arg(long, value_name = "Z", default_value_t = 4.0, value_parser = parse_finite_number::<f64>)]
     threshold: f64,
 }
 
-fn watermark(text: &str) -> Result<Watermark, String> {
+/// Parses the value of `--watermark` as `hedgerow generate` does.
+fn parse_watermark(text: &str) -> Result<Watermark, String> {
     let mut params = SamplingParams::default();
     let parameter = Parameter::ALL.iter().find(|parameter| parameter.name == "watermark");
     let parameter = parameter.ok_or("there is no such parameter")?;
@@ -58,7 +59,7 @@ fn watermark(text: &str) -> Result<Watermark, String> {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
-    let file = input::tokenizer_file(&args.vocab)?;
+    let file = input::find_tokenizer_file(&args.vocab)?;
     let bytes = input::read(&file, "vocabulary")?;
     let failed = || CommandError::new(format!("cannot read a tokenizer from `{}`", file.display()));
     let tokenizer = match TokenizerFile::of(&bytes) {
@@ -75,7 +76,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
         }
     };
     let tokenizer = tokenizer.map_err(|error| failed().because(&error))?;
-    let vocab = input::vocabulary_of(&file, &bytes)?.token_count();
+    let vocab = input::parse_vocabulary(&file, &bytes)?.token_count();
     let text = input::read_text(&args.text, "text")?;
     let tokens = tokenizer.encode(&text);
     let tokens =
@@ -86,12 +87,12 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
     }
     let found = evidence.z_score >= args.threshold;
     let verdict = if found { "watermark found" } else { "no watermark found" };
-    written(writeln!(
+    check_stdout(writeln!(
         std::io::stdout(),
         "{verdict}: {} of {} tokens are green, z = {:.2}",
         evidence.green,
         evidence.scored,
         evidence.z_score
     ))?;
-    Ok(if found { ExitCode::SUCCESS } else { ExitCode::from(super::NO) })
+    Ok(if found { ExitCode::SUCCESS } else { ExitCode::from(super::EXIT_NEGATIVE) })
 }

@@ -1,4 +1,5 @@
-//! Options that have no effect beside the others, or that take each other's input.
+//! Checks of the command line as a whole: options that have no effect beside the others, and
+//! options that would all read standard input.
 //!
 //! An option without effect is refused where it can only be a mistake, such as `--budget` without a
 //! constraint. It is named in a note where scripts may well give it, such as `--seed` at
@@ -11,7 +12,7 @@ use hedgerow::sampling::SamplingParams;
 
 use super::command_error::CommandError;
 
-/// The thing beside which an option has an effect.
+/// The thing that an option needs to have an effect: `--budget` needs a constraint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Need {
     Constraint,
@@ -28,7 +29,7 @@ pub(super) enum Need {
     Assertion,
 }
 
-/// The options that have no effect without something else.
+/// Options with the thing that each needs. An option may stand here several times.
 const NEEDS: [(&str, Need); 34] = [
     ("budget", Need::Constraint),
     ("forced", Need::Constraint),
@@ -66,14 +67,14 @@ const NEEDS: [(&str, Need); 34] = [
     ("logprobs", Need::Json),
 ];
 
-/// The options of `check` that have no effect without something else. Other subcommands have
-/// options of the same names.
+/// Options of `check` with the thing that each needs. They are apart, because other subcommands
+/// have options of the same names without these needs.
 const NEEDS_OF_CHECK: [(&str, Need); 3] =
     [("explain", Need::Instance), ("vocab", Need::Explain), ("events", Need::Instance)];
 
 impl Need {
-    /// The thing in words, and the option that gives it.
-    fn words(self) -> (&'static str, &'static str) {
+    /// Describes the thing, and says how to give it.
+    fn description_and_remedy(self) -> (&'static str, &'static str) {
         match self {
             Need::Constraint => ("a constraint", "give one, such as by --schema FILE or --regex PATTERN"),
             Need::Schema => ("a schema", "give one, such as by --schema FILE"),
@@ -91,9 +92,9 @@ impl Need {
     }
 }
 
-/// The options whose value may be `-`, which is standard input. Those whose value begins with
-/// something else have the sign before the `-` beside them: `--documents URI=-`.
-const READERS: [(&str, &str); 13] = [
+/// The options whose value may be `-`, which is standard input. If more stands before the `-`, as
+/// in `--documents URI=-`, the second member is the sign between the two.
+const STDIN_OPTIONS: [(&str, &str); 13] = [
     ("params", ":"),
     ("schema", ""),
     ("documents", "="),
@@ -111,18 +112,18 @@ const READERS: [(&str, &str); 13] = [
 
 /// The options that the command line gives, by name.
 #[derive(Debug)]
-pub(super) struct Given {
+pub(super) struct GivenOptions {
     names: Vec<String>,
     is_check: bool,
     /// The options that read standard input.
-    readers: Vec<&'static str>,
+    stdin_options: Vec<&'static str>,
 }
 
-impl Given {
+impl GivenOptions {
     /// The options of a subcommand.
     pub fn of(matches: &ArgMatches) -> Self {
         let Some((command, options)) = matches.subcommand() else {
-            return Self { names: Vec::new(), is_check: false, readers: Vec::new() };
+            return Self { names: Vec::new(), is_check: false, stdin_options: Vec::new() };
         };
         let is_given = |id: &&Id| options.value_source(id.as_str()) == Some(ValueSource::CommandLine);
         let names = options.ids().filter(is_given).map(|id| id.as_str().to_owned()).collect();
@@ -131,15 +132,15 @@ impl Given {
             let mut values = values.filter_map(|value| value.to_str()?.strip_suffix('-'));
             values.any(|start| start.ends_with(before) && start.is_empty() == before.is_empty())
         };
-        let readers = READERS.iter().filter(reads).map(|(name, _)| *name).collect();
-        Self { names, is_check: command == "check", readers }
+        let stdin_options = STDIN_OPTIONS.iter().filter(reads).map(|(name, _)| *name).collect();
+        Self { names, is_check: command == "check", stdin_options }
     }
 
     /// Refuses two options that read standard input.
     pub fn check_standard_input(&self) -> Result<(), CommandError> {
-        match self.readers.as_slice() {
+        match self.stdin_options.as_slice() {
             [first, second, ..] => {
-                let (first, second) = (option_of(first), option_of(second));
+                let (first, second) = (option_name(first), option_name(second));
                 Err(CommandError::usage(format!("{first} and {second} cannot both read standard input"))
                     .help("give one of them as a file or as text"))
             }
@@ -147,7 +148,7 @@ impl Given {
         }
     }
 
-    /// Refuses an option whose need is not met. `meets` says which needs are.
+    /// Refuses an option whose need is not met. `meets` decides whether a need is met.
     pub fn check(&self, meets: impl Fn(Need) -> bool) -> Result<(), CommandError> {
         let of_check = NEEDS_OF_CHECK.iter().filter(|_| self.is_check);
         let unmet = NEEDS
@@ -155,23 +156,25 @@ impl Given {
             .chain(of_check)
             .find(|(name, need)| self.names.iter().any(|given| given == name) && !meets(*need));
         let Some((name, need)) = unmet else { return Ok(()) };
-        let (what, remedy) = need.words();
-        Err(CommandError::usage(format!("{} has no effect without {what}", option_of(name)))
-            .help(format!("{remedy}, or leave {} out", option_of(name))))
+        let (what, remedy) = need.description_and_remedy();
+        Err(CommandError::usage(format!("{} has no effect without {what}", option_name(name)))
+            .help(format!("{remedy}, or leave {} out", option_name(name))))
     }
 }
 
-/// A parameter, the parameter that it belongs to, and a test that the latter is switched on.
+/// A parameter that refines another one, that other one, and a test that the other one is switched
+/// on. `top_k_ties` refines `top_k`.
 type Companion = (&'static str, &'static str, fn(&SamplingParams) -> bool);
 
+/// All parameters that refine another one.
 const COMPANIONS: [Companion; 3] = [
     ("repetition_window", "repetition_penalty", |params| params.repetition_penalty != 1.0),
     ("top_k_ties", "top_k", |params| params.top_k > 0),
     ("tfs_end", "tfs_z", |params| params.tfs_z < 1.0),
 ];
 
-/// Refuses a parameter whose companion is off. `given` are the names of the parameters that have an
-/// option on the command line.
+/// Refuses a parameter if the one that it refines is off. `given` are the names of the parameters
+/// that have an option on the command line.
 pub(super) fn check_companions(
     given: impl Iterator<Item = &'static str>,
     params: &SamplingParams,
@@ -179,7 +182,7 @@ pub(super) fn check_companions(
     for name in given {
         let companion = COMPANIONS.iter().find(|(parameter, _, is_on)| *parameter == name && !is_on(params));
         if let Some((_, other, _)) = companion {
-            let (name, other) = (option_of(name), option_of(other));
+            let (name, other) = (option_name(name), option_name(other));
             return Err(CommandError::usage(format!("{name} has no effect without {other}"))
                 .help(format!("give {other}, or leave {name} out")));
         }
@@ -209,8 +212,8 @@ pub(super) fn check_forced(forced: Option<ForcedTokens>, strategy: &Strategy) ->
     }
 }
 
-/// The option of a parameter.
-pub(super) fn option_of(name: &str) -> String {
+/// The name of the option of a parameter: `--top-k` for `top_k`.
+pub(super) fn option_name(name: &str) -> String {
     format!("--{}", name.replace('_', "-"))
 }
 
@@ -221,22 +224,22 @@ mod tests {
     use super::*;
     use clap::{CommandFactory, ValueHint};
 
-    /// Options that name a file read it with `input`, and so may name standard input, but for those
-    /// that are written to and the files of models.
+    /// Every option that names a file reads it with `input`, which allows standard input. The
+    /// others name files that are written to, or files of models.
     #[test]
-    fn every_option_that_reads_a_file_is_a_reader() {
+    fn every_option_that_reads_a_file_is_listed() {
         const OTHERS: [&str; 8] =
             ["model", "amateur", "import_dir", "trace", "plot", "fsm", "template", "tool_format"];
         for command in Cli::command().get_subcommands() {
             let files = command.get_arguments().filter(|a| a.get_value_hint() == ValueHint::AnyPath);
             for name in files.map(|argument| argument.get_id().as_str()) {
-                let is_reader = READERS.iter().any(|(reader, _)| *reader == name);
-                assert!(is_reader != OTHERS.contains(&name), "{name}");
+                let is_listed = STDIN_OPTIONS.iter().any(|(reader, _)| *reader == name);
+                assert!(is_listed != OTHERS.contains(&name), "{name}");
             }
         }
     }
 
-    /// A new option of schemas, patterns or grammars says what it needs.
+    /// Every option of schemas, patterns and grammars has a row in `NEEDS`.
     #[test]
     fn every_option_of_constraints_has_a_need() {
         let command = <PolicyArgs as clap::Args>::augment_args(clap::Command::new("x"));

@@ -35,7 +35,7 @@ pub(super) fn explain(
         Ok(found) => (found, None),
         Err(reason) => (Vec::new(), Some(reason)),
     };
-    if let Some(violation) = nearest(&found, text, at) {
+    if let Some(violation) = innermost_violation(&found, text, at) {
         let Violation { instance, schema, message } = violation;
         return vec![format!("responsible: `{schema}` in the schema, about `#{instance}`: {message}")];
     }
@@ -54,9 +54,9 @@ pub(super) fn explain(
     }
 }
 
-/// The violation whose value is the smallest part of the text that holds the refused byte.
-fn nearest<'v>(found: &'v [Violation], text: &str, at: usize) -> Option<&'v Violation> {
-    let places = Places::of(text);
+/// The violation whose value is the smallest part of the text that contains byte `at`.
+fn innermost_violation<'v>(found: &'v [Violation], text: &str, at: usize) -> Option<&'v Violation> {
+    let places = ValueLocator::locate(text);
     let distance = |violation: &&Violation| {
         let place = places.get(&violation.instance).cloned().unwrap_or(0..text.len());
         let outside = if at < place.start { place.start - at } else { (at + 1).saturating_sub(place.end) };
@@ -114,56 +114,61 @@ fn responsible_options(
     chosen.iter().map(|&i| relaxations[i].0).collect()
 }
 
-/// The place in a JSON text of the value at each JSON pointer.
-struct Places<'t> {
+/// A reader of a JSON text that finds the place of the value at each JSON pointer. In `{"a": 1}`,
+/// the value at `/a` is byte 6.
+struct ValueLocator<'t> {
     bytes: &'t [u8],
     at: usize,
-    found: HashMap<String, Range<usize>>,
+    places: HashMap<String, Range<usize>>,
 }
 
-impl Places<'_> {
-    /// Reads a text that has been parsed as JSON, so that its nesting is within the parser's limit.
-    fn of(text: &str) -> HashMap<String, Range<usize>> {
-        let mut places = Places { bytes: text.as_bytes(), at: 0, found: HashMap::new() };
-        places.value(String::new());
-        places.found
+impl ValueLocator<'_> {
+    /// Locates all values of a text. The text must have been parsed as JSON, so that its nesting is
+    /// within the parser's limit.
+    fn locate(text: &str) -> HashMap<String, Range<usize>> {
+        let mut locator = ValueLocator { bytes: text.as_bytes(), at: 0, places: HashMap::new() };
+        locator.read_value(String::new());
+        locator.places
     }
 
+    /// The next byte; 0 at the end of the text.
     fn peek(&self) -> u8 {
         self.bytes.get(self.at).copied().unwrap_or(0)
     }
 
-    fn space(&mut self) {
+    /// Moves behind whitespace.
+    fn skip_whitespace(&mut self) {
         while matches!(self.peek(), b' ' | b'\t' | b'\n' | b'\r') {
             self.at += 1;
         }
     }
 
-    fn value(&mut self, pointer: String) {
-        self.space();
+    /// Reads the value at a JSON pointer and the values inside it.
+    fn read_value(&mut self, pointer: String) {
+        self.skip_whitespace();
         let start = self.at;
         match self.peek() {
             b'"' => {
-                self.string();
+                self.read_string();
             }
             open @ (b'{' | b'[') => {
                 self.at += 1;
-                self.space();
+                self.skip_whitespace();
                 for index in 0.. {
                     if matches!(self.peek(), b'}' | b']' | 0) {
                         break;
                     }
                     let key = match open {
-                        b'{' => self.string().replace('~', "~0").replace('/', "~1"),
+                        b'{' => self.read_string().replace('~', "~0").replace('/', "~1"),
                         _ => index.to_string(),
                     };
-                    self.space();
+                    self.skip_whitespace();
                     // An object has a colon here, an array nothing.
                     self.at += usize::from(open == b'{');
-                    self.value(format!("{pointer}/{key}"));
-                    self.space();
+                    self.read_value(format!("{pointer}/{key}"));
+                    self.skip_whitespace();
                     self.at += usize::from(self.peek() == b',');
-                    self.space();
+                    self.skip_whitespace();
                 }
                 self.at += 1;
             }
@@ -173,11 +178,11 @@ impl Places<'_> {
                 }
             }
         }
-        self.found.insert(pointer, start..self.at);
+        self.places.insert(pointer, start..self.at);
     }
 
-    /// A string, decoded.
-    fn string(&mut self) -> String {
+    /// Reads a string and decodes it.
+    fn read_string(&mut self) -> String {
         let start = self.at;
         self.at += 1;
         while !matches!(self.peek(), b'"' | 0) {
@@ -193,9 +198,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_of_values() {
+    fn values_are_located() {
         let text = r#" {"a/b" : [1, {"c~":"x\"y"}], "d":-2.5e3, "e":{}} "#;
-        let places = Places::of(text);
+        let places = ValueLocator::locate(text);
         for (pointer, value) in [
             ("", text.trim()),
             ("/a~1b", r#"[1, {"c~":"x\"y"}]"#),
@@ -210,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn the_options_that_make_the_difference() {
+    fn responsible_options_are_found() {
         let strict = SchemaOptions::default().whitespace(Whitespace::Compact);
         let any_order = |o: &SchemaOptions| o.key_order == KeyOrder::Any;
         let spaces = |o: &SchemaOptions| o.whitespace == Whitespace::Unlimited;

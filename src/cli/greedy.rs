@@ -1,55 +1,59 @@
-//! Options that temperature 0 makes void, as it takes the most probable token.
+//! Options that have no effect at temperature 0, which takes the most probable token.
 
 use hedgerow::sampling::{ChainOrder, DynamicTemperature, SamplingParams, Step, Ties};
 
 use super::command_error::CommandError;
-use super::effect::option_of;
+use super::effect::option_name;
 use super::sampling::{Chosen, SamplingArgs};
 
-/// A step that looks at the whole distribution, and its parameters.
+/// A step that looks at the whole distribution, such as top-k, and its parameters.
 struct Filter {
     step: Step,
     parameters: &'static [&'static str],
     /// True if the most probable token before the step is the most probable one behind it.
-    keeps_the_first: fn(&SamplingParams) -> bool,
+    keeps_most_probable: fn(&SamplingParams) -> bool,
 }
 
-const fn filter(step: Step, parameters: &'static [&'static str]) -> Filter {
-    Filter { step, parameters, keeps_the_first: |_| true }
+/// A filter behind which the most probable token is the same as before.
+const fn keeping_filter(step: Step, parameters: &'static [&'static str]) -> Filter {
+    Filter { step, parameters, keeps_most_probable: |_| true }
 }
 
-const fn chooser(step: Step, parameters: &'static [&'static str]) -> Filter {
-    Filter { step, parameters, keeps_the_first: |_| false }
+/// A filter that may drop the most probable token or make another one the most probable.
+const fn reordering_filter(step: Step, parameters: &'static [&'static str]) -> Filter {
+    Filter { step, parameters, keeps_most_probable: |_| false }
 }
 
+/// The steps that look at the whole distribution.
 const FILTERS: [Filter; 17] = [
     Filter {
         step: Step::Smoothing,
         parameters: &["smoothing"],
         // Other curves may lift tokens above the most probable one.
-        keeps_the_first: |params| params.smoothing.is_none_or(|it| (1.0..=3.0).contains(&it.curve)),
+        keeps_most_probable: |params| params.smoothing.is_none_or(|it| (1.0..=3.0).contains(&it.curve)),
     },
-    filter(Step::Temperature, &["dynamic_temperature"]),
-    filter(Step::TopK, &["top_k", "top_k_ties"]),
-    filter(Step::TopP, &["top_p"]),
-    filter(Step::MinP, &["min_p"]),
-    filter(Step::TailFree, &["tfs_z", "tfs_end"]),
-    chooser(Step::Typical, &["typical_p"]),
-    filter(Step::Epsilon, &["epsilon_cutoff"]),
-    filter(Step::Eta, &["eta_cutoff"]),
-    filter(Step::TopA, &["top_a"]),
-    filter(Step::TopNSigma, &["top_n_sigma"]),
-    filter(Step::TopH, &["top_h"]),
-    filter(Step::PLess, &["p_less"]),
-    chooser(Step::Xtc, &["xtc"]),
-    chooser(Step::Watermark, &["watermark"]),
-    filter(Step::Mirostat, &["mirostat"]),
-    filter(Step::AdaptiveP, &["adaptive_p"]),
+    keeping_filter(Step::Temperature, &["dynamic_temperature"]),
+    keeping_filter(Step::TopK, &["top_k", "top_k_ties"]),
+    keeping_filter(Step::TopP, &["top_p"]),
+    keeping_filter(Step::MinP, &["min_p"]),
+    keeping_filter(Step::TailFree, &["tfs_z", "tfs_end"]),
+    reordering_filter(Step::Typical, &["typical_p"]),
+    keeping_filter(Step::Epsilon, &["epsilon_cutoff"]),
+    keeping_filter(Step::Eta, &["eta_cutoff"]),
+    keeping_filter(Step::TopA, &["top_a"]),
+    keeping_filter(Step::TopNSigma, &["top_n_sigma"]),
+    keeping_filter(Step::TopH, &["top_h"]),
+    keeping_filter(Step::PLess, &["p_less"]),
+    reordering_filter(Step::Xtc, &["xtc"]),
+    reordering_filter(Step::Watermark, &["watermark"]),
+    keeping_filter(Step::Mirostat, &["mirostat"]),
+    keeping_filter(Step::AdaptiveP, &["adaptive_p"]),
 ];
 
-/// The steps that change single logits and forbid nothing, and their parameters. Steps that may
-/// forbid a token are not among them, as they have an effect on a single one, too.
-const EDITS: [(Step, &[&str]); 6] = [
+/// The steps that change the logits of single tokens and forbid none, with their parameters. Steps
+/// that may forbid a token, such as `bad-words`, have an effect even on a distribution of one
+/// token, and so are not among them.
+const LOGIT_EDITS: [(Step, &[&str]); 6] = [
     (Step::LogitBias, &["logit_bias"]),
     (Step::SequenceBias, &["sequence_bias"]),
     (Step::ExponentialDecay, &["exponential_decay"]),
@@ -58,12 +62,12 @@ const EDITS: [(Step, &[&str]); 6] = [
     (Step::Dry, &["dry"]),
 ];
 
-/// The parameters that change nothing because the temperature is 0; none at other temperatures.
+/// The parameters that have no effect because the temperature is 0; none at other temperatures.
 ///
-/// Temperature 0 leaves one token, so a later step is void unless it forbids tokens. Filters before
-/// it are void if they do not change which token is the most probable one, and no step between
-/// changes single logits.
-fn void_at_temperature_0(params: &SamplingParams) -> Vec<&'static str> {
+/// Temperature 0 leaves one token, so a later step has no effect unless it forbids tokens. A filter
+/// before it has no effect if it keeps the most probable token, and no step between the two changes
+/// single logits.
+fn without_effect_at_temperature_0(params: &SamplingParams) -> Vec<&'static str> {
     if params.temperature != 0.0
         || matches!(params.dynamic_temperature, Some(DynamicTemperature::Range { .. }))
     {
@@ -78,13 +82,13 @@ fn void_at_temperature_0(params: &SamplingParams) -> Vec<&'static str> {
     for (at, step) in active.iter().enumerate() {
         match FILTERS.iter().find(|filter| filter.step == *step) {
             None if at > temperature && !may_forbid(*step, params) => {
-                let edit = EDITS.iter().filter(|(edit, _)| edit == step);
+                let edit = LOGIT_EDITS.iter().filter(|(edit, _)| edit == step);
                 void.extend(edit.flat_map(|(_, parameters)| *parameters));
             }
             None => edits += usize::from(*step != Step::Mask),
             Some(filter)
                 if at >= temperature
-                    || (filter.keeps_the_first)(params) && last_edit.is_none_or(|edit| edit < at) =>
+                    || (filter.keeps_most_probable)(params) && last_edit.is_none_or(|edit| edit < at) =>
             {
                 void.extend(filter.parameters);
             }
@@ -101,47 +105,48 @@ fn void_at_temperature_0(params: &SamplingParams) -> Vec<&'static str> {
     void
 }
 
-/// True if a list orders several steps that change single logits, which changes their result.
-pub(super) fn has_order_of_edits(params: &SamplingParams) -> bool {
-    let is_edit = |step: &&Step| step.is_active(params) && EDITS.iter().any(|(edit, _)| edit == *step);
+/// True if `--order` lists several steps that change single logits. Their order changes the result.
+pub(super) fn orders_several_edits(params: &SamplingParams) -> bool {
+    let is_edit = |step: &&Step| step.is_active(params) && LOGIT_EDITS.iter().any(|(edit, _)| edit == *step);
     matches!(params.order, ChainOrder::Custom(_)) && params.order.steps().iter().filter(is_edit).count() > 1
 }
 
 /// True if a top-k of 1 leaves the watermark no choice.
-fn has_one_to_mark(params: &SamplingParams) -> bool {
+fn leaves_watermark_no_choice(params: &SamplingParams) -> bool {
     let at = |step| params.order.steps().iter().position(|other| *other == step);
     params.top_k == 1 && params.top_k_ties == Ties::LowestId && at(Step::TopK) < at(Step::Watermark)
 }
 
+/// True for a step that looks at the whole distribution.
 fn is_filter(step: Step) -> bool {
     FILTERS.iter().any(|filter| filter.step == step)
 }
 
-/// True if the step may forbid a token, which has an effect even where only one is left.
+/// True if the step may forbid a token. That has an effect even if only one token is left.
 fn may_forbid(step: Step, params: &SamplingParams) -> bool {
     let forbids = |bias: f32| bias == f32::NEG_INFINITY;
     match step {
         Step::LogitBias => params.logit_bias.iter().any(|&(_, bias)| forbids(bias)),
         Step::SequenceBias => params.sequence_bias.iter().any(|&(_, bias)| forbids(bias)),
-        _ => EDITS.iter().all(|(edit, _)| *edit != step),
+        _ => LOGIT_EDITS.iter().all(|(edit, _)| *edit != step),
     }
 }
 
-/// Notes about what temperature 0 makes void: options of drawing, and all outputs but one. `others`
-/// are options beside those of sampling that are void, and `outputs` is the number of outputs that
-/// are drawn.
+/// Notes about options that have no effect at temperature 0, and about outputs that are all alike.
+/// `others` are further options without effect, beside those of sampling. `outputs` is the number
+/// of outputs that are drawn.
 ///
-/// A watermark that is asked for by an option is refused, as a text without it would be taken for
-/// one that has it.
+/// A watermark that an option asks for is refused, because a user would take the text for one that
+/// has it.
 pub(super) fn notes_at_temperature_0(
     sampling: &SamplingArgs,
     chosen: &Chosen,
     others: &[&str],
     outputs: usize,
 ) -> Result<Vec<String>, CommandError> {
-    let void = void_at_temperature_0(&chosen.params);
+    let void = without_effect_at_temperature_0(&chosen.params);
     let is_given = |option: &str| sampling.names().any(|name| name == option);
-    if is_given("watermark") && has_one_to_mark(&chosen.params) {
+    if is_given("watermark") && leaves_watermark_no_choice(&chosen.params) {
         return Err(CommandError::usage("--watermark has no effect on a top-k of 1")
             .help("a watermark is in what is drawn: raise --top-k, or leave --watermark out"));
     }
@@ -157,7 +162,8 @@ pub(super) fn notes_at_temperature_0(
                 "a watermark is in what is drawn: give a --temperature above 0, or leave --watermark out",
             ));
     }
-    let mut named: Vec<String> = sampling.names().filter(|name| void.contains(name)).map(option_of).collect();
+    let mut named: Vec<String> =
+        sampling.names().filter(|name| void.contains(name)).map(option_name).collect();
     named.extend(others.iter().map(|option| (*option).to_owned()));
     let of_file: Vec<&str> = sampling.names_of_source(chosen).filter(|name| void.contains(name)).collect();
     if !of_file.is_empty() {
@@ -184,7 +190,7 @@ mod tests {
     use hedgerow::sampling::{Parameter, Smoothing, Watermark, Xtc};
     use hedgerow::vocab::TokenId;
 
-    /// A new step gets a row, or it changes single logits and stands in this list.
+    /// Every step has a row in `FILTERS`, or changes single logits and stands in this list.
     #[test]
     fn every_filter_has_a_row() {
         let others: Vec<&str> = Step::ALL
@@ -203,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_temperature_0_makes_void() {
+    fn parameters_without_effect_at_temperature_0() {
         let greedy = || SamplingParams::default().temperature(0.0).xtc(Xtc::new(0.5, 0.1));
         let marked = || greedy().watermark(Watermark::default());
         let biased = |bias| greedy().logit_bias(vec![(TokenId(5), bias)]);
@@ -254,7 +260,7 @@ mod tests {
                 "selection dynamic_temperature xtc seed",
             ),
         ] {
-            assert_eq!(void_at_temperature_0(&params).join(" "), expected, "{params:?}");
+            assert_eq!(without_effect_at_temperature_0(&params).join(" "), expected, "{params:?}");
         }
     }
 }

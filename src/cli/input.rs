@@ -7,19 +7,19 @@ use std::sync::OnceLock;
 use super::command_error::CommandError;
 use hedgerow::vocab::{TokenizerFile, Vocabulary, VocabularyError};
 
-/// The largest file that is read into memory.
-const MAX_FILE: u64 = 1 << 30;
+/// Number of bytes of the largest file that is read into memory.
+const MAX_FILE_BYTES: u64 = 1 << 30;
 
-/// A file's bytes; `-` is standard input, which is read once and then kept. `what` says in words
-/// what the bytes are.
+/// Reads a file's bytes; `-` is standard input, which is read once and then kept. `what` names the
+/// file in errors: "schema".
 pub(super) fn read(path: &Path, what: &str) -> Result<Vec<u8>, CommandError> {
     static STDIN: OnceLock<Vec<u8>> = OnceLock::new();
     let failed = || CommandError::new(format!("cannot read the {what} `{}`", path.display()));
     let read = |input: &mut dyn Read| {
         let mut bytes = Vec::new();
-        let read = input.take(MAX_FILE + 1).read_to_end(&mut bytes);
+        let read = input.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes);
         read.map_err(|error| failed().because(&error))?;
-        match bytes.len() as u64 > MAX_FILE {
+        match bytes.len() as u64 > MAX_FILE_BYTES {
             true => Err(failed().help("it has more than a gibibyte")),
             false => Ok(bytes),
         }
@@ -36,7 +36,7 @@ pub(super) fn read(path: &Path, what: &str) -> Result<Vec<u8>, CommandError> {
     }
 }
 
-/// A file's text.
+/// Reads a file's text, as [`read`] does.
 pub(super) fn read_text(path: &Path, what: &str) -> Result<String, CommandError> {
     String::from_utf8(read(path, what)?).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
@@ -47,8 +47,8 @@ pub(super) fn read_text(path: &Path, what: &str) -> Result<String, CommandError>
     })
 }
 
-/// The tokenizer file of a model's folder; the path itself if it is no folder.
-pub(super) fn tokenizer_file(path: &Path) -> Result<PathBuf, CommandError> {
+/// Finds the tokenizer file of a model's folder. A path that is no folder is returned as it is.
+pub(super) fn find_tokenizer_file(path: &Path) -> Result<PathBuf, CommandError> {
     const NAMES: [&str; 3] = ["tokenizer.json", TEKKEN, "tokenizer.model"];
     if !path.is_dir() {
         return Ok(path.to_owned());
@@ -56,27 +56,27 @@ pub(super) fn tokenizer_file(path: &Path) -> Result<PathBuf, CommandError> {
     let found = NAMES.iter().map(|name| path.join(name)).find(|file| file.is_file());
     found.ok_or_else(|| {
         let what = format!("the folder `{}` has no tokenizer", path.display());
-        CommandError::new(what).help(match gguf_in(path) {
+        CommandError::new(what).help(match find_gguf_file(path) {
             Some(file) => format!("give the GGUF file in it, `{}`", file.display()),
             None => format!("give the folder of a model, with one of {}, or a GGUF file", NAMES.join(", ")),
         })
     })
 }
 
-/// A GGUF file in a folder.
-fn gguf_in(folder: &Path) -> Option<PathBuf> {
+/// Finds a GGUF file in a folder.
+fn find_gguf_file(folder: &Path) -> Option<PathBuf> {
     let files = std::fs::read_dir(folder).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
     files.filter(|file| file.extension().is_some_and(|extension| extension == "gguf")).min()
 }
 
-/// The usual name of a file of Mistral's models.
+/// The name of the tokenizer file of Mistral's models.
 const TEKKEN: &str = "tekken.json";
 
-/// The vocabulary in a tokenizer file of any kind, or in the folder of a model, whose configuration
-/// may name the tokens that end an output.
-pub(super) fn vocabulary(path: &Path) -> Result<Vocabulary, CommandError> {
-    let file = tokenizer_file(path)?;
-    let vocabulary = vocabulary_of(&file, &read(&file, "vocabulary")?)?;
+/// Reads the vocabulary in a tokenizer file of any kind, or in the folder of a model. The
+/// configuration in a folder may name the tokens that end an output.
+pub(super) fn read_vocabulary(path: &Path) -> Result<Vocabulary, CommandError> {
+    let file = find_tokenizer_file(path)?;
+    let vocabulary = parse_vocabulary(&file, &read(&file, "vocabulary")?)?;
     for name in ["generation_config.json", "config.json"] {
         let Ok(bytes) = std::fs::read(path.join(name)) else { continue };
         // A list without members, or `null`, names no token.
@@ -94,10 +94,10 @@ pub(super) fn vocabulary(path: &Path) -> Result<Vocabulary, CommandError> {
     Ok(vocabulary)
 }
 
-/// The vocabulary in the bytes of a tokenizer file of any kind.
-pub(super) fn vocabulary_of(path: &Path, bytes: &[u8]) -> Result<Vocabulary, CommandError> {
+/// Parses the vocabulary in the bytes of a tokenizer file of any kind. `path` is the file's path.
+pub(super) fn parse_vocabulary(path: &Path, bytes: &[u8]) -> Result<Vocabulary, CommandError> {
     let failed = || CommandError::new(format!("cannot read a vocabulary from `{}`", path.display()));
-    // A file that is broken is told by its name.
+    // A damaged tekken.json is recognised by its name.
     let is_tekken = path.file_name().is_some_and(|name| name == TEKKEN);
     let read = match TokenizerFile::of(bytes) {
         Some(TokenizerFile::TokenizerJson) if is_tekken => Vocabulary::from_tekken_json(bytes),
@@ -110,7 +110,7 @@ pub(super) fn vocabulary_of(path: &Path, bytes: &[u8]) -> Result<Vocabulary, Com
     })
 }
 
-/// Line and column of a byte, both from 1; columns count characters.
+/// The line and the column of a byte, both from 1; columns count characters.
 pub(super) fn line_column(text: &str, byte: usize) -> (usize, usize) {
     let before = &text.as_bytes()[..byte.min(text.len())];
     let line = before.iter().filter(|&&b| b == b'\n').count() + 1;
@@ -118,9 +118,9 @@ pub(super) fn line_column(text: &str, byte: usize) -> (usize, usize) {
     (line, String::from_utf8_lossy(&before[start..]).chars().count() + 1)
 }
 
-/// Bytes as a person reads them: characters and ranges in quotes, at most a dozen of them.
+/// Describes a set of bytes in words: "`a` to `z`, space". At most a dozen parts are named.
 pub(super) fn describe_bytes(bytes: &[u8]) -> String {
-    const MOST: usize = 12;
+    const MAX_PARTS: usize = 12;
     let quoted = |b: u8| match b {
         b' ' => "space".to_owned(),
         b'\n' => "line feed".to_owned(),
@@ -150,8 +150,8 @@ pub(super) fn describe_bytes(bytes: &[u8]) -> String {
         });
         rest = &rest[used..];
     }
-    match parts.len() > MOST {
-        true => format!("{} and {} more", parts[..MOST].join(", "), parts.len() - MOST),
+    match parts.len() > MAX_PARTS {
+        true => format!("{} and {} more", parts[..MAX_PARTS].join(", "), parts.len() - MAX_PARTS),
         false => parts.join(", "),
     }
 }
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_in_text() {
+    fn lines_and_columns_count_from_1() {
         let text = "ab\ncé€\n";
         assert_eq!(
             [0, 2, 3, 4, 6, 9, 10, 99].map(|at| line_column(text, at)),
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_in_words() {
+    fn sets_of_bytes_are_described() {
         let all: Vec<u8> = (0..=255).collect();
         for (bytes, expected) in [
             (b"\"".as_slice(), "`\"`"),

@@ -10,22 +10,22 @@ use serde_json::{Map, Value};
 use super::constraint::SchemaFile;
 use hedgerow::schema::{Draft, FormatPolicy, SchemaOptions};
 
-/// The judge's verdict on a text.
+/// The validator's verdict on a text.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It is JSON and satisfies the schema.
+    /// The text is JSON and satisfies the schema.
     Valid,
-    /// It is not JSON, or does not satisfy the schema: where and why.
+    /// The text is not JSON, or does not satisfy the schema: where and why.
     Invalid(String),
-    /// The judge cannot read the schema.
-    NoJudge(String),
+    /// The validator cannot read the schema: why.
+    Unchecked(String),
 }
 
-/// Judges a text by a schema, under the options with which it was compiled.
+/// Judges a text by a schema, under the options with which the schema was compiled.
 pub(super) fn judge(schema: &SchemaFile, text: &str) -> Verdict {
-    let (validator, outside) = match validator(schema) {
+    let (validator, schema_pointer) = match build_validator(schema) {
         Ok(found) => found,
-        Err(reason) => return Verdict::NoJudge(reason),
+        Err(reason) => return Verdict::Unchecked(reason),
     };
     let instance = match serde_json::from_str(text) {
         Ok(instance) => instance,
@@ -37,7 +37,7 @@ pub(super) fn judge(schema: &SchemaFile, text: &str) -> Verdict {
         Err(error) => {
             let at = error.instance_path().to_string();
             let place = if at.is_empty() { "the whole value".to_owned() } else { format!("`{at}`") };
-            Verdict::Invalid(format!("{place}: {error} (schema `{outside}{}`)", error.schema_path()))
+            Verdict::Invalid(format!("{place}: {error} (schema `{schema_pointer}{}`)", error.schema_path()))
         }
     }
 }
@@ -55,36 +55,37 @@ pub(super) struct Violation {
 
 /// Every keyword that a JSON text breaks. The error says why the validator could not check it.
 pub(super) fn violations(schema: &SchemaFile, text: &str) -> Result<Vec<Violation>, String> {
-    let (validator, outside) = validator(schema)?;
+    let (validator, schema_pointer) = build_validator(schema)?;
     let instance = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let violations = validator.iter_errors(&instance).map(|error| Violation {
         instance: error.instance_path().to_string(),
-        schema: format!("#{outside}{}", error.schema_path()),
+        schema: format!("#{schema_pointer}{}", error.schema_path()),
         message: error.to_string(),
     });
     Ok(violations.collect())
 }
 
-/// The validator of a schema, and the JSON pointer to the schema inside its envelope.
-fn validator(schema: &SchemaFile) -> Result<(Validator, &'static str), String> {
+/// Builds the validator of a schema. Also gives the JSON pointer to the schema in its text, which
+/// is not empty for a schema inside a response format.
+fn build_validator(schema: &SchemaFile) -> Result<(Validator, &'static str), String> {
     let SchemaFile { text, options: SchemaOptions { format, default_draft, documents, .. }, .. } = schema;
     let parsed = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    let (mut schema, outside) = unwrapped(parsed);
+    let (mut schema, schema_pointer) = unwrap_response_format(parsed);
     encode_references(&mut schema, Members::Keywords);
     let mut options = jsonschema::options().should_validate_formats(*format == FormatPolicy::Assert);
-    if let (Some(draft), None) = (draft(*default_draft), schema.get("$schema")) {
+    if let (Some(draft), None) = (validator_draft(*default_draft), schema.get("$schema")) {
         options = options.with_draft(draft);
     }
     let validator = match (documents.is_empty(), text.contains("json-schema.org/")) {
         (true, false) => options.build(&schema),
         (true, true) => options.with_registry(META_SCHEMAS.as_ref().map_err(String::clone)?).build(&schema),
-        (false, _) => options.with_registry(&registry(documents)?).build(&schema),
+        (false, _) => options.with_registry(&build_registry(documents)?).build(&schema),
     };
-    Ok((validator.map_err(|error| error.to_string())?, outside))
+    Ok((validator.map_err(|error| error.to_string())?, schema_pointer))
 }
 
-/// The validator's name of a draft; `None` for no draft in particular.
-fn draft(draft: Draft) -> Option<jsonschema::Draft> {
+/// The validator's value for a draft; `None` for an unspecified one.
+fn validator_draft(draft: Draft) -> Option<jsonschema::Draft> {
     match draft {
         Draft::Four => Some(jsonschema::Draft::Draft4),
         Draft::Six => Some(jsonschema::Draft::Draft6),
@@ -97,10 +98,11 @@ fn draft(draft: Draft) -> Option<jsonschema::Draft> {
 
 /// The meta-schemas that any schema may refer to.
 static META_SCHEMAS: LazyLock<Result<Registry<'static>, String>> =
-    LazyLock::new(|| registry(&HashMap::new()));
+    LazyLock::new(|| build_registry(&HashMap::new()));
 
-/// The documents that a schema may refer to: the meta-schemas, and those of the options.
-fn registry(documents: &HashMap<String, String>) -> Result<Registry<'static>, String> {
+/// Builds the registry of the documents that a schema may refer to: the meta-schemas, and those of
+/// `--documents`.
+fn build_registry(documents: &HashMap<String, String>) -> Result<Registry<'static>, String> {
     let mut registry = Registry::new();
     for text in hedgerow::schema::meta_schemas() {
         let value: Value = serde_json::from_str(text).unwrap_or_default();
@@ -115,18 +117,18 @@ fn registry(documents: &HashMap<String, String>) -> Result<Registry<'static>, St
     registry.prepare().map_err(|error| error.to_string())
 }
 
-/// The schema inside a response format, with the JSON pointer to it. Any other schema is returned
-/// unchanged. The response formats are those that `hedgerow::schema` reads.
-fn unwrapped(mut value: Value) -> (Value, &'static str) {
+/// Takes the schema out of a response format, and gives the JSON pointer to it. Any other schema is
+/// returned unchanged. The response formats are those that `hedgerow::schema` reads.
+fn unwrap_response_format(mut value: Value) -> (Value, &'static str) {
     let kind = value.get("type").and_then(Value::as_str).unwrap_or_default();
-    let outside = match kind {
+    let schema_pointer = match kind {
         "json_schema" if value.get("json_schema").is_some() => "/json_schema/schema",
         "json_schema" | "json_object" if value.get("schema").is_some() => "/schema",
         "json_object" => return (Value::Object(Map::from_iter([("type".to_owned(), "object".into())])), ""),
         _ => return (value, ""),
     };
     let only_objects = kind == "json_object";
-    let mut schema = value.pointer_mut(outside).map_or(Value::Bool(true), Value::take);
+    let mut schema = value.pointer_mut(schema_pointer).map_or(Value::Bool(true), Value::take);
     if only_objects {
         let types = match &schema {
             Value::Object(members) => members.get("type").cloned(),
@@ -144,12 +146,13 @@ fn unwrapped(mut value: Value) -> (Value, &'static str) {
             members.insert("type".to_owned(), "object".into());
         }
     }
-    (schema, outside)
+    (schema, schema_pointer)
 }
 
 /// The meaning of an object's members in a schema.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Members {
+    /// Keywords with their values.
     Keywords,
     /// Schemas by name, as under `properties`.
     Schemas,
@@ -175,7 +178,7 @@ fn encode_references(schema: &mut Value, members: Members) {
                 };
                 match (members, name.as_str(), &mut *value) {
                     (Members::Keywords, "$ref" | "$dynamicRef", Value::String(target)) => {
-                        *target = encoded(target)
+                        *target = percent_encode(target)
                     }
                     (_, _, value) => encode_references(value, inside),
                 }
@@ -185,8 +188,8 @@ fn encode_references(schema: &mut Value, members: Members) {
     }
 }
 
-/// A reference with the characters that a URI may not have percent-encoded.
-fn encoded(reference: &str) -> String {
+/// Percent-encodes the characters of a reference that a URI may not have.
+fn percent_encode(reference: &str) -> String {
     let mut out = String::with_capacity(reference.len());
     for byte in reference.bytes() {
         match byte.is_ascii_alphanumeric() || b"-._~:/?#@!$&'()*+,;=%".contains(&byte) {
@@ -223,10 +226,10 @@ mod tests {
         let other = r#"{"$ref": "https://a.example/b"}"#;
         assert_eq!(under(options.clone(), other, "[]"), Verdict::Valid);
         assert!(matches!(under(options, other, "1"), Verdict::Invalid(_)));
-        assert!(matches!(judge(other, "1"), Verdict::NoJudge(_)));
+        assert!(matches!(judge(other, "1"), Verdict::Unchecked(_)));
         assert!(matches!(judge("{}", "{"), Verdict::Invalid(reason) if reason.starts_with("it is not JSON")));
-        assert!(matches!(judge(r#"{"type": 3}"#, "3"), Verdict::NoJudge(_)));
-        assert!(matches!(judge("{", "3"), Verdict::NoJudge(_)));
+        assert!(matches!(judge(r#"{"type": 3}"#, "3"), Verdict::Unchecked(_)));
+        assert!(matches!(judge("{", "3"), Verdict::Unchecked(_)));
         // Schemas of schemas.
         for uri in ["http://json-schema.org/draft-07/schema#", "https://json-schema.org/draft/2020-12/schema"]
         {

@@ -4,9 +4,9 @@ use std::collections::HashSet;
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
-use super::command_error::{CommandError, written};
+use super::command_error::{CommandError, check_stdout};
 use super::constraint::{PolicyArgs, VocabularyConstraintArgs};
-use super::effect::Given;
+use super::effect::GivenOptions;
 use super::input;
 use hedgerow::engine::{EngineError, Matcher};
 use hedgerow::vocab::{TokenId, TokenSet, Vocabulary};
@@ -47,7 +47,7 @@ pub(super) struct Args {
     policy: PolicyArgs,
 }
 
-pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode, CommandError> {
+pub(super) fn run(args: &Args, given: &GivenOptions) -> Result<ExitCode, CommandError> {
     let constraint = args.constraint.load(&args.policy, given)?;
     let vocabulary = constraint.vocabulary();
     let mut matcher = read_prefix(constraint.matcher(), &args.prefix)?;
@@ -55,13 +55,13 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode, CommandError> 
     let mask = matcher.mask().map_err(failed)?;
     let mut out = BufWriter::new(io::stdout().lock());
     if args.list {
-        written(list(&mut out, vocabulary, &mask))?;
+        check_stdout(write_tokens(&mut out, vocabulary, &mask))?;
         return Ok(ExitCode::SUCCESS);
     }
     let forced = matcher.forced_bytes().map_err(failed)?;
     let forced = match forced.is_empty() {
         true => "nothing".to_owned(),
-        false => shown(&forced),
+        false => quote_bytes(&forced),
     };
     let complete = match (matcher.is_stopped(), matcher.is_accepting()) {
         (true, _) => "yes, and ended",
@@ -69,17 +69,20 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode, CommandError> 
         (false, false) => "no",
     };
     let (count, size) = (mask.count(), vocabulary.size());
-    let ends: Vec<String> =
-        vocabulary.eos().iter().map(|&id| format!("{} (id {})", shown_token(vocabulary, id), id.0)).collect();
+    let ends: Vec<String> = vocabulary
+        .eos()
+        .iter()
+        .map(|&id| format!("{} (id {})", describe_token(vocabulary, id), id.0))
+        .collect();
     let ends = if ends.is_empty() { "no token of this vocabulary".to_owned() } else { ends.join(", ") };
     let text = format!(
         "allowed   {count} of {size} tokens\ncomplete  {complete}\nended by  {ends}\nforced    {forced}\n"
     );
-    written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))?;
+    check_stdout(out.write_all(text.as_bytes()).and_then(|()| out.flush()))?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The matcher after the output so far. A special token is read where its name stands and the
+/// Moves a matcher over the output so far. A special token is read where its name stands and the
 /// constraint allows it; where the name may also be plain text, both readings are followed.
 pub(super) fn read_prefix(start: Matcher, prefix: &str) -> Result<Matcher, CommandError> {
     let failed = |error| CommandError::new("cannot read the prefix").because(&error);
@@ -105,13 +108,13 @@ pub(super) fn read_prefix(start: Matcher, prefix: &str) -> Result<Matcher, Comma
             }
         }
         if next.is_empty() && furthest.as_ref().is_none_or(|(furthest, _)| at > *furthest) {
-            furthest = Some((at, allowed(&mut matcher).map_err(failed)?));
+            furthest = Some((at, describe_allowed(&mut matcher).map_err(failed)?));
         }
         waiting.extend(next.into_iter().filter(|(at, matcher)| seen.insert((*at, matcher.state_id()))));
     }
     let (at, allowed) = furthest.unwrap_or_default();
     let refused = format!("--prefix is not in the constraint's language: byte {at} is refused");
-    Err(CommandError::new(refused).help(format!("after {} {allowed}", shown(&bytes[..at]))))
+    Err(CommandError::new(refused).help(format!("after {} {allowed}", quote_bytes(&bytes[..at]))))
 }
 
 /// The tokens that may be written at the beginning of a text by their name, such as `<|im_end|>`,
@@ -130,8 +133,8 @@ pub(super) fn special_tokens_at(vocabulary: &Vocabulary, text: &[u8]) -> Vec<(us
     found
 }
 
-/// The bytes and the special tokens that a matcher allows next, in words.
-fn allowed(matcher: &mut Matcher) -> Result<String, EngineError> {
+/// Describes the bytes and the special tokens that a matcher allows next.
+fn describe_allowed(matcher: &mut Matcher) -> Result<String, EngineError> {
     let mask = matcher.mask()?;
     let vocabulary = matcher.vocabulary();
     let mut bytes: Vec<u8> = mask.iter().filter_map(|id| vocabulary.bytes(id).first().copied()).collect();
@@ -146,23 +149,24 @@ fn allowed(matcher: &mut Matcher) -> Result<String, EngineError> {
     })
 }
 
-fn list(out: &mut impl Write, vocabulary: &Vocabulary, mask: &TokenSet) -> io::Result<()> {
+/// Writes each allowed token in a line: its id and its text.
+fn write_tokens(out: &mut impl Write, vocabulary: &Vocabulary, mask: &TokenSet) -> io::Result<()> {
     for id in mask.iter() {
-        writeln!(out, "{}\t{}", id.0, shown_token(vocabulary, id))?;
+        writeln!(out, "{}\t{}", id.0, describe_token(vocabulary, id))?;
     }
     out.flush()
 }
 
-/// A token by name or text.
-pub(super) fn shown_token(vocabulary: &Vocabulary, id: TokenId) -> String {
+/// Describes a token by its name, or by its text in quotes.
+pub(super) fn describe_token(vocabulary: &Vocabulary, id: TokenId) -> String {
     match vocabulary.name(id) {
         Some(name) => name.to_owned(),
-        None => shown(vocabulary.bytes(id)),
+        None => quote_bytes(vocabulary.bytes(id)),
     }
 }
 
-/// Bytes as a JSON string, with `\xNN` for each byte that is not part of a UTF-8 text.
-fn shown(bytes: &[u8]) -> String {
+/// Writes bytes as a JSON string, or with `\xNN` for bytes if they are no UTF-8 text.
+fn quote_bytes(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => serde_json::Value::from(text).to_string(),
         Err(_) => bytes.escape_ascii().to_string(),
@@ -203,7 +207,7 @@ mod tests {
         for (bytes, expected) in
             [(b" a\n".as_slice(), r#"" a\n""#), ("é\"".as_bytes(), r#""é\"""#), (b"\xc3a\t", r"\xc3a\t")]
         {
-            assert_eq!(shown(bytes), expected);
+            assert_eq!(quote_bytes(bytes), expected);
         }
     }
 }

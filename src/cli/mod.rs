@@ -3,7 +3,7 @@
 //!
 //! Each subcommand has a file of its own. The other files hold what several subcommands share:
 //! options (`constraint`, `tools`, `sampling`, `strategy`), reading files (`input`), the prompt
-//! (`prompt`), options without effect (`effect`, `greedy`), Ctrl-C (`interrupt`), results
+//! (`prompt`), options without effect (`effect`, `greedy`), Ctrl-C (`ctrl_c`), results
 //! (`outcome`), the check of outputs by an independent validator (`judge`), the page about a run
 //! (`trace`), the reason why an instance is refused (`explain`) and error messages
 //! (`command_error`).
@@ -16,7 +16,7 @@
 
 /// Writes a line to stderr. If stderr cannot be written to, the line is lost, and the command goes
 /// on.
-macro_rules! say {
+macro_rules! write_stderr {
     ($($line:tt)*) => {{
         let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{}\n", format_args!($($line)*)));
     }};
@@ -26,13 +26,13 @@ mod check;
 mod command_error;
 mod compile;
 mod constraint;
+mod ctrl_c;
 mod detect;
 mod effect;
 mod explain;
 mod generate;
 mod greedy;
 mod input;
-mod interrupt;
 mod judge;
 mod mask;
 #[cfg(feature = "torch")]
@@ -94,7 +94,7 @@ enum Command {
 /// `program_with_libtorch` starts the program that runs models, if this one cannot.
 pub(crate) fn main(program_with_libtorch: Option<fn() -> std::io::Result<ExitCode>>) -> ExitCode {
     let matches = with_negative_numbers(Cli::command()).get_matches();
-    let given = effect::Given::of(&matches);
+    let given = effect::GivenOptions::of(&matches);
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let result = given.check_standard_input().and_then(|()| match cli.command {
         Command::Generate(args) => generate::run(&args, &given, program_with_libtorch),
@@ -122,7 +122,7 @@ fn with_negative_numbers(command: clap::Command) -> clap::Command {
 }
 
 /// The exit code for a negative answer, such as that of `check` for an invalid instance.
-const NO: u8 = 1;
+const EXIT_NEGATIVE: u8 = 1;
 
 #[cfg(test)]
 mod tests {

@@ -8,53 +8,52 @@ use std::path::Path;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::command_error::CommandError;
-use super::constraint::Loaded;
 use super::sampling::Chosen;
 use super::strategy::{Drafter, StrategyArgs};
 use hedgerow::decode::{
     Batch, DraftHeads, DynModel, LanguageModel, PromptEncoder, PromptError, check_partner,
 };
-use hedgerow::engine::Constraint;
 use hedgerow::torch::{LoadOptions, MedusaHeads, Model, ModelFiles, TorchError};
-use hedgerow::vocab::Vocabulary;
 
 /// Reads the files of a model except for its weights. `what` names the model in errors.
-pub(super) fn open(what: &str, path: &Path) -> Result<ModelFiles, CommandError> {
-    ModelFiles::open(path).map_err(|error| unloaded(what, path, &error))
+pub(super) fn open_model(what: &str, path: &Path) -> Result<ModelFiles, CommandError> {
+    ModelFiles::open(path).map_err(|error| load_error(what, path, &error))
 }
 
-/// Reads the files of a model that works beside another one, as the value of `option`. It must have
-/// the same vocabulary.
-pub(super) fn open_partner(
+/// Reads the files of a draft model or an amateur, the value of `option`. It must have the same
+/// vocabulary as the model.
+pub(super) fn open_partner_model(
     what: &'static str,
     option: &str,
     path: &Path,
     model: &ModelFiles,
 ) -> Result<ModelFiles, CommandError> {
-    let partner = open(what, path)?;
+    let partner = open_model(what, path)?;
     check_partner(what, model.vocabulary(), partner.vocabulary())
-        .map_err(|error| unusable_file(option, path).because(&error))?;
+        .map_err(|error| unusable_file_error(option, path).because(&error))?;
     Ok(partner)
 }
 
 /// Loads the weights of a model with a progress bar.
-pub(super) fn load(what: &str, files: ModelFiles, options: LoadOptions) -> Result<Model, CommandError> {
+pub(super) fn load_model(what: &str, files: ModelFiles, options: LoadOptions) -> Result<Model, CommandError> {
     let path = files.path().to_owned();
-    let bar = bar(0, "loading {bar:30} {bytes} of {total_bytes}");
+    let bar = progress_bar(0, "loading {bar:30} {bytes} of {total_bytes}");
     let model = Model::from_files(files, options, |progress| {
         bar.set_length(progress.total);
         bar.set_position(progress.done);
     });
     bar.finish_and_clear();
-    model.map_err(|error| unloaded(what, &path, &error))
+    model.map_err(|error| load_error(what, &path, &error))
 }
 
-fn unloaded(what: &str, path: &Path, error: &TorchError) -> CommandError {
+/// The error of a model that cannot be loaded.
+fn load_error(what: &str, path: &Path, error: &TorchError) -> CommandError {
     CommandError::new(format!("cannot load the {what} `{}`", path.display())).because(error)
 }
 
-/// Refuses layers that the model does not have, and a file of draft heads that cannot be opened.
-pub(super) fn check_drafts(strategy: &StrategyArgs, model: &ModelFiles) -> Result<(), CommandError> {
+/// Checks `--draft` and `--dola`: refuses layers that the model does not have, and a file of draft
+/// heads that cannot be opened.
+pub(super) fn check_draft_options(strategy: &StrategyArgs, model: &ModelFiles) -> Result<(), CommandError> {
     let skipped = match &strategy.draft {
         Some(Drafter::Skip(layers)) => Some(("--draft skip", layers)),
         Some(Drafter::Medusa(path)) => {
@@ -75,16 +74,16 @@ pub(super) fn check_drafts(strategy: &StrategyArgs, model: &ModelFiles) -> Resul
     Ok(())
 }
 
-/// A progress bar for the tokens of outputs, hidden where the outputs are streamed.
-pub(super) fn bar_of_tokens(most: u64, is_streamed: bool) -> ProgressBar {
+/// Makes a progress bar for the tokens of outputs. It is hidden if the outputs are streamed.
+pub(super) fn token_progress_bar(most: u64, is_streamed: bool) -> ProgressBar {
     match is_streamed {
         true => ProgressBar::hidden(),
-        false => bar(most, "{pos} tokens of at most {len}, {per_sec}"),
+        false => progress_bar(most, "{pos} tokens of at most {len}, {per_sec}"),
     }
 }
 
-/// A progress bar on stderr; a hidden one if stderr is not a terminal.
-fn bar(length: u64, template: &str) -> ProgressBar {
+/// Makes a progress bar on stderr. It is hidden if stderr is not a terminal.
+fn progress_bar(length: u64, template: &str) -> ProgressBar {
     if !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
@@ -92,7 +91,7 @@ fn bar(length: u64, template: &str) -> ProgressBar {
     ProgressBar::new(length).with_style(style)
 }
 
-/// The parts beside the model that guess tokens ahead: a smaller model, or heads on the model.
+/// The sources of guesses beside the model: a draft model, or draft heads. At most one is there.
 #[derive(Default)]
 pub(super) struct Drafters {
     pub model: Option<DynModel>,
@@ -100,8 +99,8 @@ pub(super) struct Drafters {
 }
 
 impl Drafters {
-    /// The batch with these parts.
-    pub fn beside<M: LanguageModel>(self, mut batch: Batch<M>) -> Batch<M> {
+    /// Adds the sources to a batch.
+    pub fn add_to<M: LanguageModel>(self, mut batch: Batch<M>) -> Batch<M> {
         if let Some(model) = self.model {
             batch = batch.draft_model(model);
         }
@@ -112,9 +111,8 @@ impl Drafters {
     }
 }
 
-/// The parts that guess tokens, as the options name them. `drafter` holds the files of a draft
-/// model.
-pub(super) fn drafters(
+/// Loads the source of guesses that `--draft` names. `drafter` has the files of a draft model.
+pub(super) fn load_drafters(
     strategy: &StrategyArgs,
     model: &Model,
     drafter: Option<ModelFiles>,
@@ -124,7 +122,7 @@ pub(super) fn drafters(
     match &strategy.draft {
         None | Some(Drafter::Ngram { .. }) => {}
         Some(Drafter::Model(_)) => {
-            let loaded = drafter.map(|files| load("draft model", files, options)).transpose()?;
+            let loaded = drafter.map(|files| load_model("draft model", files, options)).transpose()?;
             drafters.model = loaded.map(DynModel::new);
         }
         Some(Drafter::Skip(layers)) => {
@@ -144,15 +142,18 @@ pub(super) fn drafters(
     Ok(drafters)
 }
 
-/// Makes tokens of the texts that a file of parameters forbids. As in vLLM, a text is forbidden
-/// behind a space too, if it begins with another token there and has as many.
+/// Encodes the texts that `bad_words` in a file of parameters forbids, and adds them to the
+/// parameters. As in vLLM, a text is also forbidden behind a space, if its first token differs
+/// there and the number of tokens does not.
 pub(super) fn forbid_words(model: &ModelFiles, chosen: &mut Chosen) {
     let words = chosen.set.as_mut().map_or_else(Vec::new, |set| std::mem::take(&mut set.bad_words));
     for word in words {
         let source = &chosen.source;
         let tokens = |text: &str| model.encode(text).ok().filter(|tokens| !tokens.is_empty());
         let (Some(own), Some(begun)) = (tokens(&word), tokens(&format!(" {}", word.trim_start()))) else {
-            say!("note: left out of `bad_words` of {source}: {word:?}, which the model has no tokens for");
+            write_stderr!(
+                "note: left out of `bad_words` of {source}: {word:?}, which the model has no tokens for"
+            );
             continue;
         };
         let bad_words = &mut chosen.params.bad_words;
@@ -164,45 +165,41 @@ pub(super) fn forbid_words(model: &ModelFiles, chosen: &mut Chosen) {
 }
 
 /// The error of an option whose file cannot serve the model.
-pub(super) fn unusable_file(option: &str, path: &Path) -> CommandError {
+pub(super) fn unusable_file_error(option: &str, path: &Path) -> CommandError {
     CommandError::new(format!("{option} `{}` is not usable", path.display()))
 }
 
-/// The error of a model whose format of calls is not known. Without tools it is the limit on
-/// reasoning that needs the format.
-pub(super) fn without_format(failure: CommandError, has_tools: bool) -> CommandError {
+/// The error of a model whose format of calls is not known. If there are no tools, the format is
+/// needed for `--reasoning-budget`, and the error says so.
+pub(super) fn missing_format_error(failure: CommandError, has_tools: bool) -> CommandError {
     let what = format!(
         "--reasoning-budget needs the format of calls, which says how the model marks its reasoning, and {}",
-        failure.what()
+        failure.message()
     );
-    if has_tools { failure } else { failure.of(what) }
+    if has_tools { failure } else { failure.with_message(what) }
 }
 
-pub(super) fn no_template() -> CommandError {
+/// The error of a model without a chat template, of which a format of calls is needed.
+pub(super) fn no_template_error() -> CommandError {
     CommandError::usage("the model has no chat template that would prove a format of calls")
         .help("name the format with --tool-format; `hedgerow tools list` shows all")
 }
 
-/// The format of calls that the model's chat template proves.
-pub(super) fn detected_format(model: &ModelFiles) -> Result<hedgerow::tags::Preset, CommandError> {
+/// Detects the format of calls by the model's chat template.
+pub(super) fn detect_format(model: &ModelFiles) -> Result<hedgerow::tags::Preset, CommandError> {
     match model.tool_format() {
-        Ok(found) => super::tools::proven(found),
-        Err(PromptError::NoTemplate) => Err(no_template()),
-        Err(error) => Err(unreadable_template(error)),
+        Ok(found) => super::tools::require_preset(found),
+        Err(PromptError::NoTemplate) => Err(no_template_error()),
+        Err(error) => Err(template_error(error)),
     }
 }
 
-pub(super) fn unreadable_template(error: PromptError) -> CommandError {
+/// The error of a chat template that cannot be read.
+pub(super) fn template_error(error: PromptError) -> CommandError {
     CommandError::new("cannot read the model's chat template").because(&error)
 }
 
-pub(super) fn unusable_prompt(error: PromptError) -> CommandError {
+/// The error of a prompt that the chat template or the tokenizer refuses.
+pub(super) fn prompt_error(error: PromptError) -> CommandError {
     CommandError::new("cannot prepare the prompt").because(&error)
-}
-
-/// A constraint over the model's vocabulary.
-pub(super) fn over_vocabulary(loaded: &Loaded, vocabulary: &Vocabulary) -> Result<Constraint, CommandError> {
-    Constraint::new(&loaded.grammar, vocabulary).map_err(|error| {
-        CommandError::new("the constraint does not fit the model's vocabulary").because(&error)
-    })
 }

@@ -4,8 +4,8 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-/// A whole number.
-pub(super) fn whole<T: FromStr>(text: &str) -> Result<T, String> {
+/// Parses a whole number, such as `12`.
+pub(super) fn parse_whole_number<T: FromStr>(text: &str) -> Result<T, String> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().map_err(|_| match is_number {
         true => "the number is too large".to_owned(),
@@ -13,8 +13,8 @@ pub(super) fn whole<T: FromStr>(text: &str) -> Result<T, String> {
     })
 }
 
-/// A parser of whole numbers in a range.
-pub(super) fn within<T>(range: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, String> + Clone
+/// Makes a parser of whole numbers in a range.
+pub(super) fn range_parser<T>(range: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, String> + Clone
 where
     T: FromStr + PartialOrd + Display + Clone,
 {
@@ -24,17 +24,17 @@ where
     }
 }
 
-/// Reads a whole number, 1 or more.
-pub(super) fn at_least_one<T: FromStr + From<u8> + PartialOrd>(text: &str) -> Result<T, String> {
-    match whole::<T>(text) {
+/// Parses a whole number, 1 or more.
+pub(super) fn parse_positive_number<T: FromStr + From<u8> + PartialOrd>(text: &str) -> Result<T, String> {
+    match parse_whole_number::<T>(text) {
         Ok(number) if number >= T::from(1) => Ok(number),
         Err(error) if error.contains("too large") => Err(error),
         _ => Err("expected a whole number, 1 or more".to_owned()),
     }
 }
 
-/// A number that is neither infinite nor NaN.
-pub(super) fn finite<T: FromStr + Into<f64> + Copy>(text: &str) -> Result<T, String> {
+/// Parses a number that is neither infinite nor NaN.
+pub(super) fn parse_finite_number<T: FromStr + Into<f64> + Copy>(text: &str) -> Result<T, String> {
     let number = text.parse().ok().filter(|&number: &T| number.into().is_finite());
     number.ok_or_else(|| "expected a number, and a finite one".to_owned())
 }
@@ -54,11 +54,11 @@ mod tests {
             ("1.5", Err(whole_number)),
             ("", Err(whole_number)),
         ] {
-            assert_eq!(whole::<u32>(text), expected.map_err(str::to_owned), "{text}");
+            assert_eq!(parse_whole_number::<u32>(text), expected.map_err(str::to_owned), "{text}");
         }
         for (text, expected) in [("2", Ok(2)), ("8", Err("to 7")), ("1", Err("from 2")), ("x", Err("whole"))]
         {
-            let found = within(2..=7)(text);
+            let found = range_parser(2..=7)(text);
             assert!(
                 match expected {
                     Ok(number) => found == Ok(number),
@@ -68,10 +68,10 @@ mod tests {
             );
         }
         for (text, expected) in [("1", Some(1)), ("0", None), ("-1", None), ("300", None)] {
-            assert_eq!(at_least_one::<u8>(text).ok(), expected, "{text}");
+            assert_eq!(parse_positive_number::<u8>(text).ok(), expected, "{text}");
         }
         for (text, expected) in [("-1.5", Some(-1.5)), ("nan", None), ("1e39", None), ("x", None)] {
-            assert_eq!(finite::<f32>(text).ok(), expected, "{text}");
+            assert_eq!(parse_finite_number::<f32>(text).ok(), expected, "{text}");
         }
     }
 }

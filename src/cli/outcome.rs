@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::command_error::CommandError;
-use super::constraint::Loaded;
+use super::constraint::LoadedConstraint;
 use super::judge::{Verdict, judge};
 use hedgerow::decode::{
     BudgetEnding, Completion, DecodeError, FinishReason, Generation, Strategy, TokenLogprobs,
@@ -59,7 +59,7 @@ pub(super) struct Context {
     pub tokens: usize,
 }
 
-/// The room that an output had.
+/// The limits on the length of an output.
 #[derive(Clone)]
 pub(super) struct Room {
     /// The largest number of tokens that the request allows.
@@ -78,6 +78,7 @@ impl Room {
         self.tokens.is_none_or(|tokens| tokens > self.of_context())
     }
 
+    /// The largest number of tokens that the context has room for.
     fn of_context(&self) -> usize {
         (self.context + 1).saturating_sub(self.prompt)
     }
@@ -88,7 +89,7 @@ impl Room {
     }
 }
 
-/// The ends of outputs that follow from other things than the constraint.
+/// The stops that may end an output before the constraint does, such as `--stop`.
 #[derive(Clone, Copy)]
 pub(super) struct Ends<'a> {
     /// True if the stop strings are those of `--stop`.
@@ -97,7 +98,7 @@ pub(super) struct Ends<'a> {
     pub tokens: &'a [u32],
     /// The vocabulary, which has end tokens of its own.
     pub vocabulary: &'a Vocabulary,
-    /// The source of what no option gives.
+    /// The name of the source of all parameters without an option.
     pub source: &'a str,
     /// True if the reasoning has a limit of its own.
     pub limits_reasoning: bool,
@@ -105,7 +106,7 @@ pub(super) struct Ends<'a> {
 
 impl Ends<'_> {
     /// The cause of an early end and a remedy, if no limit on tokens is the cause.
-    fn cause(&self, completion: &Completion) -> Option<String> {
+    fn early_end_cause(&self, completion: &Completion) -> Option<String> {
         let source = self.source;
         let last = completion.tokens.last();
         let is_own = last.is_some_and(|token| self.vocabulary.eos().contains(token));
@@ -162,10 +163,15 @@ impl Judged {
     }
 
     /// Judges the outputs of a request.
-    pub fn of(generation: &Generation, constraint: Option<&Loaded>, room: Room, ends: Ends<'_>) -> Self {
+    pub fn of(
+        generation: &Generation,
+        constraint: Option<&LoadedConstraint>,
+        room: Room,
+        ends: Ends<'_>,
+    ) -> Self {
         let schema = constraint.and_then(|constraint| constraint.schema.as_ref());
         let completions = &generation.completions;
-        let those = |which: fn(&Completion) -> bool| {
+        let outputs_that = |which: fn(&Completion) -> bool| {
             let found = completions.iter().enumerate().filter(|(_, completion)| which(completion));
             found
                 .map(|(at, c)| Unfinished { number: at + 1, finish: c.finish, ending: c.budget_ending })
@@ -175,14 +181,14 @@ impl Judged {
             verdicts: schema
                 .map_or_else(Vec::new, |schema| completions.iter().map(|c| judge(schema, &c.text)).collect()),
             schema: schema.map_or_else(String::new, |schema| schema.path.display().to_string()),
-            failed: those(|completion| completion.finish == FinishReason::Failed),
+            failed: outputs_that(|completion| completion.finish == FinishReason::Failed),
             error: completions.iter().find_map(|completion| completion.error.clone()),
-            cut: those(is_cut),
-            cause: completions.iter().find(|c| is_cut(c)).and_then(|c| ends.cause(c)),
-            budget: those(|completion| completion.budget_ending.is_some()),
-            limited: match constraint.is_some_and(|constraint| constraint.is_open) {
+            cut: outputs_that(is_cut),
+            cause: completions.iter().find(|c| is_cut(c)).and_then(|c| ends.early_end_cause(c)),
+            budget: outputs_that(|completion| completion.budget_ending.is_some()),
+            limited: match constraint.is_some_and(|constraint| constraint.allows_free_text) {
                 true => Vec::new(),
-                false => those(|completion| {
+                false => outputs_that(|completion| {
                     completion.finish == FinishReason::Length
                         && completion.complete == Some(true)
                         && completion.budget_ending.is_none()
@@ -200,13 +206,13 @@ impl Judged {
                 let own = c.budget_ending.map_or(c.tokens.len(), |ending| ending.first_token);
                 let text = ends.vocabulary.decode_with_names(&c.tokens[..own]);
                 let marks = constraint.and_then(|constraint| constraint.reasoning.as_ref());
-                c.finish == FinishReason::Length && marks.is_some_and(|marks| marks.is_open(&text))
+                c.finish == FinishReason::Length && marks.is_some_and(|marks| marks.is_reasoning_open(&text))
             }),
         }
     }
 
     /// The remedy for outputs that a limit on tokens ended.
-    fn longer(&self) -> String {
+    fn remedy_for_length(&self) -> String {
         let longer = match (self.is_full, &self.limit) {
             (true, Context { name, remedy, .. }) => format!("{name} is full: {remedy}"),
             (false, _) => "raise --max-tokens".to_owned(),
@@ -224,20 +230,15 @@ impl Judged {
 
     /// Reports the judgement on stderr. `wanted` is the number of outputs that were asked for, and
     /// `bans` the remedy if options forbid all of them.
-    pub fn conclude(
-        &self,
-        wanted: usize,
-        bans: Option<String>,
-        quiet: bool,
-    ) -> Result<ExitCode, CommandError> {
+    pub fn report(&self, wanted: usize, bans: Option<String>, quiet: bool) -> Result<ExitCode, CommandError> {
         if self.outputs < wanted && !quiet {
-            say!("note: {} of {wanted} outputs were found; there are no others", self.outputs);
+            write_stderr!("note: {} of {wanted} outputs were found; there are no others", self.outputs);
         }
         if let Some(error) = &self.error {
             let failure = generation_failed(error, &self.limit, bans);
             return Err(match self.outputs {
                 1 => failure,
-                _ => failure.of(format!("generation of {} failed", self.names(&self.failed))),
+                _ => failure.with_message(format!("generation of {} failed", self.names(&self.failed))),
             });
         }
         let invalid = self.verdicts.iter().enumerate().find_map(|(index, verdict)| match verdict {
@@ -245,8 +246,8 @@ impl Judged {
             _ => None,
         });
         let longer = match bans {
-            Some(_) => format!("{}, or allow tokens that options forbid", self.longer()),
-            None => self.longer(),
+            Some(_) => format!("{}, or allow tokens that options forbid", self.remedy_for_length()),
+            None => self.remedy_for_length(),
         };
         if let Some(cut) = self.cut.first() {
             let names = self.names(&self.cut);
@@ -292,21 +293,23 @@ impl Judged {
             return Err(CommandError::new(what).help(longer));
         }
         if !quiet {
-            self.tell();
+            self.print_verdict();
         }
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Writes the verdict on outputs without a fault.
-    fn tell(&self) {
+    /// Prints the verdict on outputs without a fault.
+    fn print_verdict(&self) {
         match self.verdicts.first() {
-            Some(Verdict::NoJudge(reason)) => say!("note: no second opinion on the output: {reason}"),
-            Some(_) if self.outputs == 1 => say!("valid: the output satisfies `{}`", self.schema),
-            Some(_) => say!("valid: all {} outputs satisfy `{}`", self.outputs, self.schema),
+            Some(Verdict::Unchecked(reason)) => {
+                write_stderr!("note: no second opinion on the output: {reason}")
+            }
+            Some(_) if self.outputs == 1 => write_stderr!("valid: the output satisfies `{}`", self.schema),
+            Some(_) => write_stderr!("valid: all {} outputs satisfy `{}`", self.outputs, self.schema),
             None => {}
         }
         if self.is_full {
-            say!("note: {} is full", self.limit.name);
+            write_stderr!("note: {} is full", self.limit.name);
         }
     }
 }
@@ -352,9 +355,10 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// The report on a generation. `beside` is the number of tokens to list beside each token.
+    /// Makes the report on a generation. `top_logprobs` is the number of likely tokens to list
+    /// beside each token.
     pub fn new(
-        beside: Option<usize>,
+        top_logprobs: Option<usize>,
         name: &str,
         vocabulary: &Vocabulary,
         generation: &Generation,
@@ -363,11 +367,11 @@ impl Report {
         let milliseconds = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
         let completions = generation.completions.iter().enumerate();
         let completions = completions.map(|(index, completion)| {
-            let mut object = completion_object(completion, judged.verdicts.get(index));
-            if let Some(most) = beside {
+            let mut object = completion_to_json(completion, judged.verdicts.get(index));
+            if let Some(most) = top_logprobs {
                 let tokens = completion.tokens.iter().zip(&completion.logprobs);
                 object["logprobs"] =
-                    tokens.map(|(&token, entry)| logprobs(vocabulary, token, entry, most)).collect();
+                    tokens.map(|(&token, entry)| logprobs_to_json(vocabulary, token, entry, most)).collect();
             }
             object
         });
@@ -399,7 +403,7 @@ impl Report {
     }
 
     /// One object for each output, with its number and the figures of the whole request.
-    pub fn lines(self) -> Vec<Value> {
+    pub fn json_lines(self) -> Vec<Value> {
         let Self { model, completions, usage, timings } = self;
         let request = json!({"model": model, "usage": usage, "timings_ms": timings});
         let line = |(index, mut completion): (usize, Value)| {
@@ -411,14 +415,14 @@ impl Report {
     }
 
     /// One object for the whole request.
-    pub fn whole(self) -> Value {
+    pub fn json_object(self) -> Value {
         let Self { model, completions, usage, timings } = self;
         json!({"model": model, "completions": completions, "usage": usage, "timings_ms": timings})
     }
 }
 
 /// An output as JSON.
-fn completion_object(completion: &Completion, verdict: Option<&Verdict>) -> Value {
+fn completion_to_json(completion: &Completion, verdict: Option<&Verdict>) -> Value {
     let mut object = json!({
         "text": completion.text,
         "finish_reason": completion.finish.as_str(),
@@ -440,7 +444,7 @@ fn completion_object(completion: &Completion, verdict: Option<&Verdict>) -> Valu
         });
     }
     if let Some(error) = &completion.error {
-        object["error"] = CommandError::new("").because(error).why().into();
+        object["error"] = CommandError::new("").because(error).causes_line().into();
     }
     if let Some(tokens) = completion.reasoning_tokens {
         object["reasoning_tokens"] = tokens.into();
@@ -457,7 +461,7 @@ fn completion_object(completion: &Completion, verdict: Option<&Verdict>) -> Valu
         object["valid"] = match verdict {
             Verdict::Invalid(_) => false.into(),
             Verdict::Valid if completion.budget_ending.is_none() => true.into(),
-            Verdict::Valid | Verdict::NoJudge(_) => Value::Null,
+            Verdict::Valid | Verdict::Unchecked(_) => Value::Null,
         };
         object["value"] = value.unwrap_or_default();
     }
@@ -466,7 +470,7 @@ fn completion_object(completion: &Completion, verdict: Option<&Verdict>) -> Valu
 
 /// A token with the `most` likeliest beside it. One whose text is no whole character has its bytes,
 /// too.
-fn logprobs(vocabulary: &Vocabulary, token: TokenId, entry: &TokenLogprobs, most: usize) -> Value {
+fn logprobs_to_json(vocabulary: &Vocabulary, token: TokenId, entry: &TokenLogprobs, most: usize) -> Value {
     let described = |id: TokenId, logprob: f32| {
         let bytes = vocabulary.bytes(id);
         let text = match vocabulary.name(id) {
@@ -490,7 +494,7 @@ fn logprobs(vocabulary: &Vocabulary, token: TokenId, entry: &TokenLogprobs, most
 }
 
 /// The finish reasons of the outputs, each with its number: "length, 2 × stop".
-fn finishes(generation: &Generation) -> String {
+fn describe_finish_reasons(generation: &Generation) -> String {
     let mut ends: Vec<(&str, usize)> = Vec::new();
     for finish in generation.completions.iter().map(|completion| completion.finish.as_str()) {
         match ends.iter_mut().find(|(name, _)| *name == finish) {
@@ -511,7 +515,7 @@ fn finishes(generation: &Generation) -> String {
 
 /// Writes the counts of tokens and the times of a run to stderr, in two lines, and a third one
 /// about drafts if `drafts` were asked for.
-pub(super) fn summarise(generation: &Generation, strategy: &Strategy, drafts: bool) {
+pub(super) fn print_summary(generation: &Generation, strategy: &Strategy, drafts: bool) {
     let (usage, timings) = (generation.usage, generation.timings);
     // Without a forward pass, or without a token that it gives, there is no rate.
     let rate = |tokens: usize, passes: usize, time: Duration| match tokens.min(passes) == 0 || time.is_zero()
@@ -537,22 +541,22 @@ pub(super) fn summarise(generation: &Generation, strategy: &Strategy, drafts: bo
         1 => format!("1 {what}"),
         _ => format!("{count} {whats}"),
     };
-    say!(
+    write_stderr!(
         "{} of prompt, {} of output ({} forced{by_budget}) in {}; finished: {}",
         counted(usage.prompt_tokens, "token", "tokens"),
         usage.completion_tokens,
         usage.forced_tokens,
         counted(usage.forward_passes, "forward pass", "forward passes"),
-        finishes(generation)
+        describe_finish_reasons(generation)
     );
     // These strategies made more tokens than those of the outputs that they chose.
     let drops_outputs = *strategy != Strategy::Sample;
     let passes = usage.forward_passes.saturating_sub(usage.prefill_passes);
     let passes = passes as f64 / usage.completion_tokens.saturating_sub(first).max(1) as f64;
     match (usage.drafted_tokens, drops_outputs) {
-        (0, _) if drafts => say!("no guess was made"),
+        (0, _) if drafts => write_stderr!("no guess was made"),
         (0, _) => {}
-        (drafted, drops_outputs) => say!(
+        (drafted, drops_outputs) => write_stderr!(
             "{} of {drafted} guesses came true ({:.0} %){}",
             usage.confirmed_tokens,
             100.0 * usage.confirmed_tokens as f64 / drafted as f64,
@@ -562,7 +566,7 @@ pub(super) fn summarise(generation: &Generation, strategy: &Strategy, drafts: bo
             },
         ),
     }
-    say!(
+    write_stderr!(
         "prefill {}{}, decode {}{}, {}mask {}, sampling {}, other {}",
         milliseconds(timings.prefill),
         rate(usage.prompt_tokens - usage.reused_tokens, usage.prefill_passes, timings.prefill),

@@ -2,8 +2,8 @@
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-/// A parser of the names of `values`, which are the policy's values or some of them.
-pub(super) fn policy<T: Copy + Send + Sync + 'static>(
+/// Makes a parser of the names of `values`, which are the policy's values or some of them.
+pub(super) fn policy_parser<T: Copy + Send + Sync + 'static>(
     values: &'static [T],
     name: fn(T) -> &'static str,
 ) -> impl TypedValueParser<Value = T> {

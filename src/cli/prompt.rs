@@ -25,7 +25,7 @@ pub(super) struct PromptArgs {
     system: Option<String>,
     /// A variable of the chat template, such as `enable_thinking=false` (repeat the option for
     /// others)
-    #[arg(long, value_name = "NAME=JSON", value_parser = variable, conflicts_with = "raw")]
+    #[arg(long, value_name = "NAME=JSON", value_parser = parse_variable, conflicts_with = "raw")]
     template_variables: Vec<(String, Value)>,
     /// Continue the prompt as it is, without the chat template
     #[arg(long)]
@@ -36,7 +36,8 @@ pub(super) struct PromptArgs {
     pub healing: bool,
 }
 
-fn variable(text: &str) -> Result<(String, Value), String> {
+/// Parses the value of `--template-variables`.
+fn parse_variable(text: &str) -> Result<(String, Value), String> {
     let (name, json) = text.split_once('=').ok_or("expected NAME=JSON, such as enable_thinking=false")?;
     if ChatInput::OWN_VARIABLES.contains(&name) {
         return Err(format!("`{name}` follows from the prompt and from other options"));
@@ -57,7 +58,7 @@ impl PromptArgs {
     /// Refuses a prompt that a model without a chat template cannot read, and variables of a
     /// template that it does not have.
     pub fn check_without_template(&self, prompt: &Prompt) -> Result<(), CommandError> {
-        if !is_plain(prompt) {
+        if !needs_no_template(prompt) {
             let what = "this model has no chat template, which --system, --messages and --tools need";
             return Err(CommandError::usage(what)
                 .help("give the whole prompt as one text with --prompt; with --tools, add --raw"));
@@ -72,8 +73,8 @@ impl PromptArgs {
         Err(CommandError::usage(what).help("leave them out"))
     }
 
-    /// Notes on the parts of a conversation that a chat template leaves out: tools and variables
-    /// that it does not read, and messages. `prompt` is what it has made of the conversation.
+    /// Notes on the parts of a conversation that a chat template leaves out: variables, messages,
+    /// tools, and whitespace around a continued message. `prompt` is the rendered conversation.
     pub fn notes_on_template(&self, input: &ChatInput, template: &ChatTemplate, prompt: &str) -> Vec<String> {
         let unread = input.variables.keys().filter(|name| !template.reads(name));
         let unread = unread.map(|name| {
@@ -131,7 +132,7 @@ impl PromptArgs {
                 .help("a variable has one value; several may be one list: NAME='[1, 2]'"));
         }
         let Some(path) = &self.messages else {
-            return self.prompt_of(self.prompt.as_deref().unwrap_or_default(), "prompt");
+            return self.make_prompt(self.prompt.as_deref().unwrap_or_default(), "prompt");
         };
         let text = input::read_text(path, "conversation")?;
         let unusable = || CommandError::new(format!("cannot use the conversation `{}`", path.display()));
@@ -144,8 +145,9 @@ impl PromptArgs {
         Ok(Prompt::Chat(self.with_variables(input)))
     }
 
-    /// A prompt of one text, treated like that of `--prompt`. `what` is its name in errors.
-    pub fn prompt_of(&self, text: &str, what: &str) -> Result<Prompt, CommandError> {
+    /// Makes a prompt of one text, under the options for the text of `--prompt`. `what` names the
+    /// text in errors.
+    pub fn make_prompt(&self, text: &str, what: &str) -> Result<Prompt, CommandError> {
         let text = match text {
             "-" => {
                 let text = input::read_text("-".as_ref(), what)?;
@@ -161,6 +163,7 @@ impl PromptArgs {
         Ok(Prompt::Chat(self.with_variables(input)))
     }
 
+    /// Sets the variables of the command line and the time of day.
     fn with_variables(&self, mut input: ChatInput) -> ChatInput {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         input.now = now.ok().and_then(|now| i64::try_from(now.as_secs()).ok());
@@ -170,9 +173,9 @@ impl PromptArgs {
     }
 }
 
-/// True if a model without a chat template can read all of the prompt. A chat must then be one text
-/// of the user, without tools and without the beginning of an answer.
-pub(super) fn is_plain(prompt: &Prompt) -> bool {
+/// True if a model without a chat template can read all of the prompt: it is a plain text, or one
+/// message of the user without tools and without the beginning of an answer.
+pub(super) fn needs_no_template(prompt: &Prompt) -> bool {
     match prompt {
         Prompt::Chat(input) => {
             let is_text = |message: &Message| message.role() == "user" && message.text().is_some();
@@ -202,7 +205,7 @@ mod tests {
             ("add_generation_prompt=false", None),
         ] {
             let expected = expected.map(|(name, value)| (name.to_owned(), value));
-            assert_eq!(variable(text).ok(), expected, "{text}");
+            assert_eq!(parse_variable(text).ok(), expected, "{text}");
         }
     }
 }

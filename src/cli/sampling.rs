@@ -13,8 +13,8 @@ use std::sync::LazyLock;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
 
-use super::command_error::{CommandError, option_names};
-use super::effect::{self, option_of};
+use super::command_error::{CommandError, with_option_names};
+use super::effect::{self, option_name};
 use super::input;
 use hedgerow::UnknownName;
 use hedgerow::sampling::parameter_sets::{Api, ParameterSet};
@@ -37,11 +37,11 @@ struct BaseArgs {
     /// brainstorming, translation, summarisation, data-extraction, classification) [default:
     /// balanced, with temperature 0.7 and top-p 0.9, unless --params or the generation_config.json
     /// of the model's folder sets the parameters]
-    #[arg(long, value_name = "NAME", value_parser = preset)]
+    #[arg(long, value_name = "NAME", value_parser = parse_preset)]
     preset: Option<Preset>,
     /// Parameters in JSON, as an API spells them: openai, anthropic, hugging-face
     /// (generation_config.json) or vllm
-    #[arg(long, value_name = "API:FILE", value_parser = parameter_file, conflicts_with = "preset")]
+    #[arg(long, value_name = "API:FILE", value_parser = parse_parameter_file, conflicts_with = "preset")]
     params: Option<ParameterFile>,
     /// Say on stderr which parameters are used, and where each comes from
     #[arg(long, short)]
@@ -62,18 +62,18 @@ pub(super) struct Chosen {
     pub params: SamplingParams,
     /// The other settings of the file.
     pub set: Option<ParameterSet>,
-    /// The source of what no option sets, such as `--preset creative`.
+    /// The name of the source of all parameters without an option, such as `--preset creative`.
     pub source: String,
     /// The parameters of that source.
     base: SamplingParams,
-    /// Notes on what is not used of the source.
+    /// Notes on fields of the source that are not used.
     pub notes: Vec<String>,
-    /// True if nothing gives the largest number of tokens.
+    /// True if neither an option nor the source sets the largest number of tokens.
     has_default_length: bool,
 }
 
 impl Chosen {
-    /// A parameter as the file of parameters spells it, or its own name.
+    /// The name of a parameter in the file of parameters, or else its own name.
     pub fn field(&self, parameter: &'static str) -> &'static str {
         self.set.as_ref().and_then(|set| set.field(parameter)).unwrap_or(parameter)
     }
@@ -87,8 +87,8 @@ impl Chosen {
     }
 }
 
-/// The parameters before options of single parameters apply.
-struct Base {
+/// The parameters of the source, over which the options of single parameters apply.
+struct BaseParameters {
     /// The name of their source, such as `--preset creative`.
     source: String,
     params: SamplingParams,
@@ -96,29 +96,31 @@ struct Base {
     notes: Vec<String>,
 }
 
-impl Base {
+impl BaseParameters {
+    /// The parameters of a preset.
     fn of_preset(preset: Preset) -> Self {
         let source = format!("--preset {}", preset.name);
         Self { source, params: preset.params(), set: None, notes: Vec::new() }
     }
 }
 
-/// The parameters that have an option here: all but those of the loop.
-fn options() -> impl Iterator<Item = (&'static Parameter, &'static str)> {
+/// The parameters that have an option here, each with the option's name: all but those of the loop.
+fn parameters_with_option() -> impl Iterator<Item = (&'static Parameter, &'static str)> {
     static FLAGS: LazyLock<Vec<String>> =
         LazyLock::new(|| Parameter::ALL.iter().map(|parameter| parameter.name.replace('_', "-")).collect());
     let all = Parameter::ALL.iter().zip(FLAGS.iter().map(String::as_str));
     all.filter(|(parameter, _)| parameter.group != Group::Loop)
 }
 
-/// The text of a parameter as the library reads it. Only the command line allows negative seeds.
-fn spelled(parameter: &Parameter, text: &str) -> String {
-    let seed = (parameter.name == "seed").then(|| seed(text)).flatten();
+/// Replaces a seed by the same number modulo 2^64, so that `-1` is a seed. The text of any other
+/// parameter is returned unchanged.
+fn unsigned_seed(parameter: &Parameter, text: &str) -> String {
+    let seed = (parameter.name == "seed").then(|| parse_seed(text)).flatten();
     seed.map_or_else(|| text.to_owned(), |seed| seed.to_string())
 }
 
-/// A whole number of any size, modulo 2^64.
-fn seed(text: &str) -> Option<u64> {
+/// Parses a whole number of any size, modulo 2^64.
+fn parse_seed(text: &str) -> Option<u64> {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     let digit = |digit: char| digit.to_digit(10).map(u64::from);
     let size = digits
@@ -128,8 +130,8 @@ fn seed(text: &str) -> Option<u64> {
     Some(if text.starts_with('-') { size.wrapping_neg() } else { size })
 }
 
-/// The default of a parameter, as the help names it.
-fn default_of(parameter: &Parameter) -> String {
+/// Describes the default of a parameter for the help: " [default: 0]".
+fn describe_default(parameter: &Parameter) -> String {
     match parameter.name {
         "temperature" | "top_p" | "frequency_penalty" => " [default: that of --preset]".to_owned(),
         // No member is the default of a list.
@@ -138,11 +140,11 @@ fn default_of(parameter: &Parameter) -> String {
     }
 }
 
-/// The options of the parameters.
+/// Adds an option for each parameter.
 fn add_options(command: Command) -> Command {
-    options().fold(command, |command, (parameter, flag)| {
+    parameters_with_option().fold(command, |command, (parameter, flag)| {
         let check = move |text: &str| {
-            let text = spelled(parameter, text);
+            let text = unsigned_seed(parameter, text);
             if parameter.is_list && text.trim().is_empty() {
                 return Err("expected at least one".to_owned());
             }
@@ -151,7 +153,7 @@ fn add_options(command: Command) -> Command {
             match read {
                 Err(SamplingError::Text { expected, .. }) => Err(expected),
                 Err(SamplingError::InvalidParameter { expected, .. }) => Err(format!("expected {expected}")),
-                // Faults beside other parameters are reported when all are known.
+                // Conflicts between parameters are reported when all are known.
                 _ => Ok(text),
             }
         };
@@ -161,7 +163,7 @@ fn add_options(command: Command) -> Command {
         };
         let heading = if parameter.group == Group::Common { "Sampling" } else { "More sampling" };
         let help = parameter.help().trim_end_matches('.');
-        let default = default_of(parameter);
+        let default = describe_default(parameter);
         let argument = Arg::new(parameter.name).long(flag).value_name(parameter.form).action(action);
         let argument = argument.value_parser(check).allow_negative_numbers(true);
         command.arg(argument.help(format!("{help}{again}{default}")).help_heading(heading))
@@ -180,7 +182,7 @@ impl clap::Args for SamplingArgs {
 
 impl FromArgMatches for SamplingArgs {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let given = options().filter_map(|(parameter, _)| {
+        let given = parameters_with_option().filter_map(|(parameter, _)| {
             let texts: Vec<&str> = matches.get_many::<String>(parameter.name)?.map(String::as_str).collect();
             Some((parameter, texts.join(",")))
         });
@@ -199,8 +201,8 @@ impl SamplingArgs {
         self.given.iter().map(|(parameter, _)| parameter.name)
     }
 
-    /// The parameters, checked. A length that is not given is the file's, if there is one, or else
-    /// `longest`.
+    /// Chooses the parameters and checks them. The largest number of tokens is `max_tokens`, or
+    /// else that of the source, or else `longest`.
     pub fn choose(
         &self,
         model: Option<&Path>,
@@ -208,7 +210,7 @@ impl SamplingArgs {
         max_tokens: Option<usize>,
         longest: usize,
     ) -> Result<Chosen, CommandError> {
-        let Base { source, params: base, set, notes } = self.base(model)?;
+        let BaseParameters { source, params: base, set, notes } = self.base_parameters(model)?;
         let mut params = base.clone();
         for (parameter, text) in &self.given {
             parameter.set(&mut params, text).map_err(|error| CommandError::usage(error.to_string()))?;
@@ -228,7 +230,7 @@ impl SamplingArgs {
         checked.end_tokens.push(TokenId(0));
         checked.max_tokens.get_or_insert(usize::MAX);
         checked.validate().map_err(|error| {
-            let failure = self.unusable(&error, &source, set.as_ref());
+            let failure = self.parameter_error(&error, &source, set.as_ref());
             match error {
                 SamplingError::Order { .. } if !base.changed().is_empty() => failure.help(format!(
                     "parameters without an option are those of {source}; --verbose lists them, and --top-p 1 and the like \
@@ -241,13 +243,17 @@ impl SamplingArgs {
         Ok(Chosen { params, set, source, base, notes, has_default_length })
     }
 
-    /// The error of parameters that are not usable, which are those of `source` where no option
-    /// gives them.
-    pub fn unusable(&self, error: &SamplingError, source: &str, set: Option<&ParameterSet>) -> CommandError {
+    /// The error of parameters that cannot be used. Those without an option come from `source`.
+    pub fn parameter_error(
+        &self,
+        error: &SamplingError,
+        source: &str,
+        set: Option<&ParameterSet>,
+    ) -> CommandError {
         match error {
             SamplingError::Conflict { first, second, reason } => {
                 let origin = |name| origin(name, self.names(), source, set);
-                let reason = option_names(reason);
+                let reason = with_option_names(reason);
                 CommandError::usage(match *second {
                     "end_tokens" => format!("{} is not usable: {reason}", origin(first)),
                     second => format!("{} conflicts with {}: {reason}", origin(first), origin(second)),
@@ -257,19 +263,19 @@ impl SamplingArgs {
         }
     }
 
-    /// The parameters before options of single parameters apply.
-    fn base(&self, model: Option<&Path>) -> Result<Base, CommandError> {
+    /// Reads the parameters of the source.
+    fn base_parameters(&self, model: Option<&Path>) -> Result<BaseParameters, CommandError> {
         if let Some(ParameterFile { api, path }) = &self.base.params {
             let text = input::read_text(path, "file of parameters")?;
             let set = ParameterSet::from_text(*api, &text).map_err(|error| {
                 CommandError::usage(format!("cannot use the parameters `{}`", path.display())).because(&error)
             })?;
             let source = format!("--params {api}:{}", path.display());
-            let notes = unused(&source, &set, model).into_iter().collect();
-            return Ok(Base { source, params: set.sampling.clone(), set: Some(set), notes });
+            let notes = note_on_unused(&source, &set, model).into_iter().collect();
+            return Ok(BaseParameters { source, params: set.sampling.clone(), set: Some(set), notes });
         }
         if let Some(preset) = self.base.preset {
-            return Ok(Base::of_preset(preset));
+            return Ok(BaseParameters::of_preset(preset));
         }
         let file = model.map(|folder| folder.join("generation_config.json")).filter(|file| file.is_file());
         if let Some(file) = file {
@@ -281,22 +287,22 @@ impl SamplingArgs {
             let (set, faults) = match read {
                 Ok(read) => read,
                 Err(error) => {
-                    let mut base = Base::of_preset(balanced());
+                    let mut base = BaseParameters::of_preset(default_preset());
                     base.notes.push(format!("`{source}` is not used: {error}"));
                     return Ok(base);
                 }
             };
             let faults = faults
                 .iter()
-                .map(|fault| format!("left out of `{source}`: {}", option_names(&fault.to_string())));
-            let notes = faults.chain(unused(&source, &set, model)).collect();
-            return Ok(Base { source, params: set.sampling.clone(), set: Some(set), notes });
+                .map(|fault| format!("left out of `{source}`: {}", with_option_names(&fault.to_string())));
+            let notes = faults.chain(note_on_unused(&source, &set, model)).collect();
+            return Ok(BaseParameters { source, params: set.sampling.clone(), set: Some(set), notes });
         }
-        Ok(Base::of_preset(balanced()))
+        Ok(BaseParameters::of_preset(default_preset()))
     }
 
-    /// True if the files of parameters can be read twice: it is no pipe and not standard input.
-    pub fn are_rereadable(&self) -> bool {
+    /// True if the file of `--params` can be read twice, which a pipe and standard input cannot.
+    pub fn can_be_read_twice(&self) -> bool {
         self.base.params.as_ref().is_none_or(|file| file.path.is_file())
     }
 
@@ -305,9 +311,9 @@ impl SamplingArgs {
         self.base.params.is_none() && chosen.set.is_some()
     }
 
-    /// Leaves out what the file in the model's folder says of tokens that the model does not have,
-    /// which are those from `count` on. A note tells one of them. `named` are all tokens that are
-    /// named, each with its origin.
+    /// Removes tokens that the model does not have, those from `count` on, from the parameters of
+    /// the file in the model's folder. Adds a note about one of them. `named` are all tokens that
+    /// parameters and options name, each with its origin.
     pub fn leave_out_tokens(
         &self,
         chosen: &mut Chosen,
@@ -339,9 +345,9 @@ impl SamplingArgs {
         self.base.preset.map(|preset| preset.name)
     }
 
-    /// The names of the parameters that a preset or a file on the command line sets, and no option.
-    /// A model's folder sets parameters that nobody has asked for. Only its watermark is
-    /// named, as readers may rely on it.
+    /// The names of the parameters that have no option and that `--preset` or `--params` changes.
+    /// Of the file in a model's folder, for which nobody has asked, only the watermark is among
+    /// them, because readers of the text may rely on it.
     pub fn names_of_source<'a>(&'a self, chosen: &'a Chosen) -> impl Iterator<Item = &'static str> + 'a {
         let is_explicit = self.base.preset.is_some() || self.base.params.is_some();
         let set = Parameter::ALL.iter().filter(move |parameter| {
@@ -358,11 +364,11 @@ impl SamplingArgs {
         self.base.verbose
     }
 
-    /// Writes the parameters that differ from their defaults to stderr, each with its source.
-    /// `has_effect` says which of them the strategy uses.
-    pub fn tell(&self, chosen: &Chosen, has_effect: impl Fn(&str) -> bool) {
+    /// Prints the parameters that differ from their defaults, each with its source. `has_effect`
+    /// decides whether the strategy uses a parameter.
+    pub fn print_parameters(&self, chosen: &Chosen, has_effect: impl Fn(&str) -> bool) {
         let Chosen { params, source, base, .. } = chosen;
-        say!("sampling: parameters without an option are those of {source}");
+        write_stderr!("sampling: parameters without an option are those of {source}");
         let of_base = base.changed();
         for (name, text) in params.changed().into_iter().filter(|(name, _)| has_effect(name)) {
             let given = self.given.iter().any(|(parameter, _)| parameter.name == name);
@@ -370,9 +376,9 @@ impl SamplingArgs {
                 true => source.to_owned(),
                 false if name == "max_tokens" && chosen.has_default_length => "default".to_owned(),
                 // Limits of length have options of their own.
-                false => option_of(name),
+                false => option_name(name),
             };
-            say!("  {name} {text}  ({origin})");
+            write_stderr!("  {name} {text}  ({origin})");
         }
         let lengths = chosen.set.iter().flat_map(|set| {
             let most = set.max_length.filter(|_| params.max_tokens.is_none());
@@ -381,7 +387,7 @@ impl SamplingArgs {
         });
         for (name, length) in lengths {
             if let Some(length) = length.filter(|_| has_effect(name)) {
-                say!("  {name} {length}, with the prompt  ({source})");
+                write_stderr!("  {name} {length}, with the prompt  ({source})");
             }
         }
     }
@@ -421,8 +427,9 @@ impl SamplingArgs {
     }
 }
 
-/// The option that gives a parameter, or else the parameter, as the file spells it, and its source.
-/// `given` are the names of the parameters that have an option on the command line.
+/// Describes the origin of a parameter: `--top-k` if an option gives it, or else "`top_k` of" the
+/// source, with the name that the source has for it. `given` are the names of the parameters that
+/// have an option on the command line.
 fn origin(
     name: &str,
     mut given: impl Iterator<Item = &'static str>,
@@ -430,13 +437,13 @@ fn origin(
     set: Option<&ParameterSet>,
 ) -> String {
     match (given.any(|given| given == name), set.and_then(|set| set.field(name))) {
-        (true, _) => option_of(name),
+        (true, _) => option_name(name),
         (false, None) if name == "end_tokens" => "--stop-tokens".to_owned(),
         (false, field) => format!("`{}` of {source}", field.unwrap_or(name)),
     }
 }
 
-/// The parameters that forbid tokens or prescribe them.
+/// The parameters that forbid tokens or prescribe tokens.
 const BANS: [&str; 9] = [
     "allowed_tokens",
     "bad_words",
@@ -461,21 +468,21 @@ pub(super) fn check_lengths(params: &SamplingParams) -> Result<(), CommandError>
     }
 }
 
-/// Leaves a `min_length` out of the file in the model's folder if it exceeds the largest number of
+/// Removes the `min_length` of the file in the model's folder if it exceeds the largest number of
 /// tokens of the output. `prompt` is the number of tokens of the prompt.
 pub(super) fn leave_out_length(set: &mut ParameterSet, prompt: usize, params: &SamplingParams, source: &str) {
     let least = set.min_length.map_or(0, |length| length.saturating_sub(prompt));
     let most = set.max_length.map(|length| length.saturating_sub(prompt)).or(params.max_tokens);
     if let Some(most) = most.filter(|&most| least > most) {
         set.min_length = None;
-        say!(
+        write_stderr!(
             "note: left out of `{source}`: min_length asks for {least} tokens of output, but it has at most {most}"
         );
     }
 }
 
-/// Refuses tokens that the model or the row does not have: those from `count` on. `limit` says how
-/// many there are.
+/// Refuses tokens that the model or the row does not have: those from `count` on. `limit` is the
+/// reason in words: "the row has 4 logits".
 pub(super) fn check_tokens(
     named: impl IntoIterator<Item = (String, TokenId)>,
     count: usize,
@@ -489,16 +496,16 @@ pub(super) fn check_tokens(
     }
 }
 
-/// A note that names the fields of a file that are not used and would change the output.
-fn unused(source: &str, set: &ParameterSet, model: Option<&Path>) -> Option<String> {
+/// Makes a note of the fields of a file that are not used although they would change the output.
+fn note_on_unused(source: &str, set: &ParameterSet, model: Option<&Path>) -> Option<String> {
     let names = set.unused.join(", ");
     // Without a model, nothing is generated, and the options of `generate` do not exist.
-    let remedy = model.map(|_| remedy(set)).unwrap_or_default();
+    let remedy = model.map(|_| options_for_unused(set)).unwrap_or_default();
     (!names.is_empty()).then(|| format!("not used of {source}: {names}{remedy}"))
 }
 
-/// The options of `generate` for fields that are not used.
-fn remedy(set: &ParameterSet) -> String {
+/// Names the options of `generate` for fields that are not used: " (see --tools)".
+fn options_for_unused(set: &ParameterSet) -> String {
     const OPTIONS: [(&str, &str); 14] = [
         ("messages", "--messages"),
         ("system", "--system"),
@@ -524,18 +531,21 @@ fn remedy(set: &ParameterSet) -> String {
     }
 }
 
-fn balanced() -> Preset {
+/// The preset that applies if nothing else sets the parameters: `balanced`.
+fn default_preset() -> Preset {
     PRESETS[2]
 }
 
-fn preset(text: &str) -> Result<Preset, String> {
+/// Parses the value of `--preset`.
+fn parse_preset(text: &str) -> Result<Preset, String> {
     Preset::by_name(text).ok_or_else(|| {
         let names: Vec<_> = PRESETS.iter().chain(&RECIPES).map(|preset| preset.name).collect();
         format!("expected one of {}", names.join(", "))
     })
 }
 
-fn parameter_file(text: &str) -> Result<ParameterFile, String> {
+/// Parses the value of `--params`.
+fn parse_parameter_file(text: &str) -> Result<ParameterFile, String> {
     let (api, path) = text.split_once(':').ok_or("expected API:FILE, such as openai:request.json")?;
     let api = api.parse().map_err(|error: UnknownName| error.to_string())?;
     if path.is_empty() {
@@ -628,7 +638,7 @@ mod tests {
             ("logit_bias", ""),
         ] {
             let parameter = Parameter::ALL.iter().find(|parameter| parameter.name == name).unwrap();
-            assert_eq!(default_of(parameter), expected);
+            assert_eq!(describe_default(parameter), expected);
         }
     }
 
@@ -646,7 +656,7 @@ mod tests {
             ("1.5", None),
             ("0x3", None),
         ] {
-            assert_eq!(seed(text), expected, "{text}");
+            assert_eq!(parse_seed(text), expected, "{text}");
         }
     }
 

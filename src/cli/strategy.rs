@@ -9,8 +9,8 @@ use hedgerow::decode::{Acceptance, DecodeError, Draft, DraftChoice, EarlyStoppin
 
 use super::command_error::CommandError;
 use super::effect::Need;
-use super::number::{finite, within};
-use super::policy::policy;
+use super::number::{parse_finite_number, range_parser};
+use super::policy::policy_parser;
 
 /// The options under the heading "Strategy".
 #[derive(Debug, clap::Args)]
@@ -21,34 +21,34 @@ pub(super) struct StrategyArgs {
     /// `contrastive[:CANDIDATES[:PENALTY]]`. A LENGTH_PENALTY above 0 favours longer outputs (1),
     /// PENALTY weighs diversity; contrastive search has 4 CANDIDATES and the PENALTY 0.6
     /// [default: the one in --params or in the model's generation_config.json, or else sample]
-    #[arg(long, value_name = "STRATEGY", value_parser = read_strategy)]
-    strategy: Option<Named>,
+    #[arg(long, value_name = "STRATEGY", value_parser = parse_strategy)]
+    strategy: Option<NamedStrategy>,
     /// When beam search stops: when the best beam scores no more than the worst ended output
     /// (`heuristic`), when as many outputs as beams have ended (`full`), or when no beam can reach
     /// a higher score (`never`) [default: heuristic]
-    #[arg(long, value_parser = policy(EarlyStopping::ALL, EarlyStopping::name))]
+    #[arg(long, value_parser = policy_parser(EarlyStopping::ALL, EarlyStopping::name))]
     early_stopping: Option<EarlyStopping>,
     /// Guess tokens ahead, which saves forward passes: `ngram[:LONGEST[:TOKENS]]` from the text so
     /// far, by its last LONGEST tokens (3); `model:PATH` by a smaller model; `skip:LAYERS` by the
     /// model without some layers (such as `10-19,25`); `medusa:FILE` by heads on the model
-    #[arg(long, value_name = "DRAFTER", value_parser = drafter)]
+    #[arg(long, value_name = "DRAFTER", value_parser = parse_drafter)]
     pub draft: Option<Drafter>,
     /// Guess at most N tokens at a time, 1 to 64; for `medusa`, a tree of at most N tokens
     /// [default: 5]
-    #[arg(long, value_name = "N", value_parser = within(1..=MOST_DRAFTED))]
+    #[arg(long, value_name = "N", value_parser = range_parser(1..=MAX_DRAFT_TOKENS))]
     draft_tokens: Option<u64>,
     /// Have a draft model guess its likeliest token, which leaves every output as it is, or a token
     /// it draws, which leaves the distribution of outputs as it is
     /// [default: likeliest]
-    #[arg(long, value_parser = policy(DraftChoice::ALL, DraftChoice::name))]
+    #[arg(long, value_parser = policy_parser(DraftChoice::ALL, DraftChoice::name))]
     draft_choice: Option<DraftChoice>,
     /// Take guesses that are more probable than EPSILON or than DELTA·exp(−entropy), such as
     /// 0.09:0.3, though that changes the distribution of outputs
-    #[arg(long, value_name = "EPSILON:DELTA", value_parser = typical)]
+    #[arg(long, value_name = "EPSILON:DELTA", value_parser = parse_typical_acceptance)]
     accept_typical: Option<Acceptance>,
     /// Classifier-free guidance: increase the effect of the prompt over that of --negative-prompt
     /// by this factor; 1 changes nothing
-    #[arg(long, value_name = "SCALE", group = "mixture", value_parser = guidance)]
+    #[arg(long, value_name = "SCALE", group = "mixture", value_parser = parse_guidance)]
     pub guidance: Option<f32>,
     /// The prompt whose likely tokens --guidance makes less likely [default: the last token of the
     /// prompt]
@@ -60,30 +60,30 @@ pub(super) struct StrategyArgs {
     pub amateur: Option<PathBuf>,
     /// DoLa: favour tokens that these layers find less likely than the last layer does, such as
     /// `0-14`; 0 is the input of the first layer
-    #[arg(long, value_name = "LAYERS", group = "mixture", value_parser = layers)]
+    #[arg(long, value_name = "LAYERS", group = "mixture", value_parser = parse_layers)]
     pub dola: Option<Layers>,
 }
 
 /// Largest number of tokens to guess at a time, and largest length of the text that `ngram` looks
 /// for.
-const MOST_DRAFTED: u64 = 64;
+const MAX_DRAFT_TOKENS: u64 = 64;
 
 /// Number of tokens to guess at a time, if no option gives it.
-const USUALLY_DRAFTED: u64 = 5;
+const DEFAULT_DRAFT_TOKENS: u64 = 5;
 
-/// The value of `--guidance`. Larger ones would make infinities of logits.
-fn guidance(text: &str) -> Result<f32, String> {
-    const MOST: f32 = 1e6;
-    let scale = finite::<f32>(text)?;
-    let is_usable = scale.abs() <= MOST;
-    is_usable.then_some(scale).ok_or_else(|| format!("expected a number from -{MOST} to {MOST}"))
+/// Parses the value of `--guidance`. Larger scales could turn logits into infinities.
+fn parse_guidance(text: &str) -> Result<f32, String> {
+    const MAX_SCALE: f32 = 1e6;
+    let scale = parse_finite_number::<f32>(text)?;
+    let is_usable = scale.abs() <= MAX_SCALE;
+    is_usable.then_some(scale).ok_or_else(|| format!("expected a number from -{MAX_SCALE} to {MAX_SCALE}"))
 }
 
 /// The value of `--strategy`.
 #[derive(Clone, Debug)]
-struct Named {
+struct NamedStrategy {
     strategy: Strategy,
-    /// True if it names the rule that ends beam search.
+    /// True if the value names the rule that ends beam search, as `beam:4:1:full` does.
     names_early_stopping: bool,
 }
 
@@ -101,7 +101,7 @@ pub(super) enum Drafter {
 }
 
 impl StrategyArgs {
-    /// The strategy of the options; `of_file` stands in for the one that no option gives.
+    /// The strategy of the options, or else `of_file`, the strategy of the file of parameters.
     pub fn strategy(&self, of_file: Option<Strategy>) -> Option<Strategy> {
         let given = self.strategy.as_ref().map(|given| given.strategy.clone());
         Some(match given.or(of_file)? {
@@ -113,8 +113,8 @@ impl StrategyArgs {
         })
     }
 
-    /// True if these options are what another one needs to have an effect. Needs of other kinds are
-    /// met. `strategy` is the strategy in use.
+    /// True if these options meet a need under a strategy. Needs that concern other options count
+    /// as met.
     pub fn meets(&self, need: Need, strategy: &Strategy) -> bool {
         match need {
             Need::Beams => matches!(strategy, Strategy::Beam(_)),
@@ -132,7 +132,7 @@ impl StrategyArgs {
     /// The source of guesses, and the number of tokens to guess, as the decoding loop takes them.
     pub fn draft(&self) -> Draft {
         let choice = self.draft_choice.unwrap_or_default();
-        let tokens = self.draft_tokens.unwrap_or(USUALLY_DRAFTED) as usize;
+        let tokens = self.draft_tokens.unwrap_or(DEFAULT_DRAFT_TOKENS) as usize;
         match &self.draft {
             None => Draft::None,
             Some(Drafter::Ngram { longest, tokens: most }) => {
@@ -143,9 +143,9 @@ impl StrategyArgs {
         }
     }
 
-    /// The options given that change nothing at temperature 0: the likeliest token is taken,
-    /// whoever guesses it.
-    pub fn void_at_temperature_0(&self) -> Vec<&'static str> {
+    /// The given options that have no effect at temperature 0. The most probable token is taken
+    /// there, whatever was guessed.
+    pub fn without_effect_at_temperature_0(&self) -> Vec<&'static str> {
         let all = [
             ("--draft-choice", self.draft_choice == Some(DraftChoice::Drawn)),
             ("--accept-typical", self.accept_typical.is_some()),
@@ -158,8 +158,8 @@ impl StrategyArgs {
         self.accept_typical.unwrap_or_default()
     }
 
-    /// Refuses options that exclude each other. `strategy` is the strategy in use, which `source`
-    /// has set if no option does; `outputs` is the number of outputs, which `asking` asks for.
+    /// Refuses options that exclude each other under a strategy. `source` names the origin of the
+    /// strategy if no option gives it. `asking` names the origin of the number of outputs.
     pub fn check(
         &self,
         strategy: &Strategy,
@@ -233,48 +233,50 @@ impl StrategyArgs {
     }
 }
 
-/// Reads part `at` of an option as a number; `default` if the option has fewer parts.
-fn part<T: std::str::FromStr>(parts: &[&str], at: usize, default: Option<T>) -> Option<T> {
+/// Parses part `at` of an option's value as a number; `default` if the value has fewer parts.
+fn parse_part<T: std::str::FromStr>(parts: &[&str], at: usize, default: Option<T>) -> Option<T> {
     match parts.get(at) {
         Some(text) => text.parse().ok(),
         None => default,
     }
 }
 
-fn read_strategy(text: &str) -> Result<Named, String> {
+/// Parses the value of `--strategy`.
+fn parse_strategy(text: &str) -> Result<NamedStrategy, String> {
     let strategy = text.parse().map_err(|error| match error {
         DecodeError::Strategy { reason } => reason.to_owned(),
         other => other.to_string(),
     })?;
     let last = text.rsplit(':').next().unwrap_or_default();
-    Ok(Named { strategy, names_early_stopping: last.parse::<EarlyStopping>().is_ok() })
+    Ok(NamedStrategy { strategy, names_early_stopping: last.parse::<EarlyStopping>().is_ok() })
 }
 
-fn drafter(text: &str) -> Result<Drafter, String> {
+/// Parses the value of `--draft`.
+fn parse_drafter(text: &str) -> Result<Drafter, String> {
     let expected = || "expected ngram[:LONGEST[:TOKENS]], model:PATH, skip:LAYERS or medusa:FILE".to_owned();
     match text.split_once(':').unwrap_or((text, "")) {
         ("ngram", rest) => {
             let parts: Vec<&str> = rest.split(':').filter(|_| !rest.is_empty()).collect();
-            let longest = part(&parts, 0, Some(3)).ok_or_else(expected)?;
+            let longest = parse_part(&parts, 0, Some(3)).ok_or_else(expected)?;
             let tokens = parts.get(1).map(|tokens| tokens.parse()).transpose().map_err(|_| expected())?;
-            let usable = |number: usize| number >= 1 && number as u64 <= MOST_DRAFTED;
+            let usable = |number: usize| number >= 1 && number as u64 <= MAX_DRAFT_TOKENS;
             match parts.len() {
                 0..=2 if usable(longest) && tokens.is_none_or(usable) => {
                     Ok(Drafter::Ngram { longest, tokens })
                 }
-                0..=2 => Err(format!("LONGEST and TOKENS are from 1 to {MOST_DRAFTED}")),
+                0..=2 => Err(format!("LONGEST and TOKENS are from 1 to {MAX_DRAFT_TOKENS}")),
                 _ => Err(expected()),
             }
         }
         ("model", path) if !path.is_empty() => Ok(Drafter::Model(path.into())),
         ("medusa", path) if !path.is_empty() => Ok(Drafter::Medusa(path.into())),
-        ("skip", list) => Ok(Drafter::Skip(layers(list)?)),
+        ("skip", list) => Ok(Drafter::Skip(parse_layers(list)?)),
         _ => Err(expected()),
     }
 }
 
-/// Reads numbers of layers, such as `3,5,10-19`.
-fn layers(text: &str) -> Result<Layers, String> {
+/// Parses numbers of layers, such as `3,5,10-19`.
+fn parse_layers(text: &str) -> Result<Layers, String> {
     let expected = || "expected numbers of layers, such as 10-19,25".to_owned();
     let mut all = Vec::new();
     for part in text.split(',') {
@@ -290,7 +292,8 @@ fn layers(text: &str) -> Result<Layers, String> {
     Ok(Layers(all))
 }
 
-fn typical(text: &str) -> Result<Acceptance, String> {
+/// Parses the value of `--accept-typical`.
+fn parse_typical_acceptance(text: &str) -> Result<Acceptance, String> {
     let numbers = text.split_once(':').and_then(|(epsilon, delta)| {
         let (epsilon, delta): (f32, f32) = (epsilon.parse().ok()?, delta.parse().ok()?);
         let usable = epsilon > 0.0 && epsilon < 1.0 && delta > 0.0 && delta.is_finite();
@@ -322,7 +325,7 @@ mod tests {
             ("skip:1-99999999", None),
             ("other", None),
         ] {
-            assert_eq!(drafter(text).ok(), expected, "{text}");
+            assert_eq!(parse_drafter(text).ok(), expected, "{text}");
         }
     }
 }

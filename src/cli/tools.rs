@@ -4,8 +4,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::command_error::{CommandError, written};
-use super::constraint::{Loaded, PolicyArgs, ReasoningMarks, SchemaFile, warn};
+use super::command_error::{CommandError, check_stdout};
+use super::constraint::{
+    LoadedConstraint, PolicyArgs, ReasoningMarks, SchemaFile, ends_within, print_warnings,
+};
 use super::input;
 use hedgerow::CompileError;
 use hedgerow::decode::{ChatTemplate, ChatTemplates, DetectedFormat, Prompt};
@@ -39,9 +41,10 @@ pub(super) struct ToolArgs {
 const AUTO: &str = "auto";
 
 impl ToolArgs {
-    /// The tools of `--tools`. `reasons` is true if the format of calls serves for reasoning too.
+    /// Reads the tools of `--tools`. `reasons` is true if `--reasoning-budget` needs the format of
+    /// calls, so that `--tool-format` has an effect without tools.
     pub fn load(&self, reasons: bool) -> Result<Option<Tools>, CommandError> {
-        let Some(path) = &self.tools else { return self.without_tools(reasons).map(|()| None) };
+        let Some(path) = &self.tools else { return self.refuse_options_of_calls(reasons).map(|()| None) };
         let text = input::read_text(path, "list of tools")?;
         let tools = Tools::from_json(&text).map_err(|error| {
             CommandError::new(format!("cannot use the tools `{}`", path.display())).because(&error)
@@ -53,10 +56,10 @@ impl ToolArgs {
         Ok(Some(tools))
     }
 
-    /// The tools of `--tools`, which become those of a conversation, or else the tools that the
-    /// conversation has. `is_constrained` is true if another constraint leaves no room for calls,
-    /// and `reasons` if the format of calls serves for reasoning too.
-    pub fn of_prompt(
+    /// Reads the tools of `--tools` and puts them into the prompt. Without that option, the tools
+    /// are those of the conversation. `is_constrained` is true if another constraint leaves no room
+    /// for calls. `reasons` is as for [`load`](Self::load).
+    pub fn load_with_prompt(
         &self,
         prompt: &mut Prompt,
         is_constrained: bool,
@@ -84,14 +87,16 @@ impl ToolArgs {
             input.tools = tools.for_template().to_vec();
         }
         if self.tools.is_none() && is_constrained {
-            say!("note: the tools of --messages do not constrain the output: another constraint does");
-            return self.without_tools(reasons).map(|()| None);
+            write_stderr!(
+                "note: the tools of --messages do not constrain the output: another constraint does"
+            );
+            return self.refuse_options_of_calls(reasons).map(|()| None);
         }
         Ok(Some(tools))
     }
 
-    /// Refuses options about calls where no calls are made.
-    fn without_tools(&self, reasons: bool) -> Result<(), CommandError> {
+    /// Refuses options about calls, because there are no tools.
+    fn refuse_options_of_calls(&self, reasons: bool) -> Result<(), CommandError> {
         let given = [
             ("--tool-choice", self.tool_choice.is_some()),
             ("--tool-format", self.tool_format.is_some() && !reasons),
@@ -106,70 +111,73 @@ impl ToolArgs {
         }
     }
 
-    /// True if replies may have calls, whose arguments have schemas, if there are tools.
+    /// True if the options allow calls.
     pub fn may_call(&self) -> bool {
         !matches!(self.choice(), Ok(ToolChoice::None))
     }
 
-    /// True if a reply need have no calls: the tools are those of the conversation, and no option
-    /// asks for calls.
-    pub fn are_optional(&self) -> bool {
+    /// True if no option asks for tools or calls. The tools of a conversation may then be left out
+    /// of the constraint.
+    pub fn are_calls_optional(&self) -> bool {
         let choice = self.tool_choice.as_deref().unwrap_or(AUTO);
         self.tools.is_none() && choice == AUTO && !self.one_call
     }
 
-    /// Refuses a choice that is none, or that names another tool than those of `tools`.
+    /// Refuses a `--tool-choice` that cannot be read, or that names a tool which is not in `tools`.
     pub fn check_choice(&self, tools: Option<&Tools>) -> Result<(), CommandError> {
         let choice = self.choice()?;
         if self.one_call && choice == ToolChoice::None {
             return Err(CommandError::usage("--one-call has no effect with --tool-choice none")
                 .help("leave one of them out"));
         }
-        tools.map_or(Ok(()), |tools| tools.check_choice(&choice)).map_err(|error| unusable_choice(&error))
+        tools.map_or(Ok(()), |tools| tools.check_choice(&choice)).map_err(|error| tool_choice_error(&error))
     }
 
+    /// Parses the value of `--tool-choice`.
     fn choice(&self) -> Result<ToolChoice, CommandError> {
-        self.tool_choice.as_deref().unwrap_or(AUTO).parse().map_err(|error| unusable_choice(&error))
+        self.tool_choice.as_deref().unwrap_or(AUTO).parse().map_err(|error| tool_choice_error(&error))
     }
 
     /// The library's options, as the command line sets them.
-    fn options(&self) -> Result<ToolOptions, CommandError> {
+    fn tool_options(&self) -> Result<ToolOptions, CommandError> {
         let options = ToolOptions::default().choice(self.choice()?);
         Ok(if self.one_call { options.calls(1) } else { options })
     }
 
-    /// The grammar of replies. An answer that is no call satisfies `response`, if it is given.
-    /// `policy` has the options of all schemas.
-    pub fn replies(
+    /// Compiles the grammar of replies. An answer that is no call satisfies `response`, if there is
+    /// such a schema. `policy` has the options of all schemas.
+    pub fn compile_replies(
         &self,
         tools: &Tools,
         preset: &Preset,
         response: Option<SchemaFile>,
         policy: &PolicyArgs,
         prompt_end: String,
-    ) -> Result<Loaded, CommandError> {
-        let mut options = self.options()?.prompt_end(prompt_end);
-        options.schema = policy.options_over(options.schema)?;
+    ) -> Result<LoadedConstraint, CommandError> {
+        let mut options = self.tool_options()?.prompt_end(prompt_end);
+        options.schema = policy.schema_options_over(options.schema)?;
         options.response = response.map(|schema| schema.text);
         let compiled = tools.grammar_with_warnings(preset, &options);
-        let (grammar, mut warnings) = compiled.map_err(|error| policy.unusable("the tools", &error))?;
+        let (grammar, mut warnings) = compiled.map_err(|error| policy.compile_error("the tools", &error))?;
         // Those of --schema were printed when it was read.
         warnings.retain(|warning| !warning.pointer.starts_with("#/response"));
-        warn(self.tools.as_deref().unwrap_or(Path::new("tools")), &warnings);
-        let is_open = options.response.is_none() && !options.choice.is_required();
+        print_warnings(self.tools.as_deref().unwrap_or(Path::new("tools")), &warnings);
+        let allows_free_text = options.response.is_none() && !options.choice.is_required();
         let has_schemas = options.response.is_some() || self.may_call();
-        let is_begun = |begin, end| {
-            options.prompt_end.rfind(begin).is_some_and(|at| !options.prompt_end[at..].contains(end))
-        };
         let reasoning = preset.reasoning().map(|(begin, end)| ReasoningMarks {
             begin: begin.to_owned(),
             end: end.to_owned(),
-            is_begun: is_begun(begin, end),
+            begins_in_prompt: ends_within(&options.prompt_end, begin, end),
         });
-        Ok(Loaded { has_schemas, is_open, reasoning, ..Loaded::of(grammar) })
+        Ok(LoadedConstraint {
+            has_schemas,
+            allows_free_text,
+            reasoning,
+            ..LoadedConstraint::from_grammar(grammar)
+        })
     }
 
-    /// The format that the command line names; `None` for `auto`.
+    /// Reads the format that `--tool-format` names; `None` for `auto`.
     pub fn named_format(&self) -> Result<Option<Preset>, CommandError> {
         match self.tool_format.as_deref().unwrap_or(AUTO) {
             AUTO => Ok(None),
@@ -186,12 +194,13 @@ impl ToolArgs {
     }
 }
 
-fn unusable_choice(error: &CompileError) -> CommandError {
+/// The error of a `--tool-choice` that cannot be used.
+fn tool_choice_error(error: &CompileError) -> CommandError {
     CommandError::usage("--tool-choice is not usable").because(error)
 }
 
-/// The preset of a detected format, or the reason why there is none.
-pub(super) fn proven(found: DetectedFormat) -> Result<Preset, CommandError> {
+/// The preset of a detected format; an error with the reason if no preset was detected.
+pub(super) fn require_preset(found: DetectedFormat) -> Result<Preset, CommandError> {
     let help = "name the format with --tool-format; `hedgerow tools list` shows all";
     match found {
         DetectedFormat { preset: Some(preset), .. } => Ok(preset),
@@ -249,12 +258,12 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
             for preset in Preset::all() {
                 let how = if preset.is_verified() { "verified" } else { "unverified" };
                 let models = preset.models().join(", ");
-                written(writeln!(out, "{preset}: {models}\n  {how}: {}", preset.verification()))?;
+                check_stdout(writeln!(out, "{preset}: {models}\n  {how}: {}", preset.verification()))?;
             }
             Ok(ExitCode::SUCCESS)
         }
         Command::Detect { template } => {
-            let text = template_of(template)?;
+            let text = read_template(template)?;
             let compiled = ChatTemplate::new(&text).map_err(|error| {
                 CommandError::new(format!("cannot read the chat template `{}`", template.display()))
                     .because(&error)
@@ -263,17 +272,17 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
             let variables = variables.map(|(name, value)| (name.to_owned(), value.into()));
             let found = compiled.detect_tool_format(&variables.into_iter().collect());
             let Some(preset) = &found.preset else {
-                proven(found)?;
-                return Ok(ExitCode::from(super::NO));
+                require_preset(found)?;
+                return Ok(ExitCode::from(super::EXIT_NEGATIVE));
             };
-            written(writeln!(out, "{preset}"))?;
+            check_stdout(writeln!(out, "{preset}"))?;
             Ok(ExitCode::SUCCESS)
         }
     }
 }
 
-/// The chat template of conversations with tools, in a file or in the folder of a model.
-fn template_of(path: &Path) -> Result<String, CommandError> {
+/// Reads the chat template for conversations with tools, from a file or the folder of a model.
+fn read_template(path: &Path) -> Result<String, CommandError> {
     let missing = || CommandError::new(format!("there is no chat template in `{}`", path.display()));
     let config = |text: &str| serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text);
     let templates = if path.is_dir() {

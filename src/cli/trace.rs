@@ -18,8 +18,8 @@ use hedgerow::decode::{Chunk, Completion, Generation, Strategy, TokenLogprobs};
 use hedgerow::engine::{Constraint, EngineError, Matcher};
 use hedgerow::vocab::{TokenId, TokenSet, Vocabulary};
 
-/// The number of candidates that a row shows.
-pub(super) const CANDIDATES: usize = 8;
+/// Number of candidates that a row shows.
+pub(super) const SHOWN_CANDIDATES: usize = 8;
 
 const STYLE: &str = "\
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:75rem;padding:0 1rem;color:#1b1b1b;background:#fff}
@@ -37,16 +37,17 @@ s{color:#a33}.p{color:#777;font-size:.85em;margin-right:.7em}
 @media(prefers-color-scheme:dark){body{color:#ddd;background:#161616}pre{background:#222}th,td{border-color:#444}
 .chosen{background:#24502a}.guessed{background:#1f4066}.forced{background:#5a4720}.budget{background:#652b2b}s{color:#e08a8a}}";
 
-/// The number of tokens that each pass has added, recorded while outputs are generated.
+/// A record of the number of tokens that each pass adds, made while outputs are generated.
 pub(super) struct Trace {
     /// For each output, the number of tokens that each pass added. An output's list stays empty
     /// under a strategy that does not add tokens pass by pass, such as beam search.
     passes: Vec<Vec<usize>>,
-    by_pass: bool,
+    /// True if the strategy adds tokens pass by pass.
+    adds_by_pass: bool,
 }
 
-/// The run that a page is about.
-pub(super) struct Subject<'a> {
+/// The run that a page shows.
+pub(super) struct TracedRun<'a> {
     pub model: &'a str,
     pub prompt: &'a str,
     pub vocabulary: &'a Vocabulary,
@@ -57,22 +58,22 @@ pub(super) struct Subject<'a> {
 impl Trace {
     /// Creates an empty record for `outputs` outputs.
     pub fn new(strategy: &Strategy, outputs: usize) -> Self {
-        let by_pass = matches!(strategy, Strategy::Sample | Strategy::Contrastive(_));
-        Self { passes: vec![Vec::new(); outputs], by_pass }
+        let adds_by_pass = matches!(strategy, Strategy::Sample | Strategy::Contrastive(_));
+        Self { passes: vec![Vec::new(); outputs], adds_by_pass }
     }
 
     /// Records the tokens that one pass has added.
-    pub fn note(&mut self, chunk: &Chunk<'_>) {
-        if let Some(passes) = self.passes.get_mut(chunk.completion).filter(|_| self.by_pass)
+    pub fn record_pass(&mut self, chunk: &Chunk<'_>) {
+        if let Some(passes) = self.passes.get_mut(chunk.completion).filter(|_| self.adds_by_pass)
             && !chunk.tokens.is_empty()
         {
             passes.push(chunk.tokens.len());
         }
     }
 
-    /// The page.
-    pub fn page(&self, subject: &Subject<'_>) -> Result<String, CommandError> {
-        let Subject { model, prompt, generation, .. } = subject;
+    /// Renders the page.
+    pub fn render_page(&self, run: &TracedRun<'_>) -> Result<String, CommandError> {
+        let TracedRun { model, prompt, generation, .. } = run;
         let usage = generation.usage;
         let mut page = String::new();
         // Writing to a string cannot fail.
@@ -86,7 +87,7 @@ impl Trace {
              <p>Before: the model's likeliest tokens, <s>struck out</s> where the constraint forbids them. After: what \
              mask, penalties, temperature and truncation have made of them; \
              <span class=\"chosen\">chosen</span> is what was drawn.</p>\n",
-            escaped(prompt),
+            escape_html(prompt),
             usage.prompt_tokens,
             usage.completion_tokens,
             usage.forward_passes,
@@ -94,16 +95,20 @@ impl Trace {
             usage.drafted_tokens,
             usage.confirmed_tokens,
             usage.budget_tokens,
-            title = escaped(model),
+            title = escape_html(model),
         );
         for (number, completion) in generation.completions.iter().enumerate() {
             let _ = writeln!(page, "<h2>Output {}: {}</h2>", number + 1, completion.finish);
-            let _ = writeln!(page, "<pre>{}</pre>", escaped(&completion.text));
+            let _ = writeln!(page, "<pre>{}</pre>", escape_html(&completion.text));
             if let Some(error) = &completion.error {
-                let _ = writeln!(page, "<p>{}</p>", escaped(&CommandError::new("").because(error).why()));
+                let _ = writeln!(
+                    page,
+                    "<p>{}</p>",
+                    escape_html(&CommandError::new("").because(error).causes_line())
+                );
             }
             let passes = self.passes.get(number).map_or(&[][..], Vec::as_slice);
-            let rows = Rows { subject, completion, kinds: kinds(completion, passes) };
+            let rows = OutputTable { run, completion, origins: token_origins(completion, passes) };
             let unread = || CommandError::new("cannot read the output again for --trace");
             let is_read = rows.write(&mut page).map_err(|error| unread().because(&error))?;
             if !is_read {
@@ -115,81 +120,88 @@ impl Trace {
     }
 }
 
-/// The origin of one token of an output.
+/// The way in which one token came into an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Kind {
-    how: How,
-    /// `true` if a pass of the model lies between this token and the one before it; `false` if not,
-    /// or if that is unknown.
+struct TokenOrigin {
+    source: TokenSource,
+    /// True if a pass of the model lies between this token and the one before it. False if there is
+    /// none, or if it is not known.
     begins_pass: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum How {
+enum TokenSource {
+    /// Drawn from the model's distribution.
     Drawn,
     /// Drawn, and guessed correctly before, so that its pass could draw another token after it.
     Guessed,
+    /// The only token that the constraint allowed.
     Forced,
     /// Written by the budget, to complete the output in time.
     Budget,
 }
 
-/// The origin of each token of an output. `passes` has the number of tokens that each pass added.
-fn kinds(completion: &Completion, passes: &[usize]) -> Vec<Kind> {
+/// Finds the origin of each token of an output. `passes` has the number of tokens that each pass
+/// added.
+fn token_origins(completion: &Completion, passes: &[usize]) -> Vec<TokenOrigin> {
     let forced = |at: usize| completion.logprobs.get(at).is_some_and(|entry| entry.raw.is_none());
     let budget = |at: usize| completion.budget_ending.is_some_and(|end| at >= end.first_token);
-    let how = |at: usize| match (budget(at), forced(at)) {
-        (true, _) => How::Budget,
-        (false, true) => How::Forced,
-        (false, false) if completion.confirmed.binary_search(&at).is_ok() => How::Guessed,
-        (false, false) => How::Drawn,
+    let source = |at: usize| match (budget(at), forced(at)) {
+        (true, _) => TokenSource::Budget,
+        (false, true) => TokenSource::Forced,
+        (false, false) if completion.confirmed.binary_search(&at).is_ok() => TokenSource::Guessed,
+        (false, false) => TokenSource::Drawn,
     };
-    let mut kinds: Vec<Kind> =
-        (0..completion.tokens.len()).map(|at| Kind { how: how(at), begins_pass: false }).collect();
+    let mut origins: Vec<TokenOrigin> = (0..completion.tokens.len())
+        .map(|at| TokenOrigin { source: source(at), begins_pass: false })
+        .collect();
     let mut first = 0;
     for &tokens in passes {
-        let end = (first + tokens).min(kinds.len());
-        let is_drawn = |kind: &&mut Kind| matches!(kind.how, How::Drawn | How::Guessed);
-        if let Some(drawn) = kinds[first..end].iter_mut().find(is_drawn) {
+        let end = (first + tokens).min(origins.len());
+        let is_drawn =
+            |origin: &&mut TokenOrigin| matches!(origin.source, TokenSource::Drawn | TokenSource::Guessed);
+        if let Some(drawn) = origins[first..end].iter_mut().find(is_drawn) {
             drawn.begins_pass = true;
         }
         first = end;
     }
-    kinds
+    origins
 }
 
 /// The table of one output.
-struct Rows<'a> {
-    subject: &'a Subject<'a>,
+struct OutputTable<'a> {
+    run: &'a TracedRun<'a>,
     completion: &'a Completion,
-    kinds: Vec<Kind>,
+    origins: Vec<TokenOrigin>,
 }
 
-impl Rows<'_> {
+impl OutputTable<'_> {
     /// Writes the table; returns `false` for an output that the constraint refuses.
     fn write(&self, page: &mut String) -> Result<bool, EngineError> {
         page.push_str("<table><tr><th>#<th>Token<th>Allowed<th>Before<th>After\n");
-        let mut matcher = self.subject.constraint.map(Constraint::matcher);
+        let mut matcher = self.run.constraint.map(Constraint::matcher);
         let mut healed = self.completion.healed_bytes;
         let mut at = 0;
         while at < self.completion.tokens.len() {
-            let Kind { how, .. } = self.kinds[at];
-            let end = match how {
-                How::Forced | How::Budget => {
-                    at + self.kinds[at..].iter().take_while(|kind| kind.how == how).count()
+            let TokenOrigin { source, .. } = self.origins[at];
+            let end = match source {
+                TokenSource::Forced | TokenSource::Budget => {
+                    at + self.origins[at..].iter().take_while(|origin| origin.source == source).count()
                 }
-                How::Drawn | How::Guessed => at + 1,
+                TokenSource::Drawn | TokenSource::Guessed => at + 1,
             };
-            match how {
-                How::Forced => self.stretch(page, at, end, ("forced", "forced")),
-                How::Budget => self.stretch(page, at, end, ("budget", "written by the budget")),
-                How::Drawn | How::Guessed if healed > 0 => self.drawn(page, at, None)?,
-                How::Drawn | How::Guessed => self.drawn(page, at, matcher.as_mut())?,
+            match source {
+                TokenSource::Forced => self.write_undrawn(page, at, end, ("forced", "forced")),
+                TokenSource::Budget => self.write_undrawn(page, at, end, ("budget", "written by the budget")),
+                TokenSource::Drawn | TokenSource::Guessed if healed > 0 => {
+                    self.write_drawn(page, at, None)?
+                }
+                TokenSource::Drawn | TokenSource::Guessed => self.write_drawn(page, at, matcher.as_mut())?,
             }
             for &token in &self.completion.tokens[at..end] {
                 // The first bytes of a healed output are the prompt's, which the constraint does
                 // not read.
-                let bytes = self.subject.vocabulary.bytes(token);
+                let bytes = self.run.vocabulary.bytes(token);
                 let (own, is_whole) = (&bytes[healed.min(bytes.len())..], healed == 0);
                 healed = healed.saturating_sub(bytes.len());
                 let is_read = match &mut matcher {
@@ -207,11 +219,11 @@ impl Rows<'_> {
         Ok(true)
     }
 
-    /// Writes one row for tokens that the model did not draw, such as forced ones. `class` is their
-    /// CSS class, and `word` is the word shown beside them.
-    fn stretch(&self, page: &mut String, at: usize, end: usize, (class, word): (&str, &str)) {
+    /// Writes one row for consecutive tokens that the model did not draw, such as forced ones.
+    /// `class` is their CSS class, and `word` is shown beside them.
+    fn write_undrawn(&self, page: &mut String, at: usize, end: usize, (class, word): (&str, &str)) {
         let tokens = self.completion.tokens[at..end].iter();
-        let text: Vec<String> = tokens.map(|&token| self.token(token)).collect();
+        let text: Vec<String> = tokens.map(|&token| self.token_html(token)).collect();
         let number = if end - at == 1 { at.to_string() } else { format!("{at}–{}", end - 1) };
         let _ = writeln!(
             page,
@@ -223,32 +235,37 @@ impl Rows<'_> {
 
     /// Writes the row of a token that was drawn. Without a matcher, the constraint does not say
     /// which tokens were allowed.
-    fn drawn(&self, page: &mut String, at: usize, matcher: Option<&mut Matcher>) -> Result<(), EngineError> {
+    fn write_drawn(
+        &self,
+        page: &mut String,
+        at: usize,
+        matcher: Option<&mut Matcher>,
+    ) -> Result<(), EngineError> {
         let token = self.completion.tokens[at];
-        let is_healed = matcher.is_none() && self.subject.constraint.is_some();
+        let is_healed = matcher.is_none() && self.run.constraint.is_some();
         let mask = matcher.map(Matcher::mask).transpose()?;
         let allowed = match &mask {
-            Some(mask) => format!("{} of {}", mask.count(), self.subject.vocabulary.token_count()),
+            Some(mask) => format!("{} of {}", mask.count(), self.run.vocabulary.token_count()),
             None if is_healed => "those that spell the prompt's end".to_owned(),
             None => "all".to_owned(),
         };
-        let Kind { how, begins_pass } = self.kinds[at];
-        let (row, class, word) = match (how, begins_pass) {
-            (How::Guessed, true) => (" class=\"pass\"", "guessed", " guessed"),
-            (How::Guessed, false) => ("", "guessed", " guessed"),
+        let TokenOrigin { source, begins_pass } = self.origins[at];
+        let (row, class, word) = match (source, begins_pass) {
+            (TokenSource::Guessed, true) => (" class=\"pass\"", "guessed", " guessed"),
+            (TokenSource::Guessed, false) => ("", "guessed", " guessed"),
             (_, true) => (" class=\"pass\"", "chosen", ""),
             (_, false) => ("", "chosen", ""),
         };
         let _ = write!(
             page,
             "<tr{row}><td class=\"n\">{at}<td><code class=\"{class}\">{}</code>{word}<td class=\"n\">{allowed}",
-            self.token(token)
+            self.token_html(token)
         );
         if let Some(entry) = self.completion.logprobs.get(at) {
             let TokenLogprobs { top_raw, top_processed, raw, processed } = entry;
             let forbidden = |token| mask.as_deref().is_some_and(|mask: &TokenSet| !mask.contains(token));
-            self.candidates(page, top_raw, (token, raw.unwrap_or(f32::NEG_INFINITY)), &forbidden);
-            self.candidates(page, top_processed, (token, *processed), &|_| false);
+            self.write_candidates(page, top_raw, (token, raw.unwrap_or(f32::NEG_INFINITY)), &forbidden);
+            self.write_candidates(page, top_processed, (token, *processed), &|_| false);
         }
         page.push('\n');
         Ok(())
@@ -256,7 +273,7 @@ impl Rows<'_> {
 
     /// Writes a cell of tokens with their probabilities. The chosen token comes last if it is not
     /// among the likeliest.
-    fn candidates(
+    fn write_candidates(
         &self,
         page: &mut String,
         top: &[(TokenId, f32)],
@@ -266,21 +283,21 @@ impl Rows<'_> {
         page.push_str("<td>");
         let missing = Some(chosen).filter(|chosen| top.iter().all(|entry| entry.0 != chosen.0));
         for (token, logprob) in top.iter().copied().chain(missing) {
-            let text = self.token(token);
+            let text = self.token_html(token);
             let shown = match (token == chosen.0, forbidden(token)) {
                 (true, _) => format!("<code class=\"chosen\">{text}</code>"),
                 (false, true) => format!("<s><code>{text}</code></s>"),
                 (false, false) => format!("<code>{text}</code>"),
             };
-            let _ = write!(page, "{shown} <span class=\"p\">{}</span>", percent(logprob));
+            let _ = write!(page, "{shown} <span class=\"p\">{}</span>", format_percent(logprob));
         }
     }
 
     /// A token as HTML: its name, or its text with spaces and line ends made visible.
-    fn token(&self, token: TokenId) -> String {
-        let vocabulary = self.subject.vocabulary;
+    fn token_html(&self, token: TokenId) -> String {
+        let vocabulary = self.run.vocabulary;
         if let Some(name) = vocabulary.name(token) {
-            return escaped(name);
+            return escape_html(name);
         }
         let bytes = vocabulary.bytes(token);
         let text = match std::str::from_utf8(bytes) {
@@ -289,12 +306,13 @@ impl Rows<'_> {
         };
         match text.is_empty() {
             true => format!("#{}", token.0),
-            false => escaped(&text),
+            false => escape_html(&text),
         }
     }
 }
 
-fn percent(logprob: f32) -> String {
+/// Writes a log-probability as a percentage: "37.5%".
+fn format_percent(logprob: f32) -> String {
     let share = f64::from(logprob).exp() * 100.0;
     match share {
         small if small < 0.01 => format!("{small:.0e}%"),
@@ -303,8 +321,8 @@ fn percent(logprob: f32) -> String {
     }
 }
 
-/// Text for HTML.
-fn escaped(text: &str) -> String {
+/// Escapes text for HTML.
+fn escape_html(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for char in text.chars() {
         match char {
@@ -320,16 +338,16 @@ fn escaped(text: &str) -> String {
     out
 }
 
-/// The file of `--trace`. It stays as it is until there is a page to write.
+/// The file of `--trace`. Its content is unchanged until the page is written.
 pub(super) enum TraceFile {
-    /// A file, device or pipe that is there.
+    /// A file, device or pipe that exists.
     Open(File),
-    /// A file that can be made.
+    /// A file that does not exist and can be created.
     New(PathBuf),
 }
 
 impl TraceFile {
-    /// Fails for a file that cannot be written.
+    /// Checks that the file can be written.
     pub fn open(path: &Path) -> io::Result<Self> {
         if let Err(error) = File::create_new(path) {
             return match error.kind() {
@@ -415,13 +433,13 @@ mod tests {
     }
 
     #[test]
-    fn a_page_tells_what_was_allowed_chosen_forced_and_guessed() {
+    fn a_page_shows_allowed_chosen_forced_and_guessed_tokens() {
         let (vocabulary, constraint, generation) = output();
         let mut trace = Trace::new(&Strategy::Sample, 1);
         let tokens = generation.completions[0].tokens.clone();
-        trace.note(&Chunk { completion: 0, tokens: &tokens, text: "", events: &[], finish: None });
+        trace.record_pass(&Chunk { completion: 0, tokens: &tokens, text: "", events: &[], finish: None });
         let page = trace
-            .page(&Subject {
+            .render_page(&TracedRun {
                 model: "m",
                 prompt: "<|x|> & y",
                 vocabulary: &vocabulary,
@@ -450,9 +468,14 @@ mod tests {
         ended.completions[0].finish = FinishReason::Length;
         ended.usage.budget_tokens = 2;
         ended.completions[0].budget_ending = Some(BudgetEnding { first_token: 2, tokens: 2, first_byte: 3 });
-        let subject =
-            Subject { model: "m", prompt: "", vocabulary: &vocabulary, constraint: None, generation: &ended };
-        let page = trace.page(&subject).unwrap();
+        let run = TracedRun {
+            model: "m",
+            prompt: "",
+            vocabulary: &vocabulary,
+            constraint: None,
+            generation: &ended,
+        };
+        let page = trace.render_page(&run).unwrap();
         assert!(page.contains("<code class=\"forced\">&lt;b</code> 1 forced"), "{page}");
         let written =
             "<code class=\"budget\">␣</code> <code class=\"budget\">c⏎</code> 2 written by the budget";
@@ -460,13 +483,16 @@ mod tests {
     }
 
     #[test]
-    fn guesses_and_healed_tokens_are_told() {
+    fn guesses_and_healed_tokens_are_shown() {
         let (vocabulary, constraint, generation) = output();
         // A guess may be the last token, and be known without the passes.
         let mut last = generation.completions[0].clone();
         last.confirmed = vec![3];
-        let hows = kinds(&last, &[]).into_iter().map(|kind| kind.how).collect::<Vec<_>>();
-        assert_eq!(hows, [How::Drawn, How::Forced, How::Forced, How::Guessed]);
+        let hows = token_origins(&last, &[]).into_iter().map(|origin| origin.source).collect::<Vec<_>>();
+        assert_eq!(
+            hows,
+            [TokenSource::Drawn, TokenSource::Forced, TokenSource::Forced, TokenSource::Guessed]
+        );
         // The constraint reads what is behind the healed end of the prompt, here ` a<b` of `a a<b`.
         let mut healed = generation.clone();
         healed.completions[0].tokens = [0, 2, 0, 1, 2, 3].map(TokenId).to_vec();
@@ -474,7 +500,7 @@ mod tests {
         healed.completions[0].logprobs.clear();
         let page = |healed: &Generation| {
             let constraint = Some(&constraint);
-            Trace::new(&Strategy::Sample, 1).page(&Subject {
+            Trace::new(&Strategy::Sample, 1).render_page(&TracedRun {
                 model: "",
                 prompt: "",
                 vocabulary: &vocabulary,

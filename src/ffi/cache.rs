@@ -52,7 +52,7 @@ pub struct hr_cache_stats {
     pub bytes: usize,
 }
 
-// Numbers.
+// The members are numbers.
 unsafe impl Versioned for hr_cache_stats {}
 
 /// Makes an empty cache. It keeps at most max_constraints constraints, whose states and masks
@@ -63,7 +63,7 @@ unsafe impl Versioned for hr_cache_stats {}
 /// dropped first. Handles to it, and its matchers, stay valid.
 #[unsafe(no_mangle)]
 pub extern "C" fn hr_cache_new(max_constraints: usize, max_bytes: usize) -> *mut hr_cache {
-    boundary::handle(|| Some(hr_cache(ConstraintCache::new(max_constraints, max_bytes))))
+    boundary::return_new_object(|| Some(hr_cache(ConstraintCache::new(max_constraints, max_bytes))))
 }
 
 /// A handle to the constraint of a key, to be freed by the caller. If the cache does not have it,
@@ -88,27 +88,28 @@ pub unsafe extern "C" fn hr_cache_get(
     let find = || unsafe {
         let cache = &boundary::object(cache, "cache")?.0;
         let key = boundary::slice(key.data, key.len, "key")?;
-        let make = make.ok_or_else(|| CallError::argument("make is NULL"))?;
-        let get = || cache.get_or_make(key, || call(|out, error| make(user_data, out, error)));
+        let make = make.ok_or_else(|| CallError::invalid_argument("make is NULL"))?;
+        let get = || cache.get_or_make(key, || call_make(|out, error| make(user_data, out, error)));
         Ok(hr_constraint(interrupt::read(interrupt)?.scope(get)??))
     };
-    unsafe { boundary::create(out, error, find) }
+    unsafe { boundary::create_object(out, error, find) }
 }
 
-/// Calls the program's function. Relies on the program giving away the objects that the function
-/// writes.
-unsafe fn call(
+/// Calls the program's function `make`, and takes over the constraint or the error that it writes.
+/// Relies on the program giving these objects away.
+unsafe fn call_make(
     make: impl FnOnce(*mut *mut hr_constraint, *mut *mut hr_error) -> u32,
 ) -> Result<Constraint, CallError> {
     let (mut made, mut error) = (std::ptr::null_mut(), std::ptr::null_mut());
     let status = make(&raw mut made, &raw mut error);
-    let (made, error) = unsafe { (boundary::take(made), boundary::take(error)) };
+    let (made, error) = unsafe { (boundary::take_ownership(made), boundary::take_ownership(error)) };
     match (status, made, error) {
         (0, Some(hr_constraint(made)), _) => Ok(made),
-        (0, None, _) => Err(CallError::argument("make returned HR_OK and gave no constraint")),
+        (0, None, _) => Err(CallError::invalid_argument("make returned HR_OK and gave no constraint")),
         (status, _, error) => {
-            let status = hr_status::of_number(status);
-            Err(error.map_or_else(|| CallError::new(status, "make failed"), |error| error.failure(status)))
+            let status = hr_status::from_number(status);
+            Err(error
+                .map_or_else(|| CallError::new(status, "make failed"), |error| error.into_call_error(status)))
         }
     }
 }
@@ -116,7 +117,7 @@ unsafe fn call(
 /// Drops all constraints. Handles to them, and their matchers, stay valid. NULL is ignored.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_cache_clear(cache: *const hr_cache) {
-    boundary::value((), || unsafe { cache.as_ref() }.map(|cache| cache.0.clear()));
+    boundary::return_value_or((), || unsafe { cache.as_ref() }.map(|cache| cache.0.clear()));
 }
 
 /// Writes zeros into a struct of struct_size bytes; NULL is ignored. hr_cache_stats_init() passes
@@ -143,5 +144,5 @@ pub unsafe extern "C" fn hr_cache_get_stats(
             bytes: found.bytes,
         })
     };
-    unsafe { options::give(stats, "stats", error, results) }
+    unsafe { options::write_results(stats, "stats", error, results) }
 }

@@ -20,34 +20,34 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[derive(Clone)]
 pub struct hr_cancel_flag(pub(super) Arc<AtomicBool>);
 
-/// A flag that is not set.
+/// Makes a flag, which is not set.
 #[unsafe(no_mangle)]
 pub extern "C" fn hr_cancel_flag_new() -> *mut hr_cancel_flag {
-    boundary::handle(|| Some(hr_cancel_flag(Arc::default())))
+    boundary::return_new_object(|| Some(hr_cancel_flag(Arc::default())))
 }
 
 /// Sets a flag. It takes no lock and no memory, so a signal handler may call it. NULL is ignored.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_cancel_flag_set(flag: *const hr_cancel_flag) {
-    unsafe { store(flag, true) }
+    unsafe { write_flag(flag, true) }
 }
 
 /// Clears a flag. It takes no lock and no memory, as hr_cancel_flag_set(). NULL is ignored.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_cancel_flag_clear(flag: *const hr_cancel_flag) {
-    unsafe { store(flag, false) }
+    unsafe { write_flag(flag, false) }
 }
 
-/// Relies on `flag` being NULL or live.
-unsafe fn store(flag: *const hr_cancel_flag, set: bool) {
-    boundary::value((), || {
+/// Sets or clears a flag. Relies on `read_flag` being NULL or live.
+unsafe fn write_flag(flag: *const hr_cancel_flag, is_set: bool) {
+    boundary::return_value_or((), || {
         // The flag publishes no other memory, so no ordering is needed.
-        unsafe { flag.as_ref() }.map(|flag| flag.0.store(set, Ordering::Relaxed))
+        unsafe { flag.as_ref() }.map(|flag| flag.0.store(is_set, Ordering::Relaxed))
     });
 }
 
 /// True if a flag is set. False for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_cancel_flag_is_set(flag: *const hr_cancel_flag) -> bool {
-    boundary::value(false, || unsafe { flag.as_ref() }.map(|flag| flag.0.load(Ordering::Relaxed)))
+    boundary::return_value_or(false, || unsafe { flag.as_ref() }.map(|flag| flag.0.load(Ordering::Relaxed)))
 }

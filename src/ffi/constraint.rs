@@ -45,7 +45,7 @@ pub struct hr_limits {
     pub nodes: usize,
 }
 
-// Numbers.
+// The members are numbers.
 unsafe impl Versioned for hr_limits {
     fn set_defaults(&mut self) {
         let limits = Limits::default();
@@ -57,6 +57,7 @@ unsafe impl Versioned for hr_limits {
 }
 
 impl hr_limits {
+    /// The library's limits.
     fn to_limits(self) -> Limits {
         Limits::default()
             .graph_bytes(self.graph_bytes)
@@ -74,7 +75,7 @@ impl From<GrammarError> for CallError {
             GrammarError::Expansion(error) => return error.into(),
             _ => hr_status::HR_ERROR_GRAMMAR,
         };
-        CallError::of(status, &error)
+        CallError::from_error(status, &error)
     }
 }
 
@@ -104,7 +105,7 @@ impl From<EngineError> for CallError {
             | EngineError::Deadline => HR_ERROR_LIMIT,
             EngineError::Cancelled => HR_ERROR_CANCELLED,
         };
-        CallError::of(status, &error)
+        CallError::from_error(status, &error)
     }
 }
 
@@ -135,7 +136,7 @@ pub struct hr_constraint_stats {
     pub mask_hits: u64,
 }
 
-// Numbers.
+// The members are numbers.
 unsafe impl Versioned for hr_constraint_stats {}
 
 impl From<Stats> for hr_constraint_stats {
@@ -191,10 +192,10 @@ pub unsafe extern "C" fn hr_constraint_new(
         let grammar = boundary::object(grammar, "grammar")?;
         let vocab = boundary::object(vocab, "vocab")?;
         let limits = options::read(limits, "limits")?.to_limits();
-        let tie = || Constraint::with_limits(&grammar.grammar, &vocab.0, limits);
-        Ok(hr_constraint(interrupt::read(interrupt)?.scope(tie)??))
+        let compile = || Constraint::with_limits(&grammar.grammar, &vocab.0, limits);
+        Ok(hr_constraint(interrupt::read(interrupt)?.scope(compile)??))
     };
-    unsafe { boundary::create(out, error, make) }
+    unsafe { boundary::create_object(out, error, make) }
 }
 
 /// Writes the statistics of a constraint into a struct that hr_constraint_stats_init() initialised.
@@ -205,13 +206,13 @@ pub unsafe extern "C" fn hr_constraint_get_stats(
     error: *mut *mut hr_error,
 ) -> hr_status {
     let results = || unsafe { Ok(boundary::object(constraint, "constraint")?.0.stats().into()) };
-    unsafe { options::give(stats, "stats", error, results) }
+    unsafe { options::write_results(stats, "stats", error, results) }
 }
 
 /// A handle to the constraint's vocabulary, to be freed by the caller; NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_constraint_vocab(constraint: *const hr_constraint) -> *mut hr_vocab {
-    boundary::handle(|| Some(hr_vocab(unsafe { constraint.as_ref() }?.0.vocabulary().clone())))
+    boundary::return_new_object(|| Some(hr_vocab(unsafe { constraint.as_ref() }?.0.vocabulary().clone())))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Unsafe code: entry points that take pointers; see [`boundary`].
 #![allow(unsafe_code)]
 
-use super::boundary::{self, CallError, Guarded};
+use super::boundary::{self, CallError, Poisonable};
 use super::error::hr_error;
 use super::status::hr_status;
 use super::vocab::{self, HR_NO_TOKEN, hr_text, hr_vocab};
@@ -15,17 +15,18 @@ use crate::vocab::{Detokenizer, TextEnd};
 ///
 /// One thread at a time may use it; it may move between threads. It keeps what it needs of its
 /// vocabulary alive.
-pub struct hr_detokenizer(pub(super) Guarded<Reader>);
+pub struct hr_detokenizer(pub(super) Poisonable<DetokenizerState>);
 
+/// The state of an `hr_detokenizer`.
 #[derive(Clone)]
-pub(super) struct Reader {
+pub(super) struct DetokenizerState {
     text: Detokenizer,
     /// The text that the last call released.
     released: String,
 }
 
-/// Makes an empty text. Each of the count texts of stop ends it, and so does each end token of the
-/// vocabulary; empty texts are ignored.
+/// Makes a detokenizer for a new output. The output's text ends at the first of the count texts of
+/// stop that occurs in it, or at an end token of the vocabulary. Empty texts are ignored.
 ///
 /// Text is held back while it may still belong to a stop text that has begun, or to a character
 /// whose bytes are not all there. A stop text is found even if it begins or ends within a token.
@@ -44,9 +45,9 @@ pub unsafe extern "C" fn hr_detokenizer_new(
         let stop: Result<Vec<&str>, CallError> =
             boundary::slice(stop, count, "stop")?.iter().map(|text| text.get("a stop text")).collect();
         let text = Detokenizer::new(vocabulary, stop?.into_iter().map(str::as_bytes));
-        Ok(hr_detokenizer(Guarded::new(Reader { text, released: String::new() })))
+        Ok(hr_detokenizer(Poisonable::new(DetokenizerState { text, released: String::new() })))
     };
-    unsafe { boundary::create(out, error, make) }
+    unsafe { boundary::create_object(out, error, make) }
 }
 
 /// Reads tokens up to the end of the text. Special tokens, and ids that do not exist, have no text.
@@ -65,22 +66,22 @@ pub unsafe extern "C" fn hr_detokenizer_push(
     ended: *mut bool,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let work = |reader: &mut Reader| unsafe {
-        let tokens = vocab::tokens(tokens, count, "tokens")?;
-        reader.released.clear();
+    let work = |state: &mut DetokenizerState| unsafe {
+        let tokens = vocab::token_slice(tokens, count, "tokens")?;
+        state.released.clear();
         let mut steps = 0;
         for &token in tokens {
-            if reader.text.end().is_some() {
+            if state.text.end().is_some() {
                 break;
             }
-            reader.released.push_str(reader.text.push(token));
+            state.released.push_str(state.text.push(token));
             steps += 1;
         }
-        boundary::set_if_wanted(read, steps);
-        boundary::set_if_wanted(released, hr_text::lend(&reader.released));
-        Ok(reader.text.end().is_some())
+        boundary::write_if_not_null(read, steps);
+        boundary::write_if_not_null(released, hr_text::lend(&state.released));
+        Ok(state.text.end().is_some())
     };
-    unsafe { boundary::answer(detokenizer, ended, "ended", error, work) }
+    unsafe { boundary::change_state_with_result(detokenizer, ended, "ended", error, work) }
 }
 
 /// Ends the text, because no token will follow. released, which may be NULL, becomes what was held
@@ -91,13 +92,13 @@ pub unsafe extern "C" fn hr_detokenizer_finish(
     released: *mut hr_text,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let work = |reader: &mut Reader| {
-        reader.released.clear();
-        reader.released.push_str(reader.text.finish());
-        unsafe { boundary::set_if_wanted(released, hr_text::lend(&reader.released)) };
+    let work = |state: &mut DetokenizerState| {
+        state.released.clear();
+        state.released.push_str(state.text.finish());
+        unsafe { boundary::write_if_not_null(released, hr_text::lend(&state.released)) };
         Ok(())
     };
-    unsafe { boundary::change(detokenizer, error, work) }
+    unsafe { boundary::change_state(detokenizer, error, work) }
 }
 
 /// All text that was released so far: UTF-8, not NUL-terminated, alive until the next call that
@@ -105,7 +106,9 @@ pub unsafe extern "C" fn hr_detokenizer_finish(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_detokenizer_text(detokenizer: *const hr_detokenizer) -> hr_text {
     let none = hr_text { data: std::ptr::null(), len: 0 };
-    boundary::value(none, || Some(hr_text::lend(unsafe { detokenizer.as_ref() }?.0.get().ok()?.text.text())))
+    boundary::return_value_or(none, || {
+        Some(hr_text::lend(unsafe { detokenizer.as_ref() }?.0.get().ok()?.text.text()))
+    })
 }
 
 /// The stop text that ended the text. Returns false, and changes nothing, if none did, and for
@@ -115,12 +118,12 @@ pub unsafe extern "C" fn hr_detokenizer_stop_text(
     detokenizer: *const hr_detokenizer,
     stop: *mut hr_text,
 ) -> bool {
-    boundary::value(false, || {
-        let reader = unsafe { detokenizer.as_ref() }?.0.get().ok()?;
-        let Some(TextEnd::StopString(bytes)) = reader.text.end() else { return None };
-        // It was given as text.
+    boundary::return_value_or(false, || {
+        let state = unsafe { detokenizer.as_ref() }?.0.get().ok()?;
+        let Some(TextEnd::StopString(bytes)) = state.text.end() else { return None };
+        // Stop texts are given as UTF-8, so this cannot fail.
         let text = std::str::from_utf8(bytes).ok()?;
-        unsafe { boundary::set_if_wanted(stop, hr_text::lend(text)) };
+        unsafe { boundary::write_if_not_null(stop, hr_text::lend(text)) };
         Some(true)
     })
 }
@@ -128,8 +131,10 @@ pub unsafe extern "C" fn hr_detokenizer_stop_text(
 /// The end token that ended the text; HR_NO_TOKEN if none did, and for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_detokenizer_end_token(detokenizer: *const hr_detokenizer) -> u32 {
-    boundary::value(HR_NO_TOKEN, || match unsafe { detokenizer.as_ref() }?.0.get().ok()?.text.end()? {
-        TextEnd::EndToken(token) => Some(token.0),
-        _ => None,
+    boundary::return_value_or(HR_NO_TOKEN, || {
+        match unsafe { detokenizer.as_ref() }?.0.get().ok()?.text.end()? {
+            TextEnd::EndToken(token) => Some(token.0),
+            _ => None,
+        }
     })
 }

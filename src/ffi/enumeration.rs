@@ -15,7 +15,7 @@
 /// `hr_key_order for KeyOrder { HR_KEY_ORDER_DECLARED = 0, }` also declares `hr_key_order::get`. It
 /// converts the number n to element n of `KeyOrder::ALL`. A member may name its value instead, as
 /// in `HR_DRAFT_4 = 4 => Draft::Four`. Without a Rust type, the caller matches on the members and
-/// refuses other numbers by [`unknown`](super::options::unknown).
+/// refuses other numbers by [`unknown_enumerator`](super::options::unknown_enumerator).
 macro_rules! enumeration {
     ($(#[$doc:meta])* $name:ident for $rust:ty {
         $($(#[$member_doc:meta])* $member:ident = $number:literal,)+
@@ -23,7 +23,7 @@ macro_rules! enumeration {
         enumeration! { $(#[$doc])* $name { $($(#[$member_doc])* $member = $number,)+ } }
         enumeration! { @conversions $name, $rust, |number| <$rust>::ALL.get(number as usize).copied() }
 
-        // Each of the policy's values has a member.
+        // Every value of the Rust type has a member.
         const _: () = assert!(<$rust>::ALL.len() == $name::MEMBERS.len());
     };
     ($(#[$doc:meta])* $name:ident for $rust:ty {
@@ -37,18 +37,19 @@ macro_rules! enumeration {
     };
     (@conversions $name:ident, $rust:ty, $value:expr) => {
         impl $name {
-            /// The Rust value; `name` is the parameter or member that holds the number.
+            /// Converts to the Rust value, or refuses a number that stands for none. `name` is the
+            /// parameter or member that holds the number.
             #[allow(dead_code)]
             pub(super) fn get(self, name: &str) -> Result<$rust, super::boundary::CallError> {
                 let value: fn(u32) -> Option<$rust> = $value;
-                value(self.0).map_or_else(|| super::options::unknown(self.0, name, $name::MEMBERS.len()), Ok)
+                value(self.0).map_or_else(|| super::options::unknown_enumerator(self.0, name, $name::MEMBERS.len()), Ok)
             }
 
             /// The enumerator of a Rust value.
             #[allow(dead_code)]
-            pub(super) fn of(value: $rust) -> Self {
-                let stands = |number: u32| $name(number).get("").is_ok_and(|found| found == value);
-                let first = $name::MEMBERS.iter().find(|(_, number)| stands(*number));
+            pub(super) fn from_rust(value: $rust) -> Self {
+                let stands_for_value = |number: u32| $name(number).get("").is_ok_and(|found| found == value);
+                let first = $name::MEMBERS.iter().find(|(_, number)| stands_for_value(*number));
                 first.map_or($name(0), |(_, number)| $name(*number))
             }
 

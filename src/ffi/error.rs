@@ -39,7 +39,7 @@ impl From<CallError> for hr_error {
 impl hr_error {
     /// Turns an error that the program's function wrote back into a failure. `status` is the status
     /// that the function returned.
-    pub(super) fn failure(self, status: hr_status) -> CallError {
+    pub(super) fn into_call_error(self, status: hr_status) -> CallError {
         let text = |text: CString| text.to_string_lossy().into_owned();
         CallError {
             status,
@@ -69,9 +69,9 @@ pub unsafe extern "C" fn hr_error_new(
     message: *const c_char,
     message_len: usize,
 ) -> *mut hr_error {
-    boundary::handle(|| {
+    boundary::return_new_object(|| {
         let message = unsafe { boundary::slice(message.cast::<u8>(), message_len, "message") }.ok()?;
-        let failure = CallError::new(hr_status::of_number(status), String::from_utf8_lossy(message));
+        let failure = CallError::new(hr_status::from_number(status), String::from_utf8_lossy(message));
         Some(hr_error::from(failure))
     })
 }
@@ -79,7 +79,7 @@ pub unsafe extern "C" fn hr_error_new(
 /// The status that the failing call returned; HR_OK for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_error_kind(error: *const hr_error) -> hr_status {
-    boundary::value(hr_status::HR_OK, || unsafe { error.as_ref() }.map(|error| error.status))
+    boundary::return_value_or(hr_status::HR_OK, || unsafe { error.as_ref() }.map(|error| error.status))
 }
 
 /// The fault, its place, and a remedy: one or more lines of UTF-8 text, NUL-terminated.
@@ -87,7 +87,7 @@ pub unsafe extern "C" fn hr_error_kind(error: *const hr_error) -> hr_status {
 /// The text lives as long as the error. Empty for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_error_message(error: *const hr_error) -> *const c_char {
-    boundary::value(c"".as_ptr(), || unsafe { error.as_ref() }.map(|error| error.message.as_ptr()))
+    boundary::return_value_or(c"".as_ptr(), || unsafe { error.as_ref() }.map(|error| error.message.as_ptr()))
 }
 
 /// The place of the fault in the text that was given. Returns false, and changes nothing, if it is
@@ -103,16 +103,16 @@ pub unsafe extern "C" fn hr_error_location(
     column: *mut usize,
     pointer: *mut *const c_char,
 ) -> bool {
-    boundary::value(false, || {
+    boundary::return_value_or(false, || {
         let error = unsafe { error.as_ref() }?;
         if error.line == 0 && error.pointer.is_none() {
             return None;
         }
         let text = error.pointer.as_ref().map_or(ptr::null(), |text| text.as_ptr());
         unsafe {
-            boundary::set_if_wanted(line, error.line);
-            boundary::set_if_wanted(column, error.column);
-            boundary::set_if_wanted(pointer, text);
+            boundary::write_if_not_null(line, error.line);
+            boundary::write_if_not_null(column, error.column);
+            boundary::write_if_not_null(pointer, text);
         }
         Some(true)
     })

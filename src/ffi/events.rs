@@ -4,7 +4,7 @@
 //! Unsafe code: entry points that take pointers; see [`boundary`].
 #![allow(unsafe_code)]
 
-use super::boundary::{self, CallError, Guarded};
+use super::boundary::{self, CallError, Poisonable};
 use super::constraint::hr_constraint;
 use super::enumeration::enumeration;
 use super::error::hr_error;
@@ -19,19 +19,21 @@ use crate::tags::Event;
 /// It reads the same tokens as a matcher does. The events that a function of the reader makes are
 /// kept until the next function call that changes the reader. One thread at a time may use it; it
 /// may move between threads. It keeps what it needs of its constraint alive.
-pub struct hr_events(pub(super) Guarded<Reader>);
+pub struct hr_events(pub(super) Poisonable<EventReaderState>);
 
+/// The state of an `hr_events`.
 #[derive(Clone)]
-pub(super) struct Reader {
+pub(super) struct EventReaderState {
     reader: EventReader,
+    /// The events that the last function call made.
     events: Vec<Event>,
 }
 
 impl hr_events {
-    /// A reader at the beginning of an output.
-    fn of(constraint: &hr_constraint) -> Result<Self, CallError> {
-        let reader = Reader { reader: constraint.0.event_reader()?, events: Vec::new() };
-        Ok(hr_events(Guarded::new(reader)))
+    /// Makes a reader at the beginning of an output.
+    fn new(constraint: &hr_constraint) -> Result<Self, CallError> {
+        let state = EventReaderState { reader: constraint.0.event_reader()?, events: Vec::new() };
+        Ok(hr_events(Poisonable::new(state)))
     }
 }
 
@@ -69,8 +71,8 @@ pub unsafe extern "C" fn hr_events_new(
     out: *mut *mut hr_events,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let make = || unsafe { hr_events::of(boundary::object(constraint, "constraint")?) };
-    unsafe { boundary::create(out, error, make) }
+    let make = || unsafe { hr_events::new(boundary::object(constraint, "constraint")?) };
+    unsafe { boundary::create_object(out, error, make) }
 }
 
 /// Reads tokens, one step for each, up to the first that is not allowed. accepted becomes the
@@ -84,8 +86,8 @@ pub unsafe extern "C" fn hr_events_advance(
     accepted: *mut usize,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let work = |Reader { reader, events }: &mut Reader| {
-        let tokens = unsafe { vocab::tokens(tokens, count, "tokens")? };
+    let work = |EventReaderState { reader, events }: &mut EventReaderState| {
+        let tokens = unsafe { vocab::token_slice(tokens, count, "tokens")? };
         events.clear();
         for (steps, &token) in tokens.iter().enumerate() {
             if !reader.advance(token, events)? {
@@ -94,7 +96,7 @@ pub unsafe extern "C" fn hr_events_advance(
         }
         Ok(tokens.len())
     };
-    unsafe { boundary::answer(events, accepted, "accepted", error, work) }
+    unsafe { boundary::change_state_with_result(events, accepted, "accepted", error, work) }
 }
 
 /// Reads bytes, as one step. accepted becomes false, and nothing changes, if they are not allowed.
@@ -106,12 +108,12 @@ pub unsafe extern "C" fn hr_events_advance_bytes(
     accepted: *mut bool,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let work = |Reader { reader, events }: &mut Reader| {
+    let work = |EventReaderState { reader, events }: &mut EventReaderState| {
         let bytes = unsafe { boundary::slice(bytes, len, "bytes")? };
         events.clear();
         Ok(reader.advance_bytes(bytes, events)?)
     };
-    unsafe { boundary::answer(events, accepted, "accepted", error, work) }
+    unsafe { boundary::change_state_with_result(events, accepted, "accepted", error, work) }
 }
 
 /// Reads a text in which special tokens stand by their names, as hr_matcher_advance_text() does.
@@ -124,24 +126,24 @@ pub unsafe extern "C" fn hr_events_advance_text(
     accepted: *mut bool,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let work = |Reader { reader, events }: &mut Reader| {
+    let work = |EventReaderState { reader, events }: &mut EventReaderState| {
         let text = unsafe { boundary::slice(text, len, "text")? };
         events.clear();
         Ok(reader.advance_text(text, events)?)
     };
-    unsafe { boundary::answer(events, accepted, "accepted", error, work) }
+    unsafe { boundary::change_state_with_result(events, accepted, "accepted", error, work) }
 }
 
 /// Ends the output, as one step: bytes that were waiting because they may be the beginning of a
 /// marker become events. An output that is not complete may be ended, too.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_events_finish(events: *mut hr_events, error: *mut *mut hr_error) -> hr_status {
-    let work = |Reader { reader, events }: &mut Reader| {
+    let work = |EventReaderState { reader, events }: &mut EventReaderState| {
         events.clear();
         reader.finish(events);
         Ok(())
     };
-    unsafe { boundary::change(events, error, work) }
+    unsafe { boundary::change_state(events, error, work) }
 }
 
 /// Undoes the last steps. The caller forgets their events; the reader then holds no events. Fails,
@@ -152,18 +154,18 @@ pub unsafe extern "C" fn hr_events_rollback(
     steps: usize,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let work = |Reader { reader, events }: &mut Reader| {
+    let work = |EventReaderState { reader, events }: &mut EventReaderState| {
         reader.rollback(steps)?;
         events.clear();
         Ok(())
     };
-    unsafe { boundary::change(events, error, work) }
+    unsafe { boundary::change_state(events, error, work) }
 }
 
 /// Number of events that the last function call which changed the reader has made. 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_events_count(events: *const hr_events) -> usize {
-    boundary::value(0, || Some(unsafe { events.as_ref() }?.0.get().ok()?.events.len()))
+    boundary::return_value_or(0, || Some(unsafe { events.as_ref() }?.0.get().ok()?.events.len()))
 }
 
 /// The event with this index, counted from 0, among those that the last function call made. Returns
@@ -183,7 +185,7 @@ pub unsafe extern "C" fn hr_events_get(
     id: *mut hr_text,
 ) -> bool {
     use hr_event_kind as kinds;
-    boundary::value(false, || {
+    boundary::return_value_or(false, || {
         let event = unsafe { events.as_ref() }?.0.get().ok()?.events.get(index)?;
         let (its_kind, its_call, its_text, its_id): (_, _, &str, &str) = match event {
             Event::Text(delta) => (kinds::HR_EVENT_KIND_TEXT, 0, delta, ""),
@@ -199,10 +201,10 @@ pub unsafe extern "C" fn hr_events_get(
             Event::TagEnd { name } => (kinds::HR_EVENT_KIND_TAG_END, 0, name, ""),
         };
         unsafe {
-            boundary::set_if_wanted(kind, its_kind);
-            boundary::set_if_wanted(call, its_call);
-            boundary::set_if_wanted(text, hr_text::lend(its_text));
-            boundary::set_if_wanted(id, hr_text::lend(its_id));
+            boundary::write_if_not_null(kind, its_kind);
+            boundary::write_if_not_null(call, its_call);
+            boundary::write_if_not_null(text, hr_text::lend(its_text));
+            boundary::write_if_not_null(id, hr_text::lend(its_id));
         }
         Some(true)
     })

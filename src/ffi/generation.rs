@@ -85,7 +85,7 @@ pub struct hr_generation_stats {
     pub budget_tokens: usize,
 }
 
-// Numbers.
+// The members are numbers.
 unsafe impl Versioned for hr_generation_stats {}
 
 impl From<&Generation> for hr_generation_stats {
@@ -146,7 +146,7 @@ impl From<DecodeError> for CallError {
             DecodeError::Sampling(cause) => return cause.clone().into(),
             DecodeError::DraftLogits(_) => HR_ERROR_MODEL,
         };
-        CallError::of(status, &error)
+        CallError::from_error(status, &error)
     }
 }
 
@@ -170,72 +170,74 @@ pub unsafe extern "C" fn hr_generate(
         let model = &*boundary::object(model, "model")?.0;
         let prompt = boundary::text(prompt, prompt_len, "prompt")?;
         let options = options::read(options, "options")?;
-        let request = options.to_request(prompt_tokens(model, prompt, &options)?)?;
-        Ok(hr_generation(mixed(model, request, &options)?))
+        let request = options.to_request(encode_prompt(model, prompt, &options)?)?;
+        Ok(hr_generation(generate(model, request, &options)?))
     };
-    unsafe { boundary::create(out, error, make) }
+    unsafe { boundary::create_object(out, error, make) }
 }
 
 /// Largest scale of guidance. A larger one could turn logits into infinities.
-const MOST_GUIDANCE: f64 = 1e6;
+const MAX_GUIDANCE: f64 = 1e6;
 
-/// Runs a request on the model, or on the mixture of models that the options ask for. Relies on the
-/// promises of the pointers.
-unsafe fn mixed(
+/// Runs a request on the model, or on one of the mixtures of distributions that options ask for:
+/// guidance, contrastive decoding with an amateur, or DoLa. Relies on the promises of the pointers.
+unsafe fn generate(
     model: &Model,
     request: Request,
     options: &hr_generation_options,
 ) -> Result<Generation, CallError> {
     let layers = unsafe { boundary::slice(options.dola_layers, options.dola_count, "dola_layers")? };
     let guided = options.guidance != 1.0;
-    if !options.guidance.is_finite() || options.guidance.abs() > MOST_GUIDANCE {
-        return Err(CallError::argument(format!(
-            "guidance is {}; it is a number from -{MOST_GUIDANCE} to {MOST_GUIDANCE}",
+    if !options.guidance.is_finite() || options.guidance.abs() > MAX_GUIDANCE {
+        return Err(CallError::invalid_argument(format!(
+            "guidance is {}; it is a number from -{MAX_GUIDANCE} to {MAX_GUIDANCE}",
             options.guidance
         )));
     }
     if !guided && !unsafe { options.negative_prompt.get("negative_prompt")? }.is_empty() {
-        return Err(CallError::argument("negative_prompt has no effect without guidance; set both or none"));
+        return Err(CallError::invalid_argument(
+            "negative_prompt has no effect without guidance; set both or none",
+        ));
     }
     if usize::from(guided) + usize::from(!options.amateur.is_null()) + usize::from(!layers.is_empty()) > 1 {
-        return Err(CallError::argument(
+        return Err(CallError::invalid_argument(
             "guidance, amateur and dola_layers do not go together; set one of them",
         ));
     }
     if guided && options.healing != 0 {
-        return Err(CallError::argument("guidance and healing do not go together; set one of them"));
+        return Err(CallError::invalid_argument("guidance and healing do not go together; set one of them"));
     }
     if guided {
         let negative = match unsafe { options.negative_prompt.get("negative_prompt")? } {
             "" => request.prompt[request.prompt.len().saturating_sub(1)..].to_vec(),
             text => unsafe {
                 let alone = hr_generation_options { messages: hr_text::lend(""), ..*options };
-                prompt_tokens(model, text, &alone)?
+                encode_prompt(model, text, &alone)?
             },
         };
         let guided = Guided::new(model, request.prompt.len(), negative, options.guidance as f32);
-        unsafe { run(guided, model, request, options) }
+        unsafe { run_batch(guided, model, request, options) }
     } else if !options.amateur.is_null() {
         let amateur = &*unsafe { boundary::object(options.amateur, "amateur")? }.0;
         check_partner("amateur model", model.vocabulary(), amateur.vocabulary())?;
-        unsafe { run(ContrastiveDecoding::new(model, amateur, 0.1, 0.5), model, request, options) }
+        unsafe { run_batch(ContrastiveDecoding::new(model, amateur, 0.1, 0.5), model, request, options) }
     } else if !layers.is_empty() {
-        unsafe { run(Dola::new(model, layers.to_vec()), model, request, options) }
+        unsafe { run_batch(Dola::new(model, layers.to_vec()), model, request, options) }
     } else {
-        unsafe { run(model, model, request, options) }
+        unsafe { run_batch(model, model, request, options) }
     }
 }
 
-/// Runs a request on `target`, which has the tokens of `model`. Relies on the promises of the
-/// pointers.
-unsafe fn run(
+/// Runs a request on `target`: the model itself, or a mixture over the same tokens. Relies on the
+/// promises of the pointers.
+unsafe fn run_batch(
     target: impl LanguageModel,
     model: &Model,
     request: Request,
     options: &hr_generation_options,
 ) -> Result<Generation, CallError> {
     let start = Instant::now();
-    let interrupt = unsafe { interrupt::read_begun(options.interrupt)? };
+    let interrupt = unsafe { interrupt::read_with_deadline(options.interrupt)? };
     let mut batch = Batch::new(target, model.vocabulary())?.clock(move || start.elapsed());
     if options.drafter == hr_drafter::HR_DRAFTER_MODEL {
         // The weights are shared, so this copies little.
@@ -258,14 +260,13 @@ unsafe fn run(
             },
             _ => true,
         };
-        let is_over = interrupt.scope(|| ()).is_err();
-        if go_on && !is_over { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        let is_interrupted = interrupt.scope(|| ()).is_err();
+        if go_on && !is_interrupted { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?)
 }
 
-/// The tokens of a prompt, or of the conversation in the options. Relies on the promise of the
-/// texts.
-unsafe fn prompt_tokens(
+/// Encodes a prompt, or the conversation in the options. Relies on the promises of the texts.
+unsafe fn encode_prompt(
     model: &Model,
     prompt: &str,
     options: &hr_generation_options,
@@ -277,21 +278,21 @@ unsafe fn prompt_tokens(
             options.system.get("system")?,
         ]
     };
-    let raw = options::flag(options.raw_prompt as u64, "raw_prompt", false, true)?;
+    let raw = options::read_flag(options.raw_prompt as u64, "raw_prompt", false, true)?;
     if !messages.is_empty() && (!prompt.is_empty() || !system.is_empty() || raw) {
         let reason = "messages does not go with a prompt, system or raw_prompt; put all text into messages";
-        return Err(CallError::argument(reason));
+        return Err(CallError::invalid_argument(reason));
     }
     if raw && !(system.is_empty() && variables.is_empty()) {
         let reason = "system and template_variables have no effect on a raw_prompt; put all text into it";
-        return Err(CallError::argument(reason));
+        return Err(CallError::invalid_argument(reason));
     }
     if raw {
         return Ok(model.tokenizer().encode_prompt(prompt)?);
     }
     let json = |name: &str, text: &str| -> Result<serde_json::Value, CallError> {
         serde_json::from_str(text)
-            .map_err(|error| CallError::argument(format!("{name} is not JSON: {error}")))
+            .map_err(|error| CallError::invalid_argument(format!("{name} is not JSON: {error}")))
     };
     let mut input = match messages {
         "" => {
@@ -300,13 +301,13 @@ unsafe fn prompt_tokens(
             ChatInput::new(system.into_iter().chain([Message::new("user", prompt)]))
         }
         text => ChatInput::from_json(json("messages", text)?)
-            .map_err(|error| CallError::argument(error.to_string()))?,
+            .map_err(|error| CallError::invalid_argument(error.to_string()))?,
     };
     match variables {
         "" => {}
         text => match json("template_variables", text)? {
             serde_json::Value::Object(variables) => input.variables.extend(variables),
-            _ => return Err(CallError::argument("template_variables is not a JSON object")),
+            _ => return Err(CallError::invalid_argument("template_variables is not a JSON object")),
         },
     }
     if options.healing != 0
@@ -315,7 +316,7 @@ unsafe fn prompt_tokens(
     {
         let reason = "healing has no effect on this prompt, which ends with the chat template's own text; set \
                       raw_prompt, or give messages that end with the assistant's";
-        return Err(CallError::argument(reason));
+        return Err(CallError::invalid_argument(reason));
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).ok();
     input.now = now.and_then(|now| i64::try_from(now.as_secs()).ok());
@@ -325,11 +326,11 @@ unsafe fn prompt_tokens(
 /// Number of outputs: as many as requested, or fewer if a search found fewer. 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_generation_count(generation: *const hr_generation) -> usize {
-    boundary::value(0, || unsafe { Some(generation.as_ref()?.0.completions.len()) })
+    boundary::return_value_or(0, || unsafe { Some(generation.as_ref()?.0.completions.len()) })
 }
 
-/// The output `index`. Relies on `generation` being NULL or live.
-unsafe fn output<'a>(generation: *const hr_generation, index: usize) -> Option<&'a Completion> {
+/// The output with this index; `None` if there is none. Relies on `generation` being NULL or live.
+unsafe fn completion_at<'a>(generation: *const hr_generation, index: usize) -> Option<&'a Completion> {
     unsafe { generation.as_ref() }?.0.completions.get(index)
 }
 
@@ -341,9 +342,9 @@ pub unsafe extern "C" fn hr_generation_text(
     index: usize,
     len: *mut usize,
 ) -> *const c_char {
-    boundary::value(ptr::null(), || unsafe {
-        let text = &output(generation, index)?.text;
-        boundary::set_if_wanted(len, text.len());
+    boundary::return_value_or(ptr::null(), || unsafe {
+        let text = &completion_at(generation, index)?.text;
+        boundary::write_if_not_null(len, text.len());
         Some(text.as_ptr().cast())
     })
 }
@@ -362,11 +363,11 @@ pub unsafe extern "C" fn hr_generation_tokens(
     let list = || unsafe {
         let outputs = &boundary::object(generation, "generation")?.0.completions;
         let output = outputs.get(index).ok_or_else(|| {
-            CallError::argument(format!("index is {index}, but there are {} outputs", outputs.len()))
+            CallError::invalid_argument(format!("index is {index}, but there are {} outputs", outputs.len()))
         })?;
         Ok(&output.tokens)
     };
-    unsafe { boundary::list(buffer.cast::<TokenId>(), capacity, len, error, list) }
+    unsafe { boundary::write_list(buffer.cast::<TokenId>(), capacity, len, error, list) }
 }
 
 /// The reason why the output index ended; HR_FINISH_REASON_OTHER if there is no such output.
@@ -375,8 +376,8 @@ pub unsafe extern "C" fn hr_generation_finish_reason(
     generation: *const hr_generation,
     index: usize,
 ) -> hr_finish_reason {
-    boundary::value(hr_finish_reason::HR_FINISH_REASON_OTHER, || unsafe {
-        Some(match output(generation, index)?.finish {
+    boundary::return_value_or(hr_finish_reason::HR_FINISH_REASON_OTHER, || unsafe {
+        Some(match completion_at(generation, index)?.finish {
             FinishReason::Stop => hr_finish_reason::HR_FINISH_REASON_STOP,
             FinishReason::Length => hr_finish_reason::HR_FINISH_REASON_LENGTH,
             FinishReason::StopSequence => hr_finish_reason::HR_FINISH_REASON_STOP_SEQUENCE,
@@ -398,15 +399,15 @@ pub unsafe extern "C" fn hr_generation_error(
     index: usize,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let failure = || unsafe { output(generation, index) }.and_then(|output| output.error.clone());
-    unsafe { boundary::guard(error, || failure().map_or(Ok(()), |failure| Err(failure.into()))) }
+    let failure = || unsafe { completion_at(generation, index) }.and_then(|output| output.error.clone());
+    unsafe { boundary::return_status(error, || failure().map_or(Ok(()), |failure| Err(failure.into()))) }
 }
 
 /// True if the constraint's language contains the text of the output index. False if it was cut,
 /// and if there is no constraint or no such output.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_generation_is_complete(generation: *const hr_generation, index: usize) -> bool {
-    boundary::value(false, || unsafe { output(generation, index)?.complete })
+    boundary::return_value_or(false, || unsafe { completion_at(generation, index)?.complete })
 }
 
 /// The end of the output index, if it was written without the model to complete the output within
@@ -422,13 +423,13 @@ pub unsafe extern "C" fn hr_generation_budget_ending(
     tokens: *mut usize,
     first_byte: *mut usize,
 ) -> bool {
-    boundary::value(false, || unsafe {
-        let output = output(generation, index)?;
+    boundary::return_value_or(false, || unsafe {
+        let output = completion_at(generation, index)?;
         let ending = output.budget_ending?;
         let first = String::from_utf8_lossy(&output.bytes[..ending.first_byte]).len();
-        boundary::set_if_wanted(first_token, ending.first_token);
-        boundary::set_if_wanted(tokens, ending.tokens);
-        boundary::set_if_wanted(first_byte, first);
+        boundary::write_if_not_null(first_token, ending.first_token);
+        boundary::write_if_not_null(tokens, ending.tokens);
+        boundary::write_if_not_null(first_byte, first);
         Some(true)
     })
 }
@@ -442,9 +443,9 @@ pub unsafe extern "C" fn hr_generation_score(
     index: usize,
     score: *mut f64,
 ) -> bool {
-    boundary::value(false, || unsafe {
-        let found = output(generation, index)?.score?;
-        boundary::set_if_wanted(score, found);
+    boundary::return_value_or(false, || unsafe {
+        let found = completion_at(generation, index)?.score?;
+        boundary::write_if_not_null(score, found);
         Some(true)
     })
 }
@@ -457,5 +458,5 @@ pub unsafe extern "C" fn hr_generation_get_stats(
     error: *mut *mut hr_error,
 ) -> hr_status {
     let results = || unsafe { Ok((&boundary::object(generation, "generation")?.0).into()) };
-    unsafe { options::give(stats, "stats", error, results) }
+    unsafe { options::write_results(stats, "stats", error, results) }
 }

@@ -14,7 +14,7 @@ use super::enumeration::enumeration;
 use super::error::hr_error;
 use super::interrupt::hr_interrupt;
 use super::model::{hr_draft_heads, hr_model};
-use super::options::{self, Versioned, flag, unknown};
+use super::options::{self, Versioned, read_flag, unknown_enumerator};
 use super::parameters::hr_parameters;
 use super::sampler_options::hr_sampler_options;
 use super::status::hr_status;
@@ -244,14 +244,15 @@ pub unsafe extern "C" fn hr_parameters_get_generation_options(
     let results = || unsafe {
         let parameters = boundary::object(parameters, "parameters")?;
         let mut filled = options::read(boundary::object(options, "options")?, "options")?;
-        filled.take(parameters);
+        filled.set_parameters(parameters);
         Ok(filled)
     };
-    unsafe { options::give(options, "options", error, results) }
+    unsafe { options::write_results(options, "options", error, results) }
 }
 
 impl hr_generation_options {
-    fn take(&mut self, parameters: &hr_parameters) {
+    /// Sets the members that follow from parameters. Pointers in them lead into the parameters.
+    fn set_parameters(&mut self, parameters: &hr_parameters) {
         self.sampler = &raw const parameters.options;
         self.stop = parameters.stop.as_ptr();
         self.stop_count = parameters.stop.len();
@@ -269,7 +270,7 @@ impl hr_generation_options {
             self.beam_groups = search.groups;
             self.diversity_penalty = f64::from(search.diversity_penalty);
             self.length_penalty = f64::from(search.length_penalty);
-            self.early_stopping = hr_early_stopping::of(search.early_stopping);
+            self.early_stopping = hr_early_stopping::from_rust(search.early_stopping);
         }
     }
 
@@ -277,7 +278,7 @@ impl hr_generation_options {
     pub(super) unsafe fn to_request(self, prompt: Vec<TokenId>) -> Result<Request, CallError> {
         let mut sampling = unsafe { options::read(self.sampler, "sampler")?.to_params()? };
         let limit = sampling.max_tokens.unwrap_or(usize::MAX).min(self.max_tokens);
-        sampling.max_tokens = Some(limit.min(self.room(prompt.len())?));
+        sampling.max_tokens = Some(limit.min(self.max_output_tokens(prompt.len())?));
         sampling.min_tokens = sampling.min_tokens.max(self.min_length.saturating_sub(prompt.len()));
         let stop_tokens = std::mem::take(&mut sampling.end_tokens);
         let mut request = Request::new(prompt)
@@ -286,14 +287,14 @@ impl hr_generation_options {
             .completions(self.completions)
             .strategy(self.to_strategy()?)
             .draft(self.to_draft()?)
-            .forced(flag(
+            .forced(read_flag(
                 self.sample_forced as u64,
                 "sample_forced",
                 ForcedTokens::Append,
                 ForcedTokens::Sample,
             )?)
-            .budget(flag(self.cut_at_limit as u64, "cut_at_limit", Budget::Complete, Budget::Cut)?)
-            .healing(flag(self.healing as u64, "healing", TokenHealing::Off, TokenHealing::On)?);
+            .budget(read_flag(self.cut_at_limit as u64, "cut_at_limit", Budget::Complete, Budget::Cut)?)
+            .healing(read_flag(self.healing as u64, "healing", TokenHealing::Off, TokenHealing::On)?);
         if self.accept_epsilon != 0.0 || self.accept_delta != 0.0 {
             let (epsilon, delta) = (self.accept_epsilon as f32, self.accept_delta as f32);
             request = request.acceptance(Acceptance::Typical { epsilon, delta });
@@ -308,11 +309,11 @@ impl hr_generation_options {
         Ok(request)
     }
 
-    /// The number of tokens that max_length leaves for an output after a prompt of `prompt` tokens.
-    fn room(&self, prompt: usize) -> Result<usize, CallError> {
+    /// Number of tokens that `max_length` leaves for an output after a prompt of `prompt` tokens.
+    fn max_output_tokens(&self, prompt: usize) -> Result<usize, CallError> {
         match self.max_length {
             0 => Ok(usize::MAX),
-            length => length.checked_sub(prompt).filter(|&room| room > 0).ok_or_else(|| {
+            length => length.checked_sub(prompt).filter(|&left| left > 0).ok_or_else(|| {
                 let reason = format!(
                     "max_length is {length} tokens of prompt and output together, but the prompt has \
                      {prompt}; raise it, or set max_tokens, which counts the output alone"
@@ -322,6 +323,7 @@ impl hr_generation_options {
         }
     }
 
+    /// The strategy with its settings.
     fn to_strategy(self) -> Result<Strategy, CallError> {
         let early_stopping = self.early_stopping.get("early_stopping")?;
         Ok(match self.strategy {
@@ -337,10 +339,11 @@ impl hr_generation_options {
                 candidates: self.width,
                 penalty: self.contrastive_penalty as f32,
             }),
-            other => return unknown(other.0, "strategy", hr_strategy::MEMBERS.len()),
+            other => return unknown_enumerator(other.0, "strategy", hr_strategy::MEMBERS.len()),
         })
     }
 
+    /// The source of guesses with its settings.
     fn to_draft(self) -> Result<Draft, CallError> {
         let choice = self.draft_choice.get("draft_choice")?;
         let tokens = self.draft_tokens;
@@ -351,7 +354,7 @@ impl hr_generation_options {
                 Draft::Model { tokens, choice }
             }
             hr_drafter::HR_DRAFTER_HEADS => Draft::Heads { tokens },
-            other => return unknown(other.0, "drafter", hr_drafter::MEMBERS.len()),
+            other => return unknown_enumerator(other.0, "drafter", hr_drafter::MEMBERS.len()),
         })
     }
 }

@@ -29,7 +29,7 @@ pub struct hr_grammar {
     warnings: Arc<[Warning]>,
 }
 
-/// A warning about a JSON Schema, as texts that C can be given.
+/// A warning about a JSON Schema, as the texts that `hr_grammar_warning` gives.
 struct Warning {
     message: String,
     pointer: String,
@@ -46,13 +46,16 @@ impl From<(Grammar, Vec<SchemaWarning>)> for hr_grammar {
     fn from((grammar, warnings): (Grammar, Vec<SchemaWarning>)) -> Self {
         let warnings = warnings.into_iter().map(|warning| Warning {
             message: warning.to_string(),
-            // The library writes pointers with "#" in front, as fragments; C gets the plain
-            // pointer.
-            pointer: warning.pointer.trim_start_matches('#').to_owned(),
+            pointer: without_fragment_sign(&warning.pointer),
             keyword: warning.keyword,
         });
         hr_grammar { grammar, warnings: warnings.collect() }
     }
+}
+
+/// A JSON pointer as C callers get it: `/a`. The library writes pointers as fragments: `#/a`.
+fn without_fragment_sign(pointer: &str) -> String {
+    pointer.strip_prefix('#').unwrap_or(pointer).to_owned()
 }
 
 enumeration! {
@@ -90,14 +93,10 @@ impl From<CompileError> for CallError {
             | CompileErrorKind::Reference
             | CompileErrorKind::Empty => hr_status::HR_ERROR_GRAMMAR,
         };
-        let mut failure = CallError::of(status, &error);
+        let mut failure = CallError::from_error(status, &error);
         match error.location() {
             Some(&Location::Text { line, column, .. }) => failure.position = Some((line, column)),
-            // The library writes pointers with "#" in front, as fragments; C callers get the plain
-            // pointer.
-            Some(Location::Json { pointer, .. }) => {
-                failure.pointer = Some(pointer.strip_prefix('#').unwrap_or(pointer).to_owned());
-            }
+            Some(Location::Json { pointer, .. }) => failure.pointer = Some(without_fragment_sign(pointer)),
             None => {}
         }
         failure
@@ -111,9 +110,9 @@ pub(super) struct SourceText {
     pub(super) len: usize,
 }
 
-/// Makes a grammar from a text: reads the arguments that all such functions share, and compiles
-/// under the interrupt. Relies on the promises of the pointers.
-pub(super) unsafe fn make<G: Into<hr_grammar>>(
+/// Makes a grammar from a text, which `compile` compiles under the interrupt. Relies on the
+/// promises of the pointers.
+pub(super) unsafe fn create_from_text<G: Into<hr_grammar>>(
     source: SourceText,
     interrupt: *const hr_interrupt,
     out: *mut *mut hr_grammar,
@@ -124,7 +123,7 @@ pub(super) unsafe fn make<G: Into<hr_grammar>>(
         let text = boundary::text(source.text, source.len, source.name)?;
         Ok(interrupt::read(interrupt)?.scope(|| compile(text))??.into())
     };
-    unsafe { boundary::create(out, error, make) }
+    unsafe { boundary::create_object(out, error, make) }
 }
 
 /// Compiles a regular expression: the whole output must match it, from its beginning to its end.
@@ -140,7 +139,7 @@ pub unsafe extern "C" fn hr_grammar_from_regex(
 ) -> hr_status {
     let source = SourceText { name: "pattern", text: pattern, len: pattern_len };
     let compile = |pattern: &str| Ok(regex::compile(pattern, dialect.get("dialect")?)?);
-    unsafe { make(source, interrupt, out, error, compile) }
+    unsafe { create_from_text(source, interrupt, out, error, compile) }
 }
 
 /// Compiles a grammar written as rules: the whole output must follow it. interrupt may be NULL.
@@ -156,7 +155,7 @@ pub unsafe extern "C" fn hr_grammar_from_rules(
 ) -> hr_status {
     let source = SourceText { name: "rules", text: rules, len: rules_len };
     let compile = |rules: &str| Ok(notation.get("notation")?.compile_with_warnings(rules)?);
-    unsafe { make(source, interrupt, out, error, compile) }
+    unsafe { create_from_text(source, interrupt, out, error, compile) }
 }
 
 /// A grammar in Lark's notation from which another one imports.
@@ -196,7 +195,7 @@ pub unsafe extern "C" fn hr_grammar_from_lark(
         }
         Ok(lark::compile_with_warnings(rules, &options)?)
     };
-    unsafe { make(source, interrupt, out, error, compile) }
+    unsafe { create_from_text(source, interrupt, out, error, compile) }
 }
 
 /// Compiles a structural tag, given as JSON: free text with schemas, grammars and patterns between
@@ -212,11 +211,11 @@ pub unsafe extern "C" fn hr_grammar_from_structural_tag(
 ) -> hr_status {
     let source = SourceText { name: "tag", text: tag, len: tag_len };
     let compile = |tag: &str| Ok(tags::compile_with_warnings(&tags::parse(tag)?, &TagOptions::default())?);
-    unsafe { make(source, interrupt, out, error, compile) }
+    unsafe { create_from_text(source, interrupt, out, error, compile) }
 }
 
-/// The grammar of exactly the given texts. Ten thousand of them are no problem. interrupt may be
-/// NULL.
+/// The grammar of exactly the given texts, of which there may be tens of thousands. interrupt may
+/// be NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_grammar_from_choices(
     choices: *const hr_text,
@@ -231,7 +230,7 @@ pub unsafe extern "C" fn hr_grammar_from_choices(
         let texts = texts?;
         Ok(interrupt::read(interrupt)?.scope(|| choice::compile(&texts))??.into())
     };
-    unsafe { boundary::create(out, error, make) }
+    unsafe { boundary::create_object(out, error, make) }
 }
 
 /// Number of warnings about the JSON Schemas from which the grammar was made, also those of tools,
@@ -239,7 +238,7 @@ pub unsafe extern "C" fn hr_grammar_from_choices(
 /// they seem to have. 0 for other grammars, and for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_grammar_warning_count(grammar: *const hr_grammar) -> usize {
-    boundary::value(0, || Some(unsafe { grammar.as_ref() }?.warnings.len()))
+    boundary::return_value_or(0, || Some(unsafe { grammar.as_ref() }?.warnings.len()))
 }
 
 /// The warning index, counted from 0. Returns false, and changes nothing, if there is none.
@@ -255,12 +254,12 @@ pub unsafe extern "C" fn hr_grammar_warning(
     pointer: *mut hr_text,
     keyword: *mut hr_text,
 ) -> bool {
-    boundary::value(false, || {
+    boundary::return_value_or(false, || {
         let warning = unsafe { grammar.as_ref() }?.warnings.get(index)?;
         unsafe {
-            boundary::set_if_wanted(message, hr_text::lend(&warning.message));
-            boundary::set_if_wanted(pointer, hr_text::lend(&warning.pointer));
-            boundary::set_if_wanted(keyword, hr_text::lend(&warning.keyword));
+            boundary::write_if_not_null(message, hr_text::lend(&warning.message));
+            boundary::write_if_not_null(pointer, hr_text::lend(&warning.pointer));
+            boundary::write_if_not_null(keyword, hr_text::lend(&warning.keyword));
         }
         Some(true)
     })

@@ -27,7 +27,7 @@ pub struct hr_interrupt {
     pub cancel: *const hr_cancel_flag,
 }
 
-// Numbers and a raw pointer.
+// The members are numbers and a raw pointer.
 unsafe impl Versioned for hr_interrupt {}
 
 impl From<Interrupted> for CallError {
@@ -36,36 +36,37 @@ impl From<Interrupted> for CallError {
             Interrupted::Deadline => hr_status::HR_ERROR_LIMIT,
             Interrupted::Cancelled => hr_status::HR_ERROR_CANCELLED,
         };
-        CallError::of(status, &why)
+        CallError::from_error(status, &why)
     }
 }
 
-/// Converts the struct to the library's type; NULL gives one that never ends a call. Its time limit
-/// begins anew with each call. Relies on its `struct_size` bytes being there, and on a live flag.
+/// Converts the struct to the library's type. NULL becomes an [`Interrupt`] that never ends a call.
+/// The time limit begins anew with each call. Relies on `struct_size` bytes at the pointer, and on
+/// the flag being NULL or live.
 pub(super) unsafe fn read(interrupt: *const hr_interrupt) -> Result<Interrupt, CallError> {
     unsafe { read_with(interrupt, Interrupt::timeout) }
 }
 
-/// Converts the struct as [`read`] does, but its time limit begins now. This is for a call of many
-/// steps, all of which share the limit.
+/// Converts the struct as [`read`] does, but turns the time limit into a deadline that is counted
+/// from now. A call of many steps needs this, because all of its steps share one limit.
 #[cfg(feature = "torch")]
-pub(super) unsafe fn read_begun(interrupt: *const hr_interrupt) -> Result<Interrupt, CallError> {
-    let limited = |interrupt: Interrupt, time| match Instant::now().checked_add(time) {
+pub(super) unsafe fn read_with_deadline(interrupt: *const hr_interrupt) -> Result<Interrupt, CallError> {
+    let set_deadline = |interrupt: Interrupt, time| match Instant::now().checked_add(time) {
         Some(deadline) => interrupt.deadline(deadline),
         None => interrupt,
     };
-    unsafe { read_with(interrupt, limited) }
+    unsafe { read_with(interrupt, set_deadline) }
 }
 
-/// Relies on what [`read`] relies on.
+/// Converts the struct; `set_limit` applies the time limit. Relies on the promises of [`read`].
 unsafe fn read_with(
     interrupt: *const hr_interrupt,
-    limited: impl FnOnce(Interrupt, Duration) -> Interrupt,
+    set_limit: impl FnOnce(Interrupt, Duration) -> Interrupt,
 ) -> Result<Interrupt, CallError> {
     let given = unsafe { options::read(interrupt, "interrupt")? };
     let mut interrupt = Interrupt::default();
     if given.timeout_ms > 0 {
-        interrupt = limited(interrupt, Duration::from_millis(given.timeout_ms));
+        interrupt = set_limit(interrupt, Duration::from_millis(given.timeout_ms));
     }
     if !given.cancel.is_null() {
         let flag = unsafe { boundary::object(given.cancel, "interrupt.cancel")? };

@@ -33,7 +33,7 @@ pub unsafe extern "C" fn hr_mask_logits_f32(
     error: *mut *mut hr_error,
 ) -> hr_status {
     let shape = Shape { rows, columns, row_stride, mask_words, mask_stride };
-    unsafe { boundary::guard(error, || apply(logits, masks, shape, f32::NEG_INFINITY)) }
+    unsafe { boundary::return_status(error, || apply_masks(logits, masks, shape, f32::NEG_INFINITY)) }
 }
 
 /// As hr_mask_logits_f32(), for IEEE 754 half precision given by its bits.
@@ -49,7 +49,7 @@ pub unsafe extern "C" fn hr_mask_logits_f16(
     error: *mut *mut hr_error,
 ) -> hr_status {
     let shape = Shape { rows, columns, row_stride, mask_words, mask_stride };
-    unsafe { boundary::guard(error, || apply(logits, masks, shape, F16_NEG_INFINITY)) }
+    unsafe { boundary::return_status(error, || apply_masks(logits, masks, shape, F16_NEG_INFINITY)) }
 }
 
 /// As hr_mask_logits_f32(), for bfloat16 given by its bits.
@@ -65,13 +65,13 @@ pub unsafe extern "C" fn hr_mask_logits_bf16(
     error: *mut *mut hr_error,
 ) -> hr_status {
     let shape = Shape { rows, columns, row_stride, mask_words, mask_stride };
-    unsafe { boundary::guard(error, || apply(logits, masks, shape, BF16_NEG_INFINITY)) }
+    unsafe { boundary::return_status(error, || apply_masks(logits, masks, shape, BF16_NEG_INFINITY)) }
 }
 
 const F16_NEG_INFINITY: u16 = 0xfc00;
 const BF16_NEG_INFINITY: u16 = 0xff80;
 
-/// The shape of rows of logits with masks. Strides count elements.
+/// The shape of a batch: rows of logits, each with a mask. Strides count elements.
 #[derive(Clone, Copy)]
 pub(super) struct Shape {
     pub(super) rows: usize,
@@ -82,70 +82,60 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// Number of elements from the first element of the first row to the last element of the last
-    /// row.
-    fn extent(&self, stride: usize, width: usize, name: &str) -> Result<usize, CallError> {
-        if self.rows == 0 || width == 0 {
-            return Ok(0);
-        }
-        let before_last = stride.checked_mul(self.rows - 1);
-        before_last.and_then(|n| n.checked_add(width)).ok_or_else(|| {
-            CallError::argument(format!("{name}: {} rows of stride {stride} overflow", self.rows))
-        })
-    }
-
-    /// The rows of logits to read. Relies on rows of this shape at `logits`.
+    /// Borrows the rows of logits to read them. Relies on rows of this shape at `logits`.
     pub(super) unsafe fn logit_rows<'a, T: Copy>(&self, logits: *const T) -> Result<Vec<&'a [T]>, CallError> {
-        unsafe { self.split(logits, self.row_stride, self.columns, "logits") }
+        unsafe { self.rows(logits, self.row_stride, self.columns, "logits") }
     }
 
-    /// The masks of the rows. Relies on masks of this shape at `masks`.
+    /// Borrows the masks of the rows. Relies on masks of this shape at `masks`.
     pub(super) unsafe fn mask_rows<'a>(&self, masks: *const u32) -> Result<Vec<&'a [u32]>, CallError> {
-        unsafe { self.split(masks, self.mask_stride, self.mask_words, "masks") }
+        unsafe { self.rows(masks, self.mask_stride, self.mask_words, "masks") }
     }
 
-    /// The rows: parts of `width` elements whose beginnings are `stride` elements apart. The memory
-    /// between them is the caller's, so no slice covers it.
-    unsafe fn split<'a, T: Copy>(
+    /// Borrows the rows: each has `width` elements, and they begin `stride` elements apart. The
+    /// memory between them is the caller's, so no slice covers it. Relies on such rows at `start`.
+    unsafe fn rows<'a, T: Copy>(
         &self,
         start: *const T,
         stride: usize,
         width: usize,
         name: &str,
     ) -> Result<Vec<&'a [T]>, CallError> {
-        boundary::check_extent(start, self.extent(stride, width, name)?, name)?;
+        boundary::check_extent(start, boundary::strided_len(self.rows, stride, width, name)?, name)?;
         (0..self.rows)
             .map(|row| unsafe { boundary::slice(start.wrapping_add(row.wrapping_mul(stride)), width, name) })
             .collect()
     }
 }
 
-/// Applies the masks. Relies on rows at `logits` and `masks` with the given `shape`.
-unsafe fn apply<T: Copy>(
+/// Applies each row's mask: forbidden tokens get the logit `forbidden`. Relies on rows of this
+/// shape at `logits` and `masks`.
+unsafe fn apply_masks<T: Copy>(
     logits: *mut T,
     masks: *const u32,
     shape: Shape,
     forbidden: T,
 ) -> Result<(), CallError> {
     if shape.rows > 1 && shape.row_stride < shape.columns {
-        return Err(CallError::argument(format!(
+        return Err(CallError::invalid_argument(format!(
             "row_stride is {}, so that rows of {} logits overlap",
             shape.row_stride, shape.columns
         )));
     }
-    let extent = shape.extent(shape.row_stride, shape.columns, "logits")?;
-    let mask_extent = shape.extent(shape.mask_stride, shape.mask_words, "masks")?;
-    let logits = unsafe { boundary::slice_mut(logits, extent, "logits")? };
-    let masks = unsafe { boundary::slice(masks, mask_extent, "masks")? };
-    if extent == 0 {
+    let Shape { rows, columns, row_stride, mask_words, mask_stride } = shape;
+    let logits_len = boundary::strided_len(rows, row_stride, columns, "logits")?;
+    let masks_len = boundary::strided_len(rows, mask_stride, mask_words, "masks")?;
+    let logits = unsafe { boundary::slice_mut(logits, logits_len, "logits")? };
+    let masks = unsafe { boundary::slice(masks, masks_len, "masks")? };
+    if logits_len == 0 {
         return Ok(());
     }
-    for row in 0..shape.rows {
-        let mask: &[u32] = match mask_extent {
+    for row in 0..rows {
+        let mask: &[u32] = match masks_len {
             0 => &[],
-            _ => &masks[row * shape.mask_stride..][..shape.mask_words],
+            _ => &masks[row * mask_stride..][..mask_words],
         };
-        mask_logits(&mut logits[row * shape.row_stride..][..shape.columns], mask, forbidden);
+        mask_logits(&mut logits[row * row_stride..][..columns], mask, forbidden);
     }
     Ok(())
 }

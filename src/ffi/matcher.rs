@@ -6,7 +6,7 @@
 //! Unsafe code: entry points that take pointers; see [`boundary`].
 #![allow(unsafe_code)]
 
-use super::boundary::{self, CallError, Guarded};
+use super::boundary::{self, CallError, Poisonable};
 use super::constraint::hr_constraint;
 use super::error::hr_error;
 use super::interrupt::{self, hr_interrupt};
@@ -21,7 +21,7 @@ use std::num::NonZeroUsize;
 ///
 /// One thread at a time may use it; it may move between threads. Different threads may use matchers
 /// of one constraint at once. It keeps its constraint alive.
-pub struct hr_matcher(pub(super) Guarded<Matcher>);
+pub struct hr_matcher(pub(super) Poisonable<Matcher>);
 
 /// Makes a matcher at the beginning of an output. Cheap.
 #[unsafe(no_mangle)]
@@ -30,15 +30,18 @@ pub unsafe extern "C" fn hr_matcher_new(
     out: *mut *mut hr_matcher,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let make =
-        || unsafe { Ok(hr_matcher(Guarded::new(boundary::object(constraint, "constraint")?.0.matcher()))) };
-    unsafe { boundary::create(out, error, make) }
+    let make = || unsafe {
+        Ok(hr_matcher(Poisonable::new(boundary::object(constraint, "constraint")?.0.matcher())))
+    };
+    unsafe { boundary::create_object(out, error, make) }
 }
 
 /// A handle to the matcher's vocabulary, to be freed by the caller; NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_matcher_vocab(matcher: *const hr_matcher) -> *mut hr_vocab {
-    boundary::handle(|| Some(hr_vocab(unsafe { matcher.as_ref() }?.0.get().ok()?.vocabulary().clone())))
+    boundary::return_new_object(|| {
+        Some(hr_vocab(unsafe { matcher.as_ref() }?.0.get().ok()?.vocabulary().clone()))
+    })
 }
 
 /// Sets the conditions under which later calls on a matcher end early; NULL for none. They also
@@ -58,7 +61,7 @@ pub unsafe extern "C" fn hr_matcher_set_interrupt(
         matcher.set_interrupt(unsafe { interrupt::read(interrupt)? });
         Ok(())
     };
-    unsafe { boundary::change(matcher, error, work) }
+    unsafe { boundary::change_state(matcher, error, work) }
 }
 
 /// Writes the mask of the tokens that are allowed next: bit i % 32 of word i / 32 is 1 if token i
@@ -74,7 +77,7 @@ pub unsafe extern "C" fn hr_matcher_fill_mask(
 ) -> hr_status {
     let work =
         |matcher: &mut Matcher| Ok(matcher.fill_mask(unsafe { boundary::slice_mut(mask, words, "mask")? })?);
-    unsafe { boundary::change(matcher, error, work) }
+    unsafe { boundary::change_state(matcher, error, work) }
 }
 
 /// The ids of the tokens that are allowed next, in ascending order. This is the mask of
@@ -99,7 +102,7 @@ pub unsafe extern "C" fn hr_matcher_allowed_tokens(
             Ok((0..size as u32).filter(allowed).collect::<Vec<u32>>())
         })
     };
-    unsafe { boundary::list(buffer, capacity, count, error, list) }
+    unsafe { boundary::write_list(buffer, capacity, count, error, list) }
 }
 
 /// Fills the masks of many matchers, each as hr_matcher_fill_mask() does. They may be of different
@@ -139,37 +142,38 @@ pub unsafe extern "C" fn hr_matchers_fill_masks(
             false => boundary::slice(rows, count, "rows")?,
         };
         let rows = split_rows(rows, masks, words)?;
-        let failures = Guarded::change_all(&mut guarded, |matchers| {
-            matchers.iter().try_for_each(|matcher| check_words(matcher, words))?;
+        let failures = Poisonable::change_all(&mut guarded, |matchers| {
+            matchers.iter().try_for_each(|matcher| check_mask_words(matcher, words))?;
             let threads = NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN);
             Ok(fill_mask_rows(matchers, rows, threads))
         })?;
-        row_errors.give(failures.into_iter().map(|(row, error)| (row, error.into())))
+        row_errors.write(failures.into_iter().map(|(row, error)| (row, error.into())))
     };
-    unsafe { boundary::guard(error, body) }
+    unsafe { boundary::return_status(error, body) }
 }
 
-fn check_words(matcher: &Matcher, words: usize) -> Result<(), CallError> {
+/// Refuses a number of words that is not that of the matcher's masks.
+fn check_mask_words(matcher: &Matcher, words: usize) -> Result<(), CallError> {
     let needed = matcher.vocabulary().size().div_ceil(32);
     if words != needed {
-        return Err(CallError::argument(format!("words is {words}, but a mask has {needed}")));
+        return Err(CallError::invalid_argument(format!("words is {words}, but a mask has {needed}")));
     }
     Ok(())
 }
 
-/// The rows of `masks` with these numbers, each of `words` words. Relies on `masks` being NULL or
-/// having all of them, and on no other use of them meanwhile.
+/// Borrows the rows of `masks` with these numbers, each of `words` words. Relies on `masks` being
+/// NULL or having all of these rows, and on no other use of them meanwhile.
 unsafe fn split_rows<'a>(
     rows: &[usize],
     masks: *mut u32,
     words: usize,
 ) -> Result<Vec<&'a mut [u32]>, CallError> {
     if boundary::has_duplicate(rows) {
-        return Err(CallError::argument("rows holds the same row twice"));
+        return Err(CallError::invalid_argument("rows holds the same row twice"));
     }
     let count = rows.iter().max().map_or(Some(0), |last| last.checked_add(1));
     let extent = count.and_then(|count| count.checked_mul(words));
-    let extent = extent.ok_or_else(|| CallError::argument("masks: words times rows overflows"))?;
+    let extent = extent.ok_or_else(|| CallError::invalid_argument("masks: words times rows overflows"))?;
     // The rows between the requested ones belong to the caller, so no slice covers them.
     boundary::check_extent(masks, extent, "masks")?;
     rows.iter()
@@ -201,30 +205,27 @@ pub unsafe extern "C" fn hr_matcher_mask_draft_tree(
 ) -> hr_status {
     let body = || unsafe {
         let matcher = boundary::object_mut(matcher, "matcher")?;
-        let tokens = vocab::tokens(tokens, count, "tokens")?;
+        let tokens = vocab::token_slice(tokens, count, "tokens")?;
         let parents = boundary::slice(parents, count, "parents")?.iter().map(|&parent| match parent {
             -1 => Ok(None),
             parent => usize::try_from(parent).map(Some).map_err(|_| parent),
         });
         let parents: Result<Vec<_>, i32> = parents.collect();
-        let parents = parents
-            .map_err(|parent| CallError::argument(format!("parents holds {parent}, which is no node")))?;
-        let before_last = stride.checked_mul(count.saturating_sub(1));
-        let all = before_last.and_then(|n| n.checked_add(if count == 0 { 0 } else { words }));
-        let all = all
-            .ok_or_else(|| CallError::argument(format!("masks: {count} rows of stride {stride} overflow")))?;
-        let masks = boundary::slice_mut(masks, all, "masks")?;
+        let parents = parents.map_err(|parent| {
+            CallError::invalid_argument(format!("parents holds {parent}, which is no node"))
+        })?;
+        let masks_len = boundary::strided_len(count, stride, words, "masks")?;
+        let masks = boundary::slice_mut(masks, masks_len, "masks")?;
         // The memory may never have been initialised, and then holds no valid `bool`.
-        let wanted = if allowed.is_null() { 0 } else { count };
-        let allowed = boundary::slice_mut(allowed.cast::<u8>(), wanted, "allowed")?;
+        let allowed = boundary::optional_slice_mut(allowed.cast::<u8>(), count, "allowed")?;
         let found = matcher.0.change(|matcher| {
-            check_words(matcher, words)?;
+            check_mask_words(matcher, words)?;
             Ok(matcher.mask_draft_tree(tokens, &parents, masks, stride)?)
         })?;
         allowed.iter_mut().zip(found).for_each(|(place, allowed)| *place = u8::from(allowed));
         Ok(())
     };
-    unsafe { boundary::guard(error, body) }
+    unsafe { boundary::return_status(error, body) }
 }
 
 /// Sets allowed to true if a token is allowed next. For a single token this is cheaper than a mask.
@@ -236,7 +237,9 @@ pub unsafe extern "C" fn hr_matcher_allows(
     error: *mut *mut hr_error,
 ) -> hr_status {
     unsafe {
-        boundary::answer(matcher, allowed, "allowed", error, |matcher| Ok(matcher.allows(TokenId(token))?))
+        boundary::change_state_with_result(matcher, allowed, "allowed", error, |matcher| {
+            Ok(matcher.allows(TokenId(token))?)
+        })
     }
 }
 
@@ -249,7 +252,9 @@ pub unsafe extern "C" fn hr_matcher_advance(
     error: *mut *mut hr_error,
 ) -> hr_status {
     unsafe {
-        boundary::answer(matcher, accepted, "accepted", error, |matcher| Ok(matcher.advance(TokenId(token))?))
+        boundary::change_state_with_result(matcher, accepted, "accepted", error, |matcher| {
+            Ok(matcher.advance(TokenId(token))?)
+        })
     }
 }
 
@@ -263,9 +268,10 @@ pub unsafe extern "C" fn hr_matcher_advance_all(
     accepted: *mut usize,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let work =
-        |matcher: &mut Matcher| Ok(matcher.advance_all(unsafe { vocab::tokens(tokens, count, "tokens")? })?);
-    unsafe { boundary::answer(matcher, accepted, "accepted", error, work) }
+    let work = |matcher: &mut Matcher| {
+        Ok(matcher.advance_all(unsafe { vocab::token_slice(tokens, count, "tokens")? })?)
+    };
+    unsafe { boundary::change_state_with_result(matcher, accepted, "accepted", error, work) }
 }
 
 /// Moves by bytes, however tokens would spell them; they count as one step. accepted becomes false,
@@ -280,7 +286,7 @@ pub unsafe extern "C" fn hr_matcher_advance_bytes(
 ) -> hr_status {
     let work =
         |matcher: &mut Matcher| Ok(matcher.advance_bytes(unsafe { boundary::slice(bytes, len, "bytes")? })?);
-    unsafe { boundary::answer(matcher, accepted, "accepted", error, work) }
+    unsafe { boundary::change_state_with_result(matcher, accepted, "accepted", error, work) }
 }
 
 /// Moves by a text in which special tokens stand by their names, as decoders write them. accepted
@@ -300,7 +306,7 @@ pub unsafe extern "C" fn hr_matcher_advance_text(
 ) -> hr_status {
     let work =
         |matcher: &mut Matcher| Ok(matcher.advance_text(unsafe { boundary::slice(text, len, "text")? })?);
-    unsafe { boundary::answer(matcher, accepted, "accepted", error, work) }
+    unsafe { boundary::change_state_with_result(matcher, accepted, "accepted", error, work) }
 }
 
 /// Counts the tokens that are allowed one after the other, up to the first that is not. The matcher
@@ -313,9 +319,10 @@ pub unsafe extern "C" fn hr_matcher_validate(
     accepted: *mut usize,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let work =
-        |matcher: &mut Matcher| Ok(matcher.validate(unsafe { vocab::tokens(tokens, count, "tokens")? })?);
-    unsafe { boundary::answer(matcher, accepted, "accepted", error, work) }
+    let work = |matcher: &mut Matcher| {
+        Ok(matcher.validate(unsafe { vocab::token_slice(tokens, count, "tokens")? })?)
+    };
+    unsafe { boundary::change_state_with_result(matcher, accepted, "accepted", error, work) }
 }
 
 /// Undoes the last steps. Fails, and undoes none, if there are fewer.
@@ -325,7 +332,7 @@ pub unsafe extern "C" fn hr_matcher_rollback(
     steps: usize,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    unsafe { boundary::change(matcher, error, |matcher| Ok(matcher.rollback(steps)?)) }
+    unsafe { boundary::change_state(matcher, error, |matcher| Ok(matcher.rollback(steps)?)) }
 }
 
 /// Returns to the beginning of the output.
@@ -335,26 +342,26 @@ pub unsafe extern "C" fn hr_matcher_reset(matcher: *mut hr_matcher, error: *mut 
         matcher.reset();
         Ok(())
     };
-    unsafe { boundary::change(matcher, error, work) }
+    unsafe { boundary::change_state(matcher, error, work) }
 }
 
 /// True if the output so far is complete; tokens may still follow it. False for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_matcher_is_accepting(matcher: *const hr_matcher) -> bool {
-    boundary::value(false, || Some(unsafe { matcher.as_ref() }?.0.get().ok()?.is_accepting()))
+    boundary::return_value_or(false, || Some(unsafe { matcher.as_ref() }?.0.get().ok()?.is_accepting()))
 }
 
 /// True if a token that ends the sequence was read; from then on only such tokens are allowed.
 /// False for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_matcher_is_stopped(matcher: *const hr_matcher) -> bool {
-    boundary::value(false, || Some(unsafe { matcher.as_ref() }?.0.get().ok()?.is_stopped()))
+    boundary::return_value_or(false, || Some(unsafe { matcher.as_ref() }?.0.get().ok()?.is_stopped()))
 }
 
 /// Number of steps read so far. 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_matcher_output_len(matcher: *const hr_matcher) -> usize {
-    boundary::value(0, || Some(unsafe { matcher.as_ref() }?.0.get().ok()?.output_len()))
+    boundary::return_value_or(0, || Some(unsafe { matcher.as_ref() }?.0.get().ok()?.output_len()))
 }
 
 /// A number for the state of a matcher. Matchers of one constraint with equal numbers have equal
@@ -366,7 +373,7 @@ pub unsafe extern "C" fn hr_matcher_output_len(matcher: *const hr_matcher) -> us
 /// as a key.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_matcher_state_id(matcher: *const hr_matcher) -> u64 {
-    boundary::value(0, || Some(unsafe { matcher.as_ref() }?.0.get().ok()?.state_id()))
+    boundary::return_value_or(0, || Some(unsafe { matcher.as_ref() }?.0.get().ok()?.state_id()))
 }
 
 /// Tokens that complete the output with a text that is as short as possible, or a few bytes longer
@@ -387,7 +394,7 @@ pub unsafe extern "C" fn hr_matcher_completion(
 ) -> hr_status {
     let body = || unsafe {
         let matcher = boundary::object_mut(matcher, "matcher")?;
-        let found = boundary::out(found, "found")?;
+        let found = boundary::out_parameter(found, "found")?;
         let completion = matcher.0.change(|matcher| Ok(matcher.completion()?))?;
         boundary::copy_out(
             completion.as_deref().unwrap_or_default(),
@@ -398,7 +405,7 @@ pub unsafe extern "C" fn hr_matcher_completion(
         found.set(completion.is_some());
         Ok(())
     };
-    unsafe { boundary::guard(error, body) }
+    unsafe { boundary::return_status(error, body) }
 }
 
 /// The bytes that must come next, up to the first choice. The matcher does not move.
@@ -415,7 +422,7 @@ pub unsafe extern "C" fn hr_matcher_forced_bytes(
 ) -> hr_status {
     let forced = |matcher: &mut Matcher| Ok(matcher.forced_bytes()?);
     let list = || unsafe { boundary::object_mut(matcher, "matcher")?.0.change(forced) };
-    unsafe { boundary::list(buffer, capacity, len, error, list) }
+    unsafe { boundary::write_list(buffer, capacity, len, error, list) }
 }
 
 /// Tokens that spell the forced bytes, each the longest that fits. The last is left out if a longer
@@ -434,5 +441,5 @@ pub unsafe extern "C" fn hr_matcher_forced_tokens(
 ) -> hr_status {
     let forced = |matcher: &mut Matcher| Ok(matcher.forced_tokens()?);
     let list = || unsafe { boundary::object_mut(matcher, "matcher")?.0.change(forced) };
-    unsafe { boundary::list(buffer.cast::<TokenId>(), capacity, count, error, list) }
+    unsafe { boundary::write_list(buffer.cast::<TokenId>(), capacity, count, error, list) }
 }

@@ -23,6 +23,7 @@
 #![allow(non_camel_case_types)]
 
 mod boundary;
+mod c_names;
 mod cache;
 mod cancel_flag;
 mod constraint;
@@ -40,7 +41,6 @@ mod mask;
 mod matcher;
 #[cfg(feature = "torch")]
 mod model;
-mod names;
 mod objects;
 mod options;
 mod parameters;

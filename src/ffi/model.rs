@@ -44,7 +44,7 @@ pub struct hr_model_options {
 unsafe impl Versioned for hr_model_options {}
 
 impl hr_model_options {
-    /// The options for the loader. Relies on the promise of the texts.
+    /// The library's options. Relies on the promises of the texts.
     unsafe fn to_load_options(self) -> Result<LoadOptions, CallError> {
         let mut load = LoadOptions::default();
         let (device, dtype) = unsafe { (self.device.get("device")?, self.dtype.get("dtype")?) };
@@ -73,13 +73,13 @@ impl From<TorchError> for CallError {
             | TorchError::Threads { .. } => hr_status::HR_ERROR_INVALID_ARGUMENT,
             _ => hr_status::HR_ERROR_MODEL,
         };
-        CallError::of(status, &error)
+        CallError::from_error(status, &error)
     }
 }
 
 impl From<PromptError> for CallError {
     fn from(error: PromptError) -> Self {
-        CallError::of(hr_status::HR_ERROR_MODEL, &error)
+        CallError::from_error(hr_status::HR_ERROR_MODEL, &error)
     }
 }
 
@@ -106,7 +106,7 @@ pub unsafe extern "C" fn hr_model_load(
         let load = options::read(options, "options")?.to_load_options()?;
         Ok(hr_model(Arc::new(Model::load(path, load)?)))
     };
-    unsafe { boundary::create(out, error, make) }
+    unsafe { boundary::create_object(out, error, make) }
 }
 
 /// The model's vocabulary, as an object of its own: free it with hr_vocab_free().
@@ -117,7 +117,7 @@ pub unsafe extern "C" fn hr_model_vocab(
     error: *mut *mut hr_error,
 ) -> hr_status {
     let make = || unsafe { Ok(hr_vocab(boundary::object(model, "model")?.0.vocabulary().clone())) };
-    unsafe { boundary::create(out, error, make) }
+    unsafe { boundary::create_object(out, error, make) }
 }
 
 /// The tokens of a text, by the model's own tokenizer; special tokens are recognised by their
@@ -138,7 +138,7 @@ pub unsafe extern "C" fn hr_model_encode(
         let tokens = boundary::object(model, "model")?.0.tokenizer().encode(text)?;
         Ok(tokens.into_iter().map(|token| token.0).collect::<Vec<u32>>())
     };
-    unsafe { boundary::list(buffer, capacity, len, error, list) }
+    unsafe { boundary::write_list(buffer, capacity, len, error, list) }
 }
 
 /// Medusa heads, which guess tokens for one model. Made by hr_draft_heads_load(), freed by
@@ -161,5 +161,5 @@ pub unsafe extern "C" fn hr_draft_heads_load(
         let path = boundary::text(path, path_len, "path")?;
         Ok(hr_draft_heads(Arc::new(MedusaHeads::load(path, model)?)))
     };
-    unsafe { boundary::create(out, error, make) }
+    unsafe { boundary::create_object(out, error, make) }
 }

@@ -7,13 +7,13 @@
 //! Unsafe code: entry points that take pointers; see [`boundary`].
 #![allow(unsafe_code)]
 
-use super::boundary::{self, Guarded, Stateful};
+use super::boundary::{self, Poisonable, Stateful};
 use super::cache::hr_cache;
 use super::cancel_flag::hr_cancel_flag;
 use super::constraint::hr_constraint;
-use super::detokenizer::{self, hr_detokenizer};
+use super::detokenizer::{DetokenizerState, hr_detokenizer};
 use super::error::hr_error;
-use super::events::{self, hr_events};
+use super::events::{EventReaderState, hr_events};
 #[cfg(feature = "torch")]
 use super::generation::hr_generation;
 use super::grammar::hr_grammar;
@@ -36,7 +36,7 @@ macro_rules! clone {
         impl Stateful<$state> for $object {
             const NAME: &'static str = stringify!($name);
 
-            fn state(&mut self) -> &mut Guarded<$state> {
+            fn state(&mut self) -> &mut Poisonable<$state> {
                 &mut self.0
             }
         }
@@ -50,9 +50,9 @@ macro_rules! clone {
         ) -> hr_status {
             let copy = || unsafe {
                 let state = boundary::object($name, stringify!($name))?.0.get()?.clone();
-                Ok($object(Guarded::new(state)))
+                Ok($object(Poisonable::new(state)))
             };
-            unsafe { boundary::create(out, error, copy) }
+            unsafe { boundary::create_object(out, error, copy) }
         }
     )+ };
 }
@@ -63,7 +63,7 @@ macro_rules! share {
         $(#[$attribute])*
         #[unsafe(no_mangle)]
         pub unsafe extern "C" fn $function($name: *const $object) -> *mut $object {
-            boundary::handle(|| unsafe { $name.as_ref() }.cloned())
+            boundary::return_new_object(|| unsafe { $name.as_ref() }.cloned())
         }
     )+ };
 }
@@ -80,13 +80,13 @@ macro_rules! free {
 }
 
 clone! {
-    /// A second text at the same position. The two then grow independently.
-    hr_detokenizer_clone(detokenizer: hr_detokenizer of detokenizer::Reader);
+    /// A second detokenizer with the same text. The two then read independently.
+    hr_detokenizer_clone(detokenizer: hr_detokenizer of DetokenizerState);
     /// A second matcher at the same position, with the same history. The two then move
     /// independently.
     hr_matcher_clone(matcher: hr_matcher of Matcher);
     /// A second reader at the same position, with the same events.
-    hr_events_clone(events: hr_events of events::Reader);
+    hr_events_clone(events: hr_events of EventReaderState);
     /// A second sampler with the same parameters and history. The two then change independently.
     hr_sampler_clone(sampler: hr_sampler of Sampler);
 }
@@ -107,7 +107,7 @@ free! {
     hr_error_free(error: hr_error);
     /// Frees a vocabulary. NULL is allowed.
     hr_vocab_free(vocab: hr_vocab);
-    /// Frees a text. NULL is allowed.
+    /// Frees a detokenizer. NULL is allowed.
     hr_detokenizer_free(detokenizer: hr_detokenizer);
     /// Frees a flag. NULL is allowed.
     hr_cancel_flag_free(flag: hr_cancel_flag);

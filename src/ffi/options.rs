@@ -44,7 +44,8 @@ pub(super) unsafe trait Versioned: Copy {
     }
 }
 
-/// The options at a pointer, or the defaults for NULL. Relies on `struct_size` bytes being there.
+/// Reads the options at a pointer; NULL stands for the defaults. Relies on `struct_size` bytes
+/// being there.
 pub(super) unsafe fn read<T: Versioned>(options: *const T, name: &str) -> Result<T, CallError> {
     let mut known = T::defaults();
     if options.is_null() {
@@ -54,7 +55,7 @@ pub(super) unsafe fn read<T: Versioned>(options: *const T, name: &str) -> Result
     let bytes = unsafe { boundary::slice(options.cast::<u8>(), size, name)? };
     let shared = size.min(size_of::<T>());
     if bytes[shared..].iter().any(|&byte| byte != 0) {
-        return Err(CallError::argument(format!(
+        return Err(CallError::invalid_argument(format!(
             "{name}: options were set that this version of hedgerow does not know (it knows {} bytes of {size})",
             size_of::<T>()
         )));
@@ -63,13 +64,14 @@ pub(super) unsafe fn read<T: Versioned>(options: *const T, name: &str) -> Result
     Ok(known)
 }
 
-/// The size of the caller's struct, as its first member says. Relies on that member being there.
+/// The size of the caller's struct, which is the value of its first member. Relies on that member
+/// being there.
 unsafe fn struct_size<T: Versioned>(place: *const T, name: &str) -> Result<usize, CallError> {
     // The members after `struct_size` may not all be there, so no reference to the whole struct is
     // made.
     let size = *unsafe { boundary::object(place.cast::<usize>(), name)? };
     if size < size_of::<usize>() || size > MAX_SIZE || size % align_of::<T>() != 0 {
-        return Err(CallError::argument(format!(
+        return Err(CallError::invalid_argument(format!(
             "{name}: struct_size is {size}; initialise the struct with its hr_..._init function"
         )));
     }
@@ -80,32 +82,33 @@ unsafe fn struct_size<T: Versioned>(place: *const T, name: &str) -> Result<usize
 /// hold the struct's size. Relies on `place` being NULL or `size` bytes long.
 pub(super) unsafe fn init<T: Versioned>(place: *mut T, size: usize) {
     if !place.is_null() && size >= size_of::<usize>() {
-        unsafe { write(place, size, T::defaults()) }
+        unsafe { copy_members(place, size, T::defaults()) }
     }
 }
 
-/// Writes results into the caller's struct, as far as it has members for them. Relies on `place`
-/// being NULL or as many bytes long as its `struct_size` says.
-unsafe fn fill<T: Versioned>(place: *mut T, name: &str, results: T) -> Result<(), CallError> {
+/// Writes results into the caller's struct, which may have more or fewer members than this version
+/// knows. Relies on `place` being NULL or as many bytes long as its `struct_size` says.
+unsafe fn write_to_caller<T: Versioned>(place: *mut T, name: &str, results: T) -> Result<(), CallError> {
     let size = unsafe { struct_size(place, name)? };
-    unsafe { write(place, size, results) };
+    unsafe { copy_members(place, size, results) };
     Ok(())
 }
 
-/// Runs an entry point that writes results into the caller's struct, the parameter named `name`, as
-/// [`boundary::guard`]. Relies on its promise and on that of [`fill`].
-pub(super) unsafe fn give<T: Versioned, E: From<CallError>>(
+/// Runs the body of an exported function that writes results into the caller's struct, the
+/// parameter called `name`. Relies on the promises of [`boundary::return_status`] and
+/// [`write_to_caller`].
+pub(super) unsafe fn write_results<T: Versioned, E: From<CallError>>(
     place: *mut T,
     name: &str,
     error: *mut *mut E,
     results: impl FnOnce() -> Result<T, CallError>,
 ) -> hr_status {
-    unsafe { boundary::guard(error, || fill(place, name, results()?)) }
+    unsafe { boundary::return_status(error, || write_to_caller(place, name, results()?)) }
 }
 
-/// Writes a struct of `size` bytes: the members that both sides know, then zeros. Relies on `size`
-/// bytes being there, enough for a `usize`.
-unsafe fn write<T: Versioned>(place: *mut T, size: usize, value: T) {
+/// Writes `size` bytes of the caller's struct: the members that both sides know, then zeros. Relies
+/// on `size` bytes being there, enough for a `usize`.
+unsafe fn copy_members<T: Versioned>(place: *mut T, size: usize, value: T) {
     let shared = size.min(size_of::<T>());
     let bytes = place.cast::<u8>();
     unsafe {
@@ -116,19 +119,20 @@ unsafe fn write<T: Versioned>(place: *mut T, size: usize, value: T) {
     }
 }
 
-/// The refusal of a number that is none of an enumeration's `count` members. `name` is the
-/// parameter or struct member that holds it.
-pub(super) fn unknown<T>(given: u32, name: &str, count: usize) -> Result<T, CallError> {
-    Err(CallError::argument(format!("{name} is {given}, which is none of its {count} values")))
+/// The error of a number that is none of an enumeration's `count` members. `name` is the parameter
+/// or struct member that holds the number.
+pub(super) fn unknown_enumerator<T>(given: u32, name: &str, count: usize) -> Result<T, CallError> {
+    Err(CallError::invalid_argument(format!("{name} is {given}, which is none of its {count} values")))
 }
 
-/// One of two values, by a number that is 0 or 1. `name` is the struct member that holds it. A
-/// member of type `bool` would not do, since C may have left any bits there.
-pub(super) fn flag<T>(given: u64, name: &str, off: T, on: T) -> Result<T, CallError> {
+/// Converts a flag: `off` for 0, `on` for 1, and an error for any other number. `name` is the
+/// struct member that holds the number. The member is no `bool`, because C may have left any bits
+/// there.
+pub(super) fn read_flag<T>(given: u64, name: &str, off: T, on: T) -> Result<T, CallError> {
     match given {
         0 => Ok(off),
         1 => Ok(on),
-        other => Err(CallError::argument(format!("{name} is {other}; 0 and 1 have a meaning"))),
+        other => Err(CallError::invalid_argument(format!("{name} is {other}; 0 and 1 have a meaning"))),
     }
 }
 
@@ -199,7 +203,7 @@ mod tests {
             assert_eq!(words, *expected, "init of {size} bytes");
             if *size >= 8 {
                 let results = V2 { struct_size: 0, first: 4, second: 5, added: 6 };
-                unsafe { fill(words.as_mut_ptr().cast::<V2>(), "stats", results) }.unwrap();
+                unsafe { write_to_caller(words.as_mut_ptr().cast::<V2>(), "stats", results) }.unwrap();
                 let given = [*size as u64, 4 | 5 << 32, 6, 0, 9];
                 let last = size / 8;
                 assert_eq!((&words[..last], &words[last..]), (&given[..last], &expected[last..]));
@@ -207,8 +211,9 @@ mod tests {
         }
         unsafe { init(ptr::null_mut::<V2>(), 24) };
         let mut words = [3u64; 3];
-        let refused = unsafe { fill(words.as_mut_ptr().cast::<V2>(), "stats", V2::defaults()) }.unwrap_err();
+        let refused =
+            unsafe { write_to_caller(words.as_mut_ptr().cast::<V2>(), "stats", V2::defaults()) }.unwrap_err();
         assert!(refused.message.starts_with("stats: struct_size is 3; initialise"), "{}", refused.message);
-        assert!(unsafe { fill(ptr::null_mut(), "stats", V2::defaults()) }.is_err());
+        assert!(unsafe { write_to_caller(ptr::null_mut(), "stats", V2::defaults()) }.is_err());
     }
 }

@@ -11,7 +11,7 @@ use super::enumeration::enumeration;
 use super::error::hr_error;
 use super::options;
 use super::sampler_options::hr_sampler_options;
-use super::sampler_params::Lists;
+use super::sampler_params::ListsForC;
 use super::status::hr_status;
 use super::vocab::hr_text;
 use crate::sampling::parameter_sets::{Api, ParameterSet};
@@ -26,8 +26,8 @@ pub struct hr_parameters {
     pub(super) set: ParameterSet,
     pub(super) options: hr_sampler_options,
     response_format: Option<String>,
-    /// The lists that `options` points to, where the library keeps them in another form.
-    _lists: Lists,
+    /// The lists that `options` points to and that `set` has in another form.
+    _lists: ListsForC,
     #[cfg_attr(not(feature = "torch"), allow(dead_code))]
     pub(super) stop: Vec<hr_text>,
 }
@@ -63,10 +63,11 @@ enumeration! {
 }
 
 impl hr_parameters {
+    /// Converts parameters to their C form.
     fn new(set: ParameterSet) -> Self {
-        let lists = Lists::of(&set.sampling);
+        let lists = ListsForC::new(&set.sampling);
         hr_parameters {
-            options: hr_sampler_options::of(&set.sampling, &lists),
+            options: hr_sampler_options::from_params(&set.sampling, &lists),
             response_format: set.response_format.as_ref().map(|value| value.to_string()),
             stop: set.stop.iter().map(|text| hr_text::lend(text)).collect(),
             _lists: lists,
@@ -74,6 +75,7 @@ impl hr_parameters {
         }
     }
 
+    /// The texts of a list; `None` for a number that stands for no list.
     fn texts(&self, which: hr_parameter_texts) -> Option<&[String]> {
         match which {
             hr_parameter_texts::HR_PARAMETER_TEXTS_STOP => Some(&self.set.stop),
@@ -103,11 +105,11 @@ pub unsafe extern "C" fn hr_parameters_from_json(
         let json = boundary::text(json, json_len, "json")?;
         Ok(hr_parameters::new(ParameterSet::from_text(api.get("api")?, json)?))
     };
-    unsafe { boundary::create(out, error, make) }
+    unsafe { boundary::create_object(out, error, make) }
 }
 
 /// Writes the parameters into a struct that hr_sampler_options_init() initialised, whatever it
-/// holds. Lists in it point into the parameters. The caller may change members before using it.
+/// holds. ListsForC in it point into the parameters. The caller may change members before using it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_parameters_get_sampler_options(
     parameters: *const hr_parameters,
@@ -115,19 +117,19 @@ pub unsafe extern "C" fn hr_parameters_get_sampler_options(
     error: *mut *mut hr_error,
 ) -> hr_status {
     let results = || unsafe { Ok(boundary::object(parameters, "parameters")?.options) };
-    unsafe { options::give(options, "options", error, results) }
+    unsafe { options::write_results(options, "options", error, results) }
 }
 
 /// True if the parameters set a seed. If they do not, the caller may choose one. False for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_parameters_has_seed(parameters: *const hr_parameters) -> bool {
-    boundary::value(false, || Some(unsafe { parameters.as_ref() }?.set.seed.is_some()))
+    boundary::return_value_or(false, || Some(unsafe { parameters.as_ref() }?.set.seed.is_some()))
 }
 
 /// Number of outputs that the parameters ask for. 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_parameters_completions(parameters: *const hr_parameters) -> usize {
-    boundary::value(0, || Some(unsafe { parameters.as_ref() }?.set.completions))
+    boundary::return_value_or(0, || Some(unsafe { parameters.as_ref() }?.set.completions))
 }
 
 /// True if the parameters limit the tokens of prompt and output together, as max_length and
@@ -141,11 +143,11 @@ pub unsafe extern "C" fn hr_parameters_lengths(
     min: *mut usize,
     max: *mut usize,
 ) -> bool {
-    boundary::value(false, || {
+    boundary::return_value_or(false, || {
         let ParameterSet { min_length, max_length, .. } = unsafe { parameters.as_ref() }?.set;
         min_length.or(max_length)?;
-        unsafe { boundary::set_if_wanted(min, min_length.unwrap_or(0)) };
-        unsafe { boundary::set_if_wanted(max, max_length.unwrap_or(0)) };
+        unsafe { boundary::write_if_not_null(min, min_length.unwrap_or(0)) };
+        unsafe { boundary::write_if_not_null(max, max_length.unwrap_or(0)) };
         Some(true)
     })
 }
@@ -154,9 +156,9 @@ pub unsafe extern "C" fn hr_parameters_lengths(
 /// number of the most probable tokens to report with each token.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_parameters_logprobs(parameters: *const hr_parameters, count: *mut usize) -> bool {
-    boundary::value(false, || {
+    boundary::return_value_or(false, || {
         let logprobs = unsafe { parameters.as_ref() }?.set.logprobs?;
-        unsafe { boundary::set_if_wanted(count, logprobs) };
+        unsafe { boundary::write_if_not_null(count, logprobs) };
         Some(true)
     })
 }
@@ -167,7 +169,7 @@ pub unsafe extern "C" fn hr_parameters_text_count(
     parameters: *const hr_parameters,
     which: hr_parameter_texts,
 ) -> usize {
-    boundary::value(0, || Some(unsafe { parameters.as_ref() }?.texts(which)?.len()))
+    boundary::return_value_or(0, || Some(unsafe { parameters.as_ref() }?.texts(which)?.len()))
 }
 
 /// The text index of a list, counted from 0. Returns false, and changes nothing, if there is none.
@@ -179,9 +181,9 @@ pub unsafe extern "C" fn hr_parameters_text(
     index: usize,
     text: *mut hr_text,
 ) -> bool {
-    boundary::value(false, || {
+    boundary::return_value_or(false, || {
         let found = unsafe { parameters.as_ref() }?.texts(which)?.get(index)?;
-        unsafe { boundary::set_if_wanted(text, hr_text::lend(found)) };
+        unsafe { boundary::write_if_not_null(text, hr_text::lend(found)) };
         Some(true)
     })
 }
@@ -194,9 +196,9 @@ pub unsafe extern "C" fn hr_parameters_response_format(
     parameters: *const hr_parameters,
     json: *mut hr_text,
 ) -> bool {
-    boundary::value(false, || {
+    boundary::return_value_or(false, || {
         let found = unsafe { parameters.as_ref() }?.response_format.as_ref()?;
-        unsafe { boundary::set_if_wanted(json, hr_text::lend(found)) };
+        unsafe { boundary::write_if_not_null(json, hr_text::lend(found)) };
         Some(true)
     })
 }
@@ -206,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn options_say_what_the_parameters_say() {
+    fn options_have_the_values_of_the_parameters() {
         let texts = [
             (
                 Api::OpenAi,

@@ -7,7 +7,7 @@
 //! Unsafe code: entry points that take pointers; see [`boundary`].
 #![allow(unsafe_code)]
 
-use super::boundary::{self, CallError, Guarded};
+use super::boundary::{self, CallError, Poisonable};
 use super::error::hr_error;
 use super::options;
 use super::sampler_options::hr_sampler_options;
@@ -20,11 +20,11 @@ use crate::vocab::TokenId;
 /// hr_sampler_free().
 ///
 /// One thread at a time may use it; it may move between threads. It depends on no other object.
-pub struct hr_sampler(pub(super) Guarded<Sampler>);
+pub struct hr_sampler(pub(super) Poisonable<Sampler>);
 
 impl From<SamplingError> for CallError {
     fn from(error: SamplingError) -> Self {
-        let mut failure = CallError::of(hr_status::HR_ERROR_SAMPLING, &error);
+        let mut failure = CallError::from_error(hr_status::HR_ERROR_SAMPLING, &error);
         if let SamplingError::ParameterSet { pointer, .. } = &error
             && pointer.starts_with('/')
         {
@@ -44,9 +44,9 @@ pub unsafe extern "C" fn hr_sampler_new(
 ) -> hr_status {
     let make = || unsafe {
         let params = options::read(options, "options")?.to_params()?;
-        Ok(hr_sampler(Guarded::new(Sampler::new(params)?)))
+        Ok(hr_sampler(Poisonable::new(Sampler::new(params)?)))
     };
-    unsafe { boundary::create(out, error, make) }
+    unsafe { boundary::create_object(out, error, make) }
 }
 
 /// Starts again with a prompt, whose tokens count for repetition penalties, DRY, n-grams and
@@ -59,10 +59,10 @@ pub unsafe extern "C" fn hr_sampler_set_prompt(
     error: *mut *mut hr_error,
 ) -> hr_status {
     let work = |sampler: &mut Sampler| {
-        sampler.with_prompt(unsafe { vocab::tokens(tokens, count, "tokens")? });
+        sampler.with_prompt(unsafe { vocab::token_slice(tokens, count, "tokens")? });
         Ok(())
     };
-    unsafe { boundary::change(sampler, error, work) }
+    unsafe { boundary::change_state(sampler, error, work) }
 }
 
 /// Draws the token of the sampler's current position from a row of 32-bit logits, under a mask.
@@ -84,11 +84,8 @@ pub unsafe extern "C" fn hr_sampler_sample_f32(
     logprob: *mut f32,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let row = LogitRow::F32(boundary::slice(logits, count, "logits")?);
-        sample(sampler, row, mask, mask_words, token, logprob)
-    };
-    unsafe { boundary::guard(error, body) }
+    let body = || unsafe { sample(sampler, logits, count, LogitRow::F32, mask, mask_words, token, logprob) };
+    unsafe { boundary::return_status(error, body) }
 }
 
 /// As hr_sampler_sample_f32(), for IEEE 754 half precision given by its bits.
@@ -103,11 +100,8 @@ pub unsafe extern "C" fn hr_sampler_sample_f16(
     logprob: *mut f32,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let row = LogitRow::F16(boundary::slice(logits, count, "logits")?);
-        sample(sampler, row, mask, mask_words, token, logprob)
-    };
-    unsafe { boundary::guard(error, body) }
+    let body = || unsafe { sample(sampler, logits, count, LogitRow::F16, mask, mask_words, token, logprob) };
+    unsafe { boundary::return_status(error, body) }
 }
 
 /// As hr_sampler_sample_f32(), for bfloat16 given by its bits.
@@ -122,28 +116,29 @@ pub unsafe extern "C" fn hr_sampler_sample_bf16(
     logprob: *mut f32,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let row = LogitRow::Bf16(boundary::slice(logits, count, "logits")?);
-        sample(sampler, row, mask, mask_words, token, logprob)
-    };
-    unsafe { boundary::guard(error, body) }
+    let body = || unsafe { sample(sampler, logits, count, LogitRow::Bf16, mask, mask_words, token, logprob) };
+    unsafe { boundary::return_status(error, body) }
 }
 
-/// Draws a token. Relies on the promises of the entry points above.
-unsafe fn sample(
+/// Draws a token. `as_row` gives the logits their number format. Relies on the promises of the
+/// functions above.
+unsafe fn sample<'a, T: Copy + 'a>(
     sampler: *mut hr_sampler,
-    row: LogitRow<'_>,
+    logits: *const T,
+    count: usize,
+    as_row: fn(&'a [T]) -> LogitRow<'a>,
     mask: *const u32,
     mask_words: usize,
     token: *mut u32,
     logprob: *mut f32,
 ) -> Result<(), CallError> {
+    let row = as_row(unsafe { boundary::slice(logits, count, "logits")? });
     let sampler = unsafe { boundary::object_mut(sampler, "sampler")? };
-    let token = unsafe { boundary::out(token, "token")? };
+    let token = unsafe { boundary::out_parameter(token, "token")? };
     let mask = unsafe { optional_mask(mask, mask_words)? };
     let sampled = sampler.0.change(|sampler| Ok(sampler.sample(row, mask)?))?;
     token.set(sampled.token.0);
-    unsafe { boundary::set_if_wanted(logprob, sampled.logprob) };
+    unsafe { boundary::write_if_not_null(logprob, sampled.logprob) };
     Ok(())
 }
 
@@ -182,11 +177,9 @@ pub unsafe extern "C" fn hr_logprobs_f32(
     written: *mut usize,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let row = LogitRow::F32(boundary::slice(logits, count, "logits")?);
-        logprobs(row, token, logprob, top, top_count, written)
-    };
-    unsafe { boundary::guard(error, body) }
+    let body =
+        || unsafe { write_logprobs(logits, count, LogitRow::F32, token, logprob, top, top_count, written) };
+    unsafe { boundary::return_status(error, body) }
 }
 
 /// As hr_logprobs_f32(), for IEEE 754 half precision given by its bits.
@@ -201,11 +194,9 @@ pub unsafe extern "C" fn hr_logprobs_f16(
     written: *mut usize,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let row = LogitRow::F16(boundary::slice(logits, count, "logits")?);
-        logprobs(row, token, logprob, top, top_count, written)
-    };
-    unsafe { boundary::guard(error, body) }
+    let body =
+        || unsafe { write_logprobs(logits, count, LogitRow::F16, token, logprob, top, top_count, written) };
+    unsafe { boundary::return_status(error, body) }
 }
 
 /// As hr_logprobs_f32(), for bfloat16 given by its bits.
@@ -220,30 +211,32 @@ pub unsafe extern "C" fn hr_logprobs_bf16(
     written: *mut usize,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let row = LogitRow::Bf16(boundary::slice(logits, count, "logits")?);
-        logprobs(row, token, logprob, top, top_count, written)
-    };
-    unsafe { boundary::guard(error, body) }
+    let body =
+        || unsafe { write_logprobs(logits, count, LogitRow::Bf16, token, logprob, top, top_count, written) };
+    unsafe { boundary::return_status(error, body) }
 }
 
-/// Relies on the promises of the C types.
-unsafe fn logprobs(
-    row: LogitRow<'_>,
+/// Writes the log-probabilities of a row. `as_row` gives the logits their number format. Relies on
+/// the promises of the functions above.
+unsafe fn write_logprobs<'a, T: Copy + 'a>(
+    logits: *const T,
+    count: usize,
+    as_row: fn(&'a [T]) -> LogitRow<'a>,
     token: u32,
     logprob: *mut f32,
     top: *mut hr_token_logprob,
     top_count: usize,
     written: *mut usize,
 ) -> Result<(), CallError> {
+    let row = as_row(unsafe { boundary::slice(logits, count, "logits")? });
     let place = unsafe { boundary::slice_mut(top, top_count, "top")? };
     let found = crate::sampling::logprobs::raw(row, TokenId(token), top_count.min(row.len()))?;
     for (place, &(token, logprob)) in place.iter_mut().zip(&found.top) {
         *place = hr_token_logprob { token: token.0, logprob };
     }
     unsafe {
-        boundary::set_if_wanted(logprob, found.chosen);
-        boundary::set_if_wanted(written, found.top.len().min(top_count));
+        boundary::write_if_not_null(logprob, found.chosen);
+        boundary::write_if_not_null(written, found.top.len().min(top_count));
     }
     Ok(())
 }
@@ -260,8 +253,8 @@ pub unsafe extern "C" fn hr_sampler_apply_f32(
     mask_words: usize,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe { apply(sampler, logits, count, LogitRow::F32, |x| x, mask, mask_words) };
-    unsafe { boundary::guard(error, body) }
+    let body = || unsafe { apply_chain(sampler, logits, count, LogitRow::F32, |x| x, mask, mask_words) };
+    unsafe { boundary::return_status(error, body) }
 }
 
 /// As hr_sampler_apply_f32(), for IEEE 754 half precision given by its bits. Results are rounded to
@@ -275,8 +268,9 @@ pub unsafe extern "C" fn hr_sampler_apply_f16(
     mask_words: usize,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe { apply(sampler, logits, count, LogitRow::F16, f16_from_f32, mask, mask_words) };
-    unsafe { boundary::guard(error, body) }
+    let body =
+        || unsafe { apply_chain(sampler, logits, count, LogitRow::F16, f16_from_f32, mask, mask_words) };
+    unsafe { boundary::return_status(error, body) }
 }
 
 /// As hr_sampler_apply_f32(), for bfloat16 given by its bits. Results are rounded to the nearest.
@@ -289,25 +283,26 @@ pub unsafe extern "C" fn hr_sampler_apply_bf16(
     mask_words: usize,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe { apply(sampler, logits, count, LogitRow::Bf16, bf16_from_f32, mask, mask_words) };
-    unsafe { boundary::guard(error, body) }
+    let body =
+        || unsafe { apply_chain(sampler, logits, count, LogitRow::Bf16, bf16_from_f32, mask, mask_words) };
+    unsafe { boundary::return_status(error, body) }
 }
 
-/// Replaces a row by the result of the chain. `row` says how the row is read, and `narrow` how a
-/// result is written. Relies on the promises of the entry points above.
-unsafe fn apply<'a, T: Copy + 'a>(
+/// Replaces a row by the result of the chain. `as_row` gives the logits their number format, and
+/// `narrow` rounds a result to it. Relies on the promises of the functions above.
+unsafe fn apply_chain<'a, T: Copy + 'a>(
     sampler: *mut hr_sampler,
     logits: *mut T,
     count: usize,
-    row: fn(&'a [T]) -> LogitRow<'a>,
+    as_row: fn(&'a [T]) -> LogitRow<'a>,
     narrow: fn(f32) -> T,
     mask: *const u32,
     mask_words: usize,
 ) -> Result<(), CallError> {
     let sampler = unsafe { boundary::object_mut(sampler, "sampler")? };
-    let given = row(unsafe { boundary::slice(logits, count, "logits")? });
+    let row = as_row(unsafe { boundary::slice(logits, count, "logits")? });
     let mask = unsafe { optional_mask(mask, mask_words)? };
-    let distribution = sampler.0.change(|sampler| Ok(sampler.distribution(given, mask)?))?;
+    let distribution = sampler.0.change(|sampler| Ok(sampler.distribution(row, mask)?))?;
     let logits = unsafe { boundary::slice_mut(logits, count, "logits")? };
     logits.fill(narrow(f32::NEG_INFINITY));
     for (token, probability) in distribution {
@@ -329,7 +324,7 @@ pub unsafe extern "C" fn hr_sampler_accept(
         sampler.accept(TokenId(token));
         Ok(())
     };
-    unsafe { boundary::change(sampler, error, work) }
+    unsafe { boundary::change_state(sampler, error, work) }
 }
 
 /// Removes the last accepted tokens. Fails, and removes none, if there are fewer.
@@ -339,7 +334,7 @@ pub unsafe extern "C" fn hr_sampler_rollback(
     tokens: usize,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    unsafe { boundary::change(sampler, error, |sampler| Ok(sampler.rollback_tokens(tokens)?)) }
+    unsafe { boundary::change_state(sampler, error, |sampler| Ok(sampler.rollback_tokens(tokens)?)) }
 }
 
 /// Starts again with the same parameters, seed and prompt.
@@ -349,11 +344,11 @@ pub unsafe extern "C" fn hr_sampler_reset(sampler: *mut hr_sampler, error: *mut 
         sampler.reset();
         Ok(())
     };
-    unsafe { boundary::change(sampler, error, work) }
+    unsafe { boundary::change_state(sampler, error, work) }
 }
 
 /// Number of tokens accepted since the prompt. 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_sampler_position(sampler: *const hr_sampler) -> usize {
-    boundary::value(0, || Some(unsafe { sampler.as_ref() }?.0.get().ok()?.position()))
+    boundary::return_value_or(0, || Some(unsafe { sampler.as_ref() }?.0.get().ok()?.position()))
 }

@@ -3,7 +3,7 @@
 //! Unsafe code: entry points that take pointers; see [`boundary`].
 #![allow(unsafe_code)]
 
-use super::boundary::{self, CallError, Guarded, RowErrors};
+use super::boundary::{self, CallError, Poisonable, RowErrors};
 use super::error::hr_error;
 use super::mask::Shape;
 use super::sampler::hr_sampler;
@@ -45,9 +45,11 @@ pub unsafe extern "C" fn hr_samplers_sample_f32(
     error: *mut *mut hr_error,
 ) -> hr_status {
     let shape = Shape { rows: count, columns, row_stride, mask_words, mask_stride };
-    let results = Results { tokens, logprobs, row_errors };
+    let results = ResultPlaces { tokens, logprobs, row_errors };
     unsafe {
-        boundary::guard(error, || draw(samplers, logits, LogitRow::F32, masks, shape, threads, results))
+        boundary::return_status(error, || {
+            sample_rows(samplers, logits, LogitRow::F32, masks, shape, threads, results)
+        })
     }
 }
 
@@ -69,9 +71,11 @@ pub unsafe extern "C" fn hr_samplers_sample_f16(
     error: *mut *mut hr_error,
 ) -> hr_status {
     let shape = Shape { rows: count, columns, row_stride, mask_words, mask_stride };
-    let results = Results { tokens, logprobs, row_errors };
+    let results = ResultPlaces { tokens, logprobs, row_errors };
     unsafe {
-        boundary::guard(error, || draw(samplers, logits, LogitRow::F16, masks, shape, threads, results))
+        boundary::return_status(error, || {
+            sample_rows(samplers, logits, LogitRow::F16, masks, shape, threads, results)
+        })
     }
 }
 
@@ -93,45 +97,47 @@ pub unsafe extern "C" fn hr_samplers_sample_bf16(
     error: *mut *mut hr_error,
 ) -> hr_status {
     let shape = Shape { rows: count, columns, row_stride, mask_words, mask_stride };
-    let results = Results { tokens, logprobs, row_errors };
+    let results = ResultPlaces { tokens, logprobs, row_errors };
     unsafe {
-        boundary::guard(error, || draw(samplers, logits, LogitRow::Bf16, masks, shape, threads, results))
+        boundary::return_status(error, || {
+            sample_rows(samplers, logits, LogitRow::Bf16, masks, shape, threads, results)
+        })
     }
 }
 
-/// The places for the results of a batch.
-struct Results {
+/// The out-parameters of a batch.
+struct ResultPlaces {
     tokens: *mut u32,
     logprobs: *mut f32,
     row_errors: *mut *mut hr_error,
 }
 
-/// Draws the batch. Relies on the promises of the entry points above.
-unsafe fn draw<'a, T: Copy + 'a>(
+/// Draws a token for each row. `as_row` gives the logits their number format. Relies on the
+/// promises of the functions above.
+unsafe fn sample_rows<'a, T: Copy + 'a>(
     samplers: *const *mut hr_sampler,
     logits: *const T,
-    kind: fn(&'a [T]) -> LogitRow<'a>,
+    as_row: fn(&'a [T]) -> LogitRow<'a>,
     masks: *const u32,
     shape: Shape,
     threads: usize,
-    results: Results,
+    results: ResultPlaces,
 ) -> Result<(), CallError> {
     let samplers = unsafe { boundary::objects_mut(samplers, shape.rows, "samplers")? };
     let mut guarded: Vec<_> = samplers.into_iter().map(|sampler| &mut sampler.0).collect();
     let logits = unsafe { shape.logit_rows(logits)? };
     let rows: Vec<(LogitRow<'a>, Option<&[u32]>)> = match masks.is_null() && shape.mask_words == 0 {
-        true => logits.into_iter().map(|row| (kind(row), None)).collect(),
+        true => logits.into_iter().map(|row| (as_row(row), None)).collect(),
         false => {
             let masks = unsafe { shape.mask_rows(masks)? };
-            logits.into_iter().zip(masks).map(|(row, mask)| (kind(row), Some(mask))).collect()
+            logits.into_iter().zip(masks).map(|(row, mask)| (as_row(row), Some(mask))).collect()
         }
     };
     let tokens = unsafe { boundary::slice_mut(results.tokens, shape.rows, "tokens")? };
-    let wanted = if results.logprobs.is_null() { 0 } else { shape.rows };
-    let logprobs = unsafe { boundary::slice_mut(results.logprobs, wanted, "logprobs")? };
+    let logprobs = unsafe { boundary::optional_slice_mut(results.logprobs, shape.rows, "logprobs")? };
     let row_errors = unsafe { RowErrors::new(results.row_errors, shape.rows)? };
     let threads = NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN);
-    let drawn = Guarded::change_all(&mut guarded, |samplers| Ok(sample_batch(samplers, &rows, threads)))?;
+    let drawn = Poisonable::change_all(&mut guarded, |samplers| Ok(sample_batch(samplers, &rows, threads)))?;
     let mut failures = Vec::new();
     for (row, drawn) in drawn.into_iter().enumerate() {
         let (token, logprob) = match drawn {
@@ -146,5 +152,5 @@ unsafe fn draw<'a, T: Copy + 'a>(
             *place = logprob;
         }
     }
-    row_errors.give(failures)
+    row_errors.write(failures)
 }

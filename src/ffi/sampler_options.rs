@@ -74,7 +74,7 @@ enumeration! {
 }
 
 enumeration! {
-    /// The forms of p-less.
+    /// The forms of p-less, a truncation whose threshold follows from the distribution.
     hr_p_less for Option<PLess> {
         /// Off.
         HR_P_LESS_OFF = 0 => None,
@@ -119,7 +119,7 @@ pub struct hr_token_bias {
     pub bias: f32,
 }
 
-/// A sequence of at least one token, somewhere in the caller's memory.
+/// A sequence of at least one token, in the caller's memory.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct hr_token_sequence {
@@ -135,8 +135,9 @@ pub struct hr_token_sequence {
 /// The options of a sampler. Initialise them with hr_sampler_options_init(), which turns every
 /// strategy off; then change members.
 ///
-/// Probabilities are those that the steps before left. Ranges are checked by hr_sampler_new().
-/// Pointers are needed only until it returns.
+/// The steps of the chain run one after another, and the probabilities in the comments below are
+/// those that the earlier steps have left. hr_sampler_new() checks the ranges. Pointers are needed
+/// only until it returns.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct hr_sampler_options {
@@ -168,7 +169,7 @@ pub struct hr_sampler_options {
     pub typical_p: f32,
     /// Tail-free z, in [0, 1]; 1 is off (default).
     pub tfs_z: f32,
-    /// End of the tail-free cut. Default HR_TAIL_FREE_END_AFTER.
+    /// The place at which tail-free sampling cuts. Default HR_TAIL_FREE_END_AFTER.
     pub tfs_end: hr_tail_free_end,
     /// Epsilon cut-off, in [0, 1); 0 is off (default).
     pub epsilon_cutoff: f32,
@@ -181,7 +182,8 @@ pub struct hr_sampler_options {
     /// Keep tokens while their cumulative entropy is at most h of the whole, in (0, 1]; 0 is off
     /// (default).
     pub top_h: f32,
-    /// Form of p-less. Default HR_P_LESS_OFF.
+    /// The form of p-less, a truncation whose threshold follows from the distribution. Default
+    /// HR_P_LESS_OFF.
     pub p_less: hr_p_less,
     /// XTC: the probability that all top choices except the least probable one are dropped, in [0,
     /// 1]; 0 is off (default).
@@ -199,7 +201,7 @@ pub struct hr_sampler_options {
     pub dynamic_temperature_low: f32,
     /// For HR_DYNAMIC_TEMPERATURE_RANGE: the temperature at the largest entropy. Default 1.
     pub dynamic_temperature_high: f32,
-    /// For HR_DYNAMIC_TEMPERATURE_RANGE. Default 1.
+    /// For HR_DYNAMIC_TEMPERATURE_RANGE: the exponent. Default 1.
     pub dynamic_temperature_exponent: f32,
     /// For HR_DYNAMIC_TEMPERATURE_POSITION: expected length of the output in tokens; 0 leaves the
     /// temperature. Default 0.
@@ -235,35 +237,35 @@ pub struct hr_sampler_options {
     pub dry_window: usize,
     /// DRY: tokens that end every repetition. Default none.
     pub dry_breakers: *const u32,
-    /// Number of dry_breakers.
+    /// Number of entries in dry_breakers.
     pub dry_breaker_count: usize,
     /// Added to the logits of single tokens. Default none.
     pub logit_bias: *const hr_token_bias,
-    /// Number of logit_bias.
+    /// Number of entries in logit_bias.
     pub logit_bias_count: usize,
     /// Biases on sequences. Default none.
     pub sequence_bias: *const hr_token_sequence,
-    /// Number of sequence_bias.
+    /// Number of entries in sequence_bias.
     pub sequence_bias_count: usize,
     /// Sequences that may not be completed; their bias is not used. Default none.
     pub bad_words: *const hr_token_sequence,
-    /// Number of bad_words.
+    /// Number of entries in bad_words.
     pub bad_word_count: usize,
     /// The only tokens that may be drawn; if empty, the default, all may.
     pub allowed_tokens: *const u32,
-    /// Number of allowed_tokens.
+    /// Number of entries in allowed_tokens.
     pub allowed_token_count: usize,
     /// Tokens that may not be drawn. Default none.
     pub suppressed_tokens: *const u32,
-    /// Number of suppressed_tokens.
+    /// Number of entries in suppressed_tokens.
     pub suppressed_token_count: usize,
     /// Tokens that may not be drawn first. Default none.
     pub begin_suppressed_tokens: *const u32,
-    /// Number of begin_suppressed_tokens.
+    /// Number of entries in begin_suppressed_tokens.
     pub begin_suppressed_token_count: usize,
     /// Tokens that end the output, with hr_generate() besides the vocabulary's. Default none.
     pub end_tokens: *const u32,
-    /// Number of end_tokens.
+    /// Number of entries in end_tokens.
     pub end_token_count: usize,
     /// No sequence of this many tokens may occur twice in prompt and output; 0 is off (default).
     pub no_repeat_ngram: usize,

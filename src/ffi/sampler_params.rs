@@ -12,9 +12,9 @@
 #![allow(unsafe_code)]
 
 use super::boundary::{self, CallError};
-use super::options::{Versioned, unknown};
+use super::options::{Versioned, unknown_enumerator};
 use super::sampler_options::*;
-use super::vocab::{HR_NO_TOKEN, hr_text, tokens};
+use super::vocab::{HR_NO_TOKEN, hr_text, token_slice};
 use crate::sampling::{
     AdaptiveP, ChainOrder, Dry, DynamicTemperature, ExponentialDecay, Mirostat, PLess, SamplingParams,
     Selection, Smoothing, Step, TailFreeEnd, Ties, Watermark, WatermarkSeeding, Xtc,
@@ -25,86 +25,89 @@ use std::ptr;
 /// A type of members of the C struct, with its conversion from and to a type `T` of the library's
 /// parameters.
 trait Member<T> {
-    /// The parameter; `name` is the member.
-    fn take(self, name: &str) -> Result<T, CallError>;
+    /// The value of the parameter; `name` is the member's name for errors.
+    fn to_parameter(self, name: &str) -> Result<T, CallError>;
 
-    fn lend(value: &T) -> Self;
+    /// The value of the member.
+    fn from_parameter(value: &T) -> Self;
 }
 
-macro_rules! same {
+/// Implements [`Member`] for types that are the same on both sides.
+macro_rules! impl_member_by_copy {
     ($($type:ty),*) => {$(
         impl Member<$type> for $type {
-            fn take(self, _: &str) -> Result<$type, CallError> {
+            fn to_parameter(self, _: &str) -> Result<$type, CallError> {
                 Ok(self)
             }
 
-            fn lend(value: &$type) -> Self {
+            fn from_parameter(value: &$type) -> Self {
                 *value
             }
         }
     )*};
 }
-same!(f32, usize, u32, u64);
+impl_member_by_copy!(f32, usize, u32, u64);
 
 /// In C 0 stands for `None`.
 impl Member<Option<f32>> for f32 {
-    fn take(self, _: &str) -> Result<Option<f32>, CallError> {
-        Ok((self != 0.0).then_some(self))
+    fn to_parameter(self, _: &str) -> Result<Option<f32>, CallError> {
+        Ok(none_if_zero(self))
     }
 
-    fn lend(value: &Option<f32>) -> Self {
+    fn from_parameter(value: &Option<f32>) -> Self {
         value.unwrap_or(0.0)
     }
 }
 
 /// In C 0 stands for `None`.
 impl Member<Option<usize>> for usize {
-    fn take(self, _: &str) -> Result<Option<usize>, CallError> {
+    fn to_parameter(self, _: &str) -> Result<Option<usize>, CallError> {
         Ok((self > 0).then_some(self))
     }
 
-    fn lend(value: &Option<usize>) -> Self {
+    fn from_parameter(value: &Option<usize>) -> Self {
         value.unwrap_or(0)
     }
 }
 
 /// In C [`HR_NO_TOKEN`] stands for `None`.
 impl Member<Option<TokenId>> for u32 {
-    fn take(self, _: &str) -> Result<Option<TokenId>, CallError> {
+    fn to_parameter(self, _: &str) -> Result<Option<TokenId>, CallError> {
         Ok((self != HR_NO_TOKEN).then_some(TokenId(self)))
     }
 
-    fn lend(value: &Option<TokenId>) -> Self {
+    fn from_parameter(value: &Option<TokenId>) -> Self {
         value.map_or(HR_NO_TOKEN, |id| id.0)
     }
 }
 
-macro_rules! enumerations {
+/// Implements [`Member`] for C enumerations that stand for a Rust type.
+macro_rules! impl_member_by_enumerator {
     ($($c:ty: $rust:ty),*) => {$(
         impl Member<$rust> for $c {
-            fn take(self, name: &str) -> Result<$rust, CallError> {
+            fn to_parameter(self, name: &str) -> Result<$rust, CallError> {
                 self.get(name)
             }
 
-            fn lend(value: &$rust) -> Self {
-                <$c>::of(*value)
+            fn from_parameter(value: &$rust) -> Self {
+                <$c>::from_rust(*value)
             }
         }
     )*};
 }
-enumerations!(hr_selection: Selection, hr_top_k_ties: Ties, hr_tail_free_end: TailFreeEnd);
-enumerations!(hr_p_less: Option<PLess>);
+impl_member_by_enumerator!(hr_selection: Selection, hr_top_k_ties: Ties, hr_tail_free_end: TailFreeEnd);
+impl_member_by_enumerator!(hr_p_less: Option<PLess>);
 
-/// Declares the members that have the name of their parameter.
+/// Declares the members of the C struct that have the name of their parameter.
 macro_rules! members {
     ($($name:ident),*) => {
-        fn take_members(options: &hr_sampler_options, params: &mut SamplingParams) -> Result<(), CallError> {
-            $(params.$name = options.$name.take(stringify!($name))?;)*
+        fn read_members(options: &hr_sampler_options, params: &mut SamplingParams) -> Result<(), CallError> {
+            $(params.$name = options.$name.to_parameter(stringify!($name))?;)*
             Ok(())
         }
 
-        fn lend_members(options: &mut hr_sampler_options, params: &SamplingParams) {
-            $(options.$name = Member::lend(&params.$name);)*
+        fn write_members(options: &mut hr_sampler_options, params: &SamplingParams) {
+            $(options.$name = Member::from_parameter(&params.$name);)*
         }
     };
 }
@@ -116,78 +119,82 @@ members! {
     completion
 }
 
-/// Declares the lists of tokens, each with the member that has its length.
-macro_rules! lists {
+/// Declares the lists of tokens that have the name of their parameter, each with the member that
+/// holds its length.
+macro_rules! token_lists {
     ($($name:ident: $count:ident),*) => {
-        /// Relies on the lists being as long as they say.
-        unsafe fn take_lists(
+        /// Copies the lists. Relies on each being as long as its length says.
+        unsafe fn read_token_lists(
             options: &hr_sampler_options,
             params: &mut SamplingParams,
         ) -> Result<(), CallError> {
-            $(params.$name = unsafe { tokens(options.$name, options.$count, stringify!($name))? }.to_vec();)*
+            $(params.$name = unsafe { token_slice(options.$name, options.$count, stringify!($name))? }.to_vec();)*
             Ok(())
         }
 
-        fn lend_lists(options: &mut hr_sampler_options, params: &SamplingParams) {
-            $((options.$name, options.$count) = ids(&params.$name);)*
+        fn write_token_lists(options: &mut hr_sampler_options, params: &SamplingParams) {
+            $((options.$name, options.$count) = token_list_for_c(&params.$name);)*
         }
     };
 }
 
-lists! {
+token_lists! {
     suppressed_tokens: suppressed_token_count,
     begin_suppressed_tokens: begin_suppressed_token_count,
     end_tokens: end_token_count
 }
 
-/// A list for C, NULL if it is empty.
-fn list<T>(items: &[T]) -> (*const T, usize) {
+/// The pointer and the length of a list as C gets them; NULL for an empty list.
+fn list_for_c<T>(items: &[T]) -> (*const T, usize) {
     (if items.is_empty() { ptr::null() } else { items.as_ptr() }, items.len())
 }
 
-/// A list of tokens for C. A `TokenId` is a `u32` in memory.
-fn ids(tokens: &[TokenId]) -> (*const u32, usize) {
-    let (tokens, count) = list(tokens);
+/// The pointer and the length of a list of tokens. A `TokenId` is a `u32` in memory.
+fn token_list_for_c(tokens: &[TokenId]) -> (*const u32, usize) {
+    let (tokens, count) = list_for_c(tokens);
     (tokens.cast(), count)
 }
 
-/// The number, or `None` if it is 0 and so switches its parameter off.
-fn above_zero(number: f32) -> Option<f32> {
+/// The number; `None` for 0, which stands for an absent parameter in C.
+fn none_if_zero(number: f32) -> Option<f32> {
     (number != 0.0).then_some(number)
 }
 
-/// The conversion of a parameter of several members, from C and to C.
+/// The conversion of a parameter that takes up several members of the C struct, such as `xtc` with
+/// `xtc_probability` and `xtc_threshold`.
 struct Group {
-    take: unsafe fn(&hr_sampler_options, &mut SamplingParams) -> Result<(), CallError>,
-    lend: fn(&mut hr_sampler_options, &SamplingParams, &Lists),
+    /// Reads the members into the parameter.
+    read: unsafe fn(&hr_sampler_options, &mut SamplingParams) -> Result<(), CallError>,
+    /// Writes the parameter to the members.
+    write: fn(&mut hr_sampler_options, &SamplingParams, &ListsForC),
 }
 
-/// Every parameter that is not among `members!` and `lists!`.
+/// Every parameter that is not among `members!` and `token_lists!`.
 const GROUPS: &[Group] = &[
     Group {
-        take: |c, params| {
-            params.xtc = above_zero(c.xtc_probability)
+        read: |c, params| {
+            params.xtc = none_if_zero(c.xtc_probability)
                 .map(|probability| Xtc { probability, threshold: c.xtc_threshold });
             Ok(())
         },
-        lend: |c, params, _| {
+        write: |c, params, _| {
             let xtc = params.xtc.unwrap_or(Xtc { probability: 0.0, threshold: 0.1 });
             (c.xtc_probability, c.xtc_threshold) = (xtc.probability, xtc.threshold);
         },
     },
     Group {
-        take: |c, params| {
+        read: |c, params| {
             params.smoothing =
-                above_zero(c.smoothing_factor).map(|factor| Smoothing { factor, curve: c.smoothing_curve });
+                none_if_zero(c.smoothing_factor).map(|factor| Smoothing { factor, curve: c.smoothing_curve });
             Ok(())
         },
-        lend: |c, params, _| {
+        write: |c, params, _| {
             let smoothing = params.smoothing.unwrap_or_default();
             (c.smoothing_factor, c.smoothing_curve) = (smoothing.factor, smoothing.curve);
         },
     },
     Group {
-        take: |c, params| {
+        read: |c, params| {
             params.mirostat = c.mirostat.get("mirostat")?.map(|version| Mirostat {
                 version,
                 tau: c.mirostat_tau,
@@ -195,99 +202,101 @@ const GROUPS: &[Group] = &[
             });
             Ok(())
         },
-        lend: |c, params, _| {
+        write: |c, params, _| {
             let mirostat = params.mirostat.unwrap_or_default();
-            c.mirostat = hr_mirostat::of(params.mirostat.map(|mirostat| mirostat.version));
+            c.mirostat = hr_mirostat::from_rust(params.mirostat.map(|mirostat| mirostat.version));
             (c.mirostat_tau, c.mirostat_eta) = (mirostat.tau, mirostat.eta);
         },
     },
     Group {
         // NaN does not mean "off": it is kept, and validation refuses it.
-        take: |c, params| {
+        read: |c, params| {
             params.adaptive_p = (c.adaptive_p_target >= 0.0 || c.adaptive_p_target.is_nan())
                 .then_some(AdaptiveP { target: c.adaptive_p_target, decay: c.adaptive_p_decay });
             Ok(())
         },
-        lend: |c, params, _| {
+        write: |c, params, _| {
             let adaptive = params.adaptive_p.unwrap_or(AdaptiveP { target: -1.0, ..AdaptiveP::default() });
             (c.adaptive_p_target, c.adaptive_p_decay) = (adaptive.target, adaptive.decay);
         },
     },
     Group {
-        take: |c, params| {
-            params.exponential_decay = above_zero(c.exponential_decay_factor)
+        read: |c, params| {
+            params.exponential_decay = none_if_zero(c.exponential_decay_factor)
                 .map(|factor| ExponentialDecay { start: c.exponential_decay_start, factor });
             Ok(())
         },
-        lend: |c, params, _| {
+        write: |c, params, _| {
             let decay = params.exponential_decay.unwrap_or(ExponentialDecay { start: 0, factor: 0.0 });
             (c.exponential_decay_start, c.exponential_decay_factor) = (decay.start, decay.factor);
         },
     },
-    Group { take: take_dry, lend: lend_dry },
+    Group { read: read_dry, write: write_dry },
     Group {
-        take: |c, params| {
-            let allowed = unsafe { tokens(c.allowed_tokens, c.allowed_token_count, "allowed_tokens")? };
+        read: |c, params| {
+            let allowed = unsafe { token_slice(c.allowed_tokens, c.allowed_token_count, "allowed_tokens")? };
             params.allowed_tokens = (!allowed.is_empty()).then(|| allowed.to_vec());
             Ok(())
         },
-        lend: |c, params, _| {
+        write: |c, params, _| {
             (c.allowed_tokens, c.allowed_token_count) =
-                ids(params.allowed_tokens.as_deref().unwrap_or_default());
+                token_list_for_c(params.allowed_tokens.as_deref().unwrap_or_default());
         },
     },
     Group {
-        take: |c, params| {
+        read: |c, params| {
             let biases = unsafe { boundary::slice(c.logit_bias, c.logit_bias_count, "logit_bias")? };
             params.logit_bias = biases.iter().map(|bias| (TokenId(bias.token), bias.bias)).collect();
             Ok(())
         },
-        lend: |c, _, lists| {
-            (c.logit_bias, c.logit_bias_count) = list(&lists.logit_bias);
+        write: |c, _, lists| {
+            (c.logit_bias, c.logit_bias_count) = list_for_c(&lists.logit_bias);
         },
     },
     Group {
-        take: |c, params| {
+        read: |c, params| {
             params.sequence_bias =
-                unsafe { sequences(c.sequence_bias, c.sequence_bias_count, "sequence_bias")? };
+                unsafe { read_sequences(c.sequence_bias, c.sequence_bias_count, "sequence_bias")? };
             Ok(())
         },
-        lend: |c, _, lists| {
-            (c.sequence_bias, c.sequence_bias_count) = list(&lists.sequence_bias);
+        write: |c, _, lists| {
+            (c.sequence_bias, c.sequence_bias_count) = list_for_c(&lists.sequence_bias);
         },
     },
     Group {
-        take: |c, params| {
-            let words = unsafe { sequences(c.bad_words, c.bad_word_count, "bad_words")? };
+        read: |c, params| {
+            let words = unsafe { read_sequences(c.bad_words, c.bad_word_count, "bad_words")? };
             params.bad_words = words.into_iter().map(|(tokens, _)| tokens).collect();
             Ok(())
         },
-        lend: |c, _, lists| {
-            (c.bad_words, c.bad_word_count) = list(&lists.bad_words);
+        write: |c, _, lists| {
+            (c.bad_words, c.bad_word_count) = list_for_c(&lists.bad_words);
         },
     },
-    Group { take: take_dynamic_temperature, lend: lend_dynamic_temperature },
-    Group { take: take_watermark, lend: lend_watermark },
-    Group { take: take_order, lend: lend_order },
+    Group { read: read_dynamic_temperature, write: write_dynamic_temperature },
+    Group { read: read_watermark, write: write_watermark },
+    Group { read: read_order, write: write_order },
 ];
 
-/// Lists and texts that the library keeps in another form than C.
-pub(super) struct Lists {
+/// The lists and texts that C needs in another form than the library's. The members of an
+/// `hr_sampler_options` point into them.
+pub(super) struct ListsForC {
     logit_bias: Vec<hr_token_bias>,
     sequence_bias: Vec<hr_token_sequence>,
     bad_words: Vec<hr_token_sequence>,
     order: String,
 }
 
-impl Lists {
-    pub fn of(params: &SamplingParams) -> Self {
+impl ListsForC {
+    /// Converts the lists of the parameters.
+    pub(super) fn new(params: &SamplingParams) -> Self {
         let sequence = |list: &Vec<TokenId>, bias| {
-            let (tokens, count) = ids(list);
+            let (tokens, count) = token_list_for_c(list);
             hr_token_sequence { tokens, count, bias }
         };
         let biases = params.logit_bias.iter();
         let sequences = params.sequence_bias.iter();
-        Lists {
+        ListsForC {
             logit_bias: biases.map(|&(token, bias)| hr_token_bias { token: token.0, bias }).collect(),
             sequence_bias: sequences.map(|(tokens, bias)| sequence(tokens, *bias)).collect(),
             bad_words: params.bad_words.iter().map(|tokens| sequence(tokens, 0.0)).collect(),
@@ -301,59 +310,62 @@ impl Lists {
     }
 }
 
-// Numbers, raw pointers and structs of them.
+// The members are numbers, raw pointers and structs of them.
 unsafe impl Versioned for hr_sampler_options {
     fn set_defaults(&mut self) {
         // All lists are empty, and so NULL: nothing points to what this function drops.
         let params = SamplingParams::default();
-        self.lend(&params, &Lists::of(&params));
+        self.write_params(&params, &ListsForC::new(&params));
     }
 }
 
 impl hr_sampler_options {
-    /// The parameters. Relies on the lists being as long as they say.
+    /// The library's parameters. Relies on each list being as long as its length says.
     pub(super) unsafe fn to_params(self) -> Result<SamplingParams, CallError> {
         let mut params = SamplingParams::default();
-        take_members(&self, &mut params)?;
-        unsafe { take_lists(&self, &mut params)? };
+        read_members(&self, &mut params)?;
+        unsafe { read_token_lists(&self, &mut params)? };
         for group in GROUPS {
-            unsafe { (group.take)(&self, &mut params)? };
+            unsafe { (group.read)(&self, &mut params)? };
         }
         Ok(params)
     }
 
-    /// The parameters as the struct of C, whose lists point into the arguments.
-    pub(super) fn of(params: &SamplingParams, lists: &Lists) -> Self {
+    /// The C struct of the parameters. Its lists point into the arguments.
+    pub(super) fn from_params(params: &SamplingParams, lists: &ListsForC) -> Self {
         let mut options = Self::defaults();
-        options.lend(params, lists);
+        options.write_params(params, lists);
         options
     }
 
-    fn lend(&mut self, params: &SamplingParams, lists: &Lists) {
-        lend_members(self, params);
-        lend_lists(self, params);
-        GROUPS.iter().for_each(|group| (group.lend)(self, params, lists));
+    /// Writes all parameters to the members. Lists point into the arguments.
+    fn write_params(&mut self, params: &SamplingParams, lists: &ListsForC) {
+        write_members(self, params);
+        write_token_lists(self, params);
+        GROUPS.iter().for_each(|group| (group.write)(self, params, lists));
     }
 }
 
-/// Relies on the list of breakers being as long as it says.
-unsafe fn take_dry(c: &hr_sampler_options, params: &mut SamplingParams) -> Result<(), CallError> {
-    let Some(multiplier) = above_zero(c.dry_multiplier) else { return Ok(()) };
-    let breakers = unsafe { tokens(c.dry_breakers, c.dry_breaker_count, "dry_breakers")? }.to_vec();
-    let window = c.dry_window.take("dry_window")?;
+/// Reads the members of DRY. Relies on the list of breakers being as long as its length says.
+unsafe fn read_dry(c: &hr_sampler_options, params: &mut SamplingParams) -> Result<(), CallError> {
+    let Some(multiplier) = none_if_zero(c.dry_multiplier) else { return Ok(()) };
+    let breakers = unsafe { token_slice(c.dry_breakers, c.dry_breaker_count, "dry_breakers")? }.to_vec();
+    let window = c.dry_window.to_parameter("dry_window")?;
     let (base, allowed_length) = (c.dry_base, c.dry_allowed_length);
     params.dry = Some(Dry { multiplier, base, allowed_length, window, breakers });
     Ok(())
 }
 
-fn lend_dry(c: &mut hr_sampler_options, params: &SamplingParams, _: &Lists) {
+fn write_dry(c: &mut hr_sampler_options, params: &SamplingParams, _: &ListsForC) {
     let Dry { multiplier, base, allowed_length, window, .. } = params.dry.clone().unwrap_or_default();
     c.dry_multiplier = if params.dry.is_some() { multiplier } else { 0.0 };
-    (c.dry_base, c.dry_allowed_length, c.dry_window) = (base, allowed_length, Member::lend(&window));
-    (c.dry_breakers, c.dry_breaker_count) = ids(params.dry.as_ref().map_or(&[], |dry| &dry.breakers));
+    (c.dry_base, c.dry_allowed_length, c.dry_window) =
+        (base, allowed_length, Member::from_parameter(&window));
+    (c.dry_breakers, c.dry_breaker_count) =
+        token_list_for_c(params.dry.as_ref().map_or(&[], |dry| &dry.breakers));
 }
 
-unsafe fn take_dynamic_temperature(
+unsafe fn read_dynamic_temperature(
     c: &hr_sampler_options,
     params: &mut SamplingParams,
 ) -> Result<(), CallError> {
@@ -368,12 +380,14 @@ unsafe fn take_dynamic_temperature(
             high: c.dynamic_temperature_high,
             exponent: c.dynamic_temperature_exponent,
         }),
-        other => return unknown(other.0, "dynamic_temperature", hr_dynamic_temperature::MEMBERS.len()),
+        other => {
+            return unknown_enumerator(other.0, "dynamic_temperature", hr_dynamic_temperature::MEMBERS.len());
+        }
     };
     Ok(())
 }
 
-fn lend_dynamic_temperature(c: &mut hr_sampler_options, params: &SamplingParams, _: &Lists) {
+fn write_dynamic_temperature(c: &mut hr_sampler_options, params: &SamplingParams, _: &ListsForC) {
     (c.dynamic_temperature_low, c.dynamic_temperature_high, c.dynamic_temperature_exponent) = (0.0, 1.0, 1.0);
     c.dynamic_temperature = match params.dynamic_temperature {
         None => hr_dynamic_temperature::HR_DYNAMIC_TEMPERATURE_OFF,
@@ -390,14 +404,14 @@ fn lend_dynamic_temperature(c: &mut hr_sampler_options, params: &SamplingParams,
     };
 }
 
-unsafe fn take_watermark(c: &hr_sampler_options, params: &mut SamplingParams) -> Result<(), CallError> {
+unsafe fn read_watermark(c: &hr_sampler_options, params: &mut SamplingParams) -> Result<(), CallError> {
     let seeding = match c.watermark {
         hr_watermark::HR_WATERMARK_OFF => return Ok(()),
         hr_watermark::HR_WATERMARK_LEFT_HASH => WatermarkSeeding::LeftHash,
         hr_watermark::HR_WATERMARK_SELF_HASH => {
             WatermarkSeeding::SelfHash { context_width: c.watermark_context_width }
         }
-        other => return unknown(other.0, "watermark", hr_watermark::MEMBERS.len()),
+        other => return unknown_enumerator(other.0, "watermark", hr_watermark::MEMBERS.len()),
     };
     params.watermark = Some(Watermark {
         greenlist_ratio: c.watermark_ratio,
@@ -408,7 +422,7 @@ unsafe fn take_watermark(c: &hr_sampler_options, params: &mut SamplingParams) ->
     Ok(())
 }
 
-fn lend_watermark(c: &mut hr_sampler_options, params: &SamplingParams, _: &Lists) {
+fn write_watermark(c: &mut hr_sampler_options, params: &SamplingParams, _: &ListsForC) {
     let watermark = params.watermark.clone().unwrap_or_default();
     (c.watermark_ratio, c.watermark_bias) = (watermark.greenlist_ratio, watermark.bias);
     c.watermark_key = watermark.hashing_key;
@@ -423,8 +437,8 @@ fn lend_watermark(c: &mut hr_sampler_options, params: &SamplingParams, _: &Lists
     };
 }
 
-/// Relies on the list of names being text of its length.
-unsafe fn take_order(c: &hr_sampler_options, params: &mut SamplingParams) -> Result<(), CallError> {
+/// Reads the order of the steps. Relies on `custom_order` being text of its length.
+unsafe fn read_order(c: &hr_sampler_options, params: &mut SamplingParams) -> Result<(), CallError> {
     let names = unsafe { c.custom_order.get("custom_order")? };
     params.order = match c.order {
         hr_chain_order::HR_CHAIN_ORDER_HF => ChainOrder::Hf,
@@ -433,16 +447,16 @@ unsafe fn take_order(c: &hr_sampler_options, params: &mut SamplingParams) -> Res
         hr_chain_order::HR_CHAIN_ORDER_CUSTOM => {
             let names = names.split(',').map(str::trim).filter(|name| !name.is_empty());
             let steps: Result<Vec<Step>, String> = names.map(str::parse).collect();
-            let steps = steps.map_err(|error| CallError::argument(format!("custom_order: {error}")));
+            let steps = steps.map_err(|error| CallError::invalid_argument(format!("custom_order: {error}")));
             ChainOrder::Custom(steps?)
         }
-        other => return unknown(other.0, "order", hr_chain_order::MEMBERS.len()),
+        other => return unknown_enumerator(other.0, "order", hr_chain_order::MEMBERS.len()),
     };
     Ok(())
 }
 
-fn lend_order(c: &mut hr_sampler_options, params: &SamplingParams, lists: &Lists) {
-    let (data, len) = list(lists.order.as_bytes());
+fn write_order(c: &mut hr_sampler_options, params: &SamplingParams, lists: &ListsForC) {
+    let (data, len) = list_for_c(lists.order.as_bytes());
     c.custom_order = hr_text { data: data.cast(), len };
     c.order = match params.order {
         ChainOrder::Hf => hr_chain_order::HR_CHAIN_ORDER_HF,
@@ -452,14 +466,15 @@ fn lend_order(c: &mut hr_sampler_options, params: &SamplingParams, lists: &Lists
     };
 }
 
-/// The sequences and their biases. Relies on the lists being as long as they say.
-unsafe fn sequences(
+/// Reads sequences of tokens with their biases. Relies on each list being as long as its length
+/// says.
+unsafe fn read_sequences(
     given: *const hr_token_sequence,
     count: usize,
     name: &str,
 ) -> Result<Vec<(Vec<TokenId>, f32)>, CallError> {
     let given = unsafe { boundary::slice(given, count, name)? };
-    given.iter().map(|s| Ok((unsafe { tokens(s.tokens, s.count, name)? }.to_vec(), s.bias))).collect()
+    given.iter().map(|s| Ok((unsafe { token_slice(s.tokens, s.count, name)? }.to_vec(), s.bias))).collect()
 }
 
 #[cfg(test)]
@@ -473,7 +488,7 @@ mod tests {
     }
 
     #[test]
-    fn every_option_arrives() {
+    fn every_option_reaches_its_parameter() {
         let ids = [7u32, 8];
         let bias = [hr_token_bias { token: 3, bias: -1.0 }];
         let sequence = [hr_token_sequence { tokens: ids.as_ptr(), count: 2, bias: 0.5 }];
@@ -606,12 +621,15 @@ mod tests {
             completion: 2,
         };
         assert_eq!(unsafe { options.to_params() }.unwrap(), expected);
-        let lists = Lists::of(&expected);
-        assert_eq!(unsafe { hr_sampler_options::of(&expected, &lists).to_params() }.unwrap(), expected);
+        let lists = ListsForC::new(&expected);
+        assert_eq!(
+            unsafe { hr_sampler_options::from_params(&expected, &lists).to_params() }.unwrap(),
+            expected
+        );
     }
 
     #[test]
-    fn what_has_no_meaning_is_refused() {
+    fn meaningless_values_are_refused() {
         let refused = |change: fn(&mut hr_sampler_options)| {
             let mut options = hr_sampler_options::defaults();
             change(&mut options);

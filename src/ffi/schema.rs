@@ -10,7 +10,7 @@ use super::enumeration::enumeration;
 use super::error::hr_error;
 use super::grammar::{self, SourceText, hr_grammar};
 use super::interrupt::hr_interrupt;
-use super::options::{self, Versioned, flag, unknown};
+use super::options::{self, Versioned, read_flag, unknown_enumerator};
 use super::status::hr_status;
 use super::vocab::hr_text;
 use crate::grammar::KeyOrder;
@@ -176,9 +176,9 @@ pub struct hr_document {
 pub struct hr_schema_options {
     /// Set by hr_schema_options_init().
     pub struct_size: usize,
-    /// Order of keys. Default HR_KEY_ORDER_DECLARED.
+    /// The order of an object's declared keys. Default HR_KEY_ORDER_DECLARED.
     pub key_order: hr_key_order,
-    /// Whitespace. Default HR_WHITESPACE_FLEXIBLE.
+    /// The whitespace between the tokens of the JSON text. Default HR_WHITESPACE_FLEXIBLE.
     pub whitespace: hr_whitespace,
     /// For HR_WHITESPACE_EXACT: a comma with JSON whitespace around. Default ", ".
     pub item_separator: hr_text,
@@ -189,13 +189,14 @@ pub struct hr_schema_options {
     pub whitespace_pattern: hr_text,
     /// For HR_WHITESPACE_PRETTY: spaces a level, at most 16. Default 2.
     pub indent: u32,
-    /// Keys that are not declared. Default HR_ADDITIONAL_PROPERTIES_AS_SCHEMA.
+    /// The keys that an object may have besides the declared ones. Default
+    /// HR_ADDITIONAL_PROPERTIES_AS_SCHEMA.
     pub additional_properties: hr_additional_properties,
-    /// Spelling of strings. Default HR_ESCAPES_FREE_STRINGS.
+    /// The spelling of strings. Default HR_ESCAPES_FREE_STRINGS.
     pub escapes: hr_escapes,
-    /// Repeated keys. Default HR_UNIQUE_KEYS_ENFORCED.
+    /// The treatment of repeated keys. Default HR_UNIQUE_KEYS_ENFORCED.
     pub unique_keys: hr_unique_keys,
-    /// Spelling of numbers. Default HR_NUMBERS_CANONICAL.
+    /// The spelling of numbers. Default HR_NUMBERS_CANONICAL.
     pub numbers: hr_numbers,
     /// The effect of "format". Default HR_FORMAT_ASSERT.
     pub format: hr_format,
@@ -227,7 +228,7 @@ pub struct hr_schema_options {
     pub max_digits: u32,
 }
 
-// Numbers, raw pointers and structs of them.
+// The members are numbers, raw pointers and structs of them.
 unsafe impl Versioned for hr_schema_options {
     fn set_defaults(&mut self) {
         self.item_separator = hr_text::lend(", ");
@@ -269,11 +270,11 @@ pub unsafe extern "C" fn hr_grammar_from_json_schema(
         let options = options::read(options, "options")?.to_options()?;
         Ok(schema::compile_with_warnings(schema, &options)?)
     };
-    unsafe { grammar::make(source, interrupt, out, error, compile) }
+    unsafe { grammar::create_from_text(source, interrupt, out, error, compile) }
 }
 
 impl hr_schema_options {
-    /// Relies on texts and lists being as long as they say.
+    /// The library's options. Relies on each text and list being as long as its length says.
     pub(super) unsafe fn to_options(self) -> Result<SchemaOptions, CallError> {
         let cap = |cap: u32| (cap != u32::MAX).then_some(cap);
         let mut options = SchemaOptions::default()
@@ -289,7 +290,7 @@ impl hr_schema_options {
             .content_encoding(self.content_encoding.get("content_encoding")?)
             .default_draft(self.default_draft.get("default_draft")?)
             .fuel(self.fuel)
-            .surrounding_whitespace(flag(
+            .surrounding_whitespace(read_flag(
                 u64::from(self.surrounding_whitespace),
                 "surrounding_whitespace",
                 false,
@@ -306,7 +307,7 @@ impl hr_schema_options {
         })
     }
 
-    /// Relies on the separators being text of their lengths.
+    /// The whitespace with its settings. Relies on the texts being as long as their lengths say.
     unsafe fn whitespace(&self) -> Result<Whitespace, CallError> {
         Ok(match self.whitespace {
             hr_whitespace::HR_WHITESPACE_FLEXIBLE => Whitespace::Flexible,
@@ -323,7 +324,7 @@ impl hr_schema_options {
             hr_whitespace::HR_WHITESPACE_PATTERN => {
                 Whitespace::Pattern(unsafe { self.whitespace_pattern.get("whitespace_pattern")? }.to_owned())
             }
-            other => return unknown(other.0, "whitespace", hr_whitespace::MEMBERS.len()),
+            other => return unknown_enumerator(other.0, "whitespace", hr_whitespace::MEMBERS.len()),
         })
     }
 }
@@ -339,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn every_option_arrives() {
+    fn every_option_reaches_the_library() {
         let text = |text: &'static str| hr_text { data: text.as_ptr().cast(), len: text.len() };
         let document = hr_document { uri: text("https://example.com/a"), text: text("{}") };
         let given = hr_schema_options {
@@ -392,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_meaning_is_refused() {
+    fn meaningless_values_are_refused() {
         let bad = hr_schema_options { escapes: hr_escapes(4), ..hr_schema_options::defaults() };
         let failure = unsafe { bad.to_options() }.unwrap_err();
         assert_eq!(failure.message, "escapes is 4, which is none of its 4 values");

@@ -35,8 +35,9 @@ pub enum hr_status {
 }
 
 impl hr_status {
-    /// The failure with a number that C gave; `HR_ERROR_INTERNAL` for HR_OK and unknown numbers.
-    pub(super) fn of_number(number: u32) -> Self {
+    /// The error status with a number that C gave. HR_OK and unknown numbers become
+    /// `HR_ERROR_INTERNAL`.
+    pub(super) fn from_number(number: u32) -> Self {
         use hr_status::*;
         let failures = [
             HR_ERROR_INVALID_ARGUMENT,

@@ -41,7 +41,7 @@ pub unsafe extern "C" fn hr_token_fsm_new(
         let interrupt = interrupt::read(interrupt)?;
         Ok(hr_token_fsm(interrupt.scope(|| constraint.0.compile_token_fsm(max_states))??))
     };
-    unsafe { boundary::create(out, error, make) }
+    unsafe { boundary::create_object(out, error, make) }
 }
 
 /// Reads the bytes that hr_token_fsm_to_bytes() wrote. Any other bytes, such as damaged ones, are
@@ -54,7 +54,7 @@ pub unsafe extern "C" fn hr_token_fsm_from_bytes(
     error: *mut *mut hr_error,
 ) -> hr_status {
     let make = || unsafe { Ok(hr_token_fsm(TokenFsm::from_bytes(boundary::slice(bytes, len, "bytes")?)?)) };
-    unsafe { boundary::create(out, error, make) }
+    unsafe { boundary::create_object(out, error, make) }
 }
 
 /// The machine as bytes. They are the same on every computer, and later versions of the library can
@@ -71,19 +71,19 @@ pub unsafe extern "C" fn hr_token_fsm_to_bytes(
     error: *mut *mut hr_error,
 ) -> hr_status {
     let list = || unsafe { Ok(boundary::object(fsm, "fsm")?.0.to_bytes()) };
-    unsafe { boundary::list(buffer, capacity, len, error, list) }
+    unsafe { boundary::write_list(buffer, capacity, len, error, list) }
 }
 
 /// Number of states. 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_token_fsm_state_count(fsm: *const hr_token_fsm) -> usize {
-    boundary::value(0, || Some(unsafe { fsm.as_ref() }?.0.state_count()))
+    boundary::return_value_or(0, || Some(unsafe { fsm.as_ref() }?.0.state_count()))
 }
 
 /// Number of classes of tokens. 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_token_fsm_class_count(fsm: *const hr_token_fsm) -> usize {
-    boundary::value(0, || Some(unsafe { fsm.as_ref() }?.0.class_count()))
+    boundary::return_value_or(0, || Some(unsafe { fsm.as_ref() }?.0.class_count()))
 }
 
 /// The class of each token; count becomes the number of tokens, the padding of the model's output
@@ -93,10 +93,10 @@ pub unsafe extern "C" fn hr_token_fsm_token_classes(
     fsm: *const hr_token_fsm,
     count: *mut usize,
 ) -> *const u32 {
-    boundary::value(std::ptr::null(), || {
-        unsafe { boundary::set_if_wanted(count, 0) };
+    boundary::return_value_or(std::ptr::null(), || {
+        unsafe { boundary::write_if_not_null(count, 0) };
         let classes = unsafe { fsm.as_ref() }?.0.token_classes();
-        unsafe { boundary::set_if_wanted(count, classes.len()) };
+        unsafe { boundary::write_if_not_null(count, classes.len()) };
         Some(classes.as_ptr())
     })
 }
@@ -115,7 +115,7 @@ pub unsafe extern "C" fn hr_token_fsm_table(
     error: *mut *mut hr_error,
 ) -> hr_status {
     let list = || unsafe { Ok(boundary::object(fsm, "fsm")?.0.to_table()) };
-    unsafe { boundary::list(buffer, capacity, count, error, list) }
+    unsafe { boundary::write_list(buffer, capacity, count, error, list) }
 }
 
 /// True if a token is allowed in a state; next then becomes the state after it. False if there is
@@ -127,9 +127,9 @@ pub unsafe extern "C" fn hr_token_fsm_next(
     token: u32,
     next: *mut u32,
 ) -> bool {
-    boundary::value(false, || {
+    boundary::return_value_or(false, || {
         let target = unsafe { fsm.as_ref() }?.0.next(state, TokenId(token))?;
-        unsafe { boundary::set_if_wanted(next, target) };
+        unsafe { boundary::write_if_not_null(next, target) };
         Some(true)
     })
 }
@@ -147,18 +147,18 @@ pub unsafe extern "C" fn hr_token_fsm_fill_mask(
         let fsm = boundary::object(fsm, "fsm")?;
         Ok(fsm.0.fill_mask(state, boundary::slice_mut(mask, words, "mask")?)?)
     };
-    unsafe { boundary::guard(error, body) }
+    unsafe { boundary::return_status(error, body) }
 }
 
 /// True if an output may end in a state. False if there is no such state, and for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_token_fsm_is_accepting(fsm: *const hr_token_fsm, state: u32) -> bool {
-    boundary::value(false, || Some(unsafe { fsm.as_ref() }?.0.is_accepting(state)))
+    boundary::return_value_or(false, || Some(unsafe { fsm.as_ref() }?.0.is_accepting(state)))
 }
 
 /// True if a state follows a token that ends the sequence. False if there is no such state, and for
 /// NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_token_fsm_is_stopped(fsm: *const hr_token_fsm, state: u32) -> bool {
-    boundary::value(false, || Some(unsafe { fsm.as_ref() }?.0.is_stopped(state)))
+    boundary::return_value_or(false, || Some(unsafe { fsm.as_ref() }?.0.is_stopped(state)))
 }

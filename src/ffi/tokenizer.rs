@@ -27,7 +27,7 @@ pub unsafe extern "C" fn hr_tokenizer_from_json(
         let json = boundary::slice(json.cast::<u8>(), json_len, "json")?;
         Ok(hr_tokenizer(TextTokenizer::from_tokenizer_json(json)?))
     };
-    unsafe { boundary::create(out, error, make) }
+    unsafe { boundary::create_object(out, error, make) }
 }
 
 /// The tokens of a text; special tokens are recognised by their names, and none are added. As many
@@ -47,5 +47,5 @@ pub unsafe extern "C" fn hr_tokenizer_encode(
         let tokens = boundary::object(tokenizer, "tokenizer")?.0.encode(text)?;
         Ok(tokens.into_iter().map(|token| token.0).collect::<Vec<u32>>())
     };
-    unsafe { boundary::list(buffer, capacity, len, error, list) }
+    unsafe { boundary::write_list(buffer, capacity, len, error, list) }
 }

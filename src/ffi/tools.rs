@@ -41,7 +41,7 @@ pub struct hr_tool_options {
     pub tool_choice: hr_text,
     /// Largest number of calls in one reply; 0 for none. Default 32.
     pub max_calls: u32,
-    /// The reasoning. Default HR_REASONING_AS_PROMPT.
+    /// The reasoning before an answer. Default HR_REASONING_AS_PROMPT.
     pub reasoning: hr_reasoning,
     /// The text that the prompt has after the header of the assistant's message. Default empty.
     pub prompt_end: hr_text,
@@ -49,7 +49,7 @@ pub struct hr_tool_options {
     pub response_schema: hr_text,
 }
 
-// Numbers, raw pointers and structs of them.
+// The members are numbers, raw pointers and structs of them.
 unsafe impl Versioned for hr_tool_options {
     fn set_defaults(&mut self) {
         self.tool_choice = hr_text::lend("auto");
@@ -58,7 +58,7 @@ unsafe impl Versioned for hr_tool_options {
 }
 
 impl hr_tool_options {
-    /// Relies on the texts being as long as they say.
+    /// The library's options. Relies on each text being as long as its length says.
     unsafe fn to_options(self) -> Result<ToolOptions, CallError> {
         let (choice, prompt_end, response) = unsafe {
             (
@@ -84,8 +84,8 @@ pub unsafe extern "C" fn hr_tool_options_init_sized(options: *mut hr_tool_option
     unsafe { options::init(options, struct_size) }
 }
 
-/// The preset that a caller names, or gives as JSON.
-fn preset(format: &str) -> Result<Preset, CallError> {
+/// Reads the parameter `format`: the name of a preset, or a preset in JSON.
+fn read_preset(format: &str) -> Result<Preset, CallError> {
     Ok(match format.trim_start().starts_with('{') {
         true => Preset::from_json(format)?,
         false => Preset::named(format)?,
@@ -110,9 +110,9 @@ pub unsafe extern "C" fn hr_grammar_from_tools(
     let compile = |tools: &str| {
         let (options, format) =
             unsafe { (options::read(options, "options")?.to_options()?, format.get("format")?) };
-        Ok(Tools::from_json(tools)?.grammar_with_warnings(&preset(format)?, &options)?)
+        Ok(Tools::from_json(tools)?.grammar_with_warnings(&read_preset(format)?, &options)?)
     };
-    unsafe { grammar::make(source, interrupt, out, error, compile) }
+    unsafe { grammar::create_from_text(source, interrupt, out, error, compile) }
 }
 
 /// Finds the format in which a model writes calls. The model's chat template renders an answer with
@@ -132,17 +132,18 @@ pub unsafe extern "C" fn hr_preset_detect(
 ) -> hr_status {
     let body = || unsafe {
         let template = boundary::text(chat_template, chat_template_len, "chat_template")?;
-        let found = detect(template)?;
-        boundary::set_if_wanted(name, hr_text::lend(found));
+        let found = detect_preset(template)?;
+        boundary::write_if_not_null(name, hr_text::lend(found));
         Ok(())
     };
-    unsafe { boundary::guard(error, body) }
+    unsafe { boundary::return_status(error, body) }
 }
 
+/// The name of the preset that renders calls as the chat template does.
 #[cfg(feature = "decode")]
-fn detect(template: &str) -> Result<&'static str, CallError> {
+fn detect_preset(template: &str) -> Result<&'static str, CallError> {
     use crate::decode::{ChatTemplate, ChatTemplateError};
-    let failed = |error: &ChatTemplateError| CallError::of(hr_status::HR_ERROR_GRAMMAR, error);
+    let failed = |error: &ChatTemplateError| CallError::from_error(hr_status::HR_ERROR_GRAMMAR, error);
     let template = ChatTemplate::new(template).map_err(|error| failed(&error))?;
     let found = template.detect_tool_format(&Default::default());
     let known = |preset: Preset| Preset::all().iter().find(|other| **other == preset);
@@ -154,9 +155,10 @@ fn detect(template: &str) -> Result<&'static str, CallError> {
     }
 }
 
+/// Refuses the call, because chat templates need the feature `decode`.
 #[cfg(not(feature = "decode"))]
-fn detect(_template: &str) -> Result<&'static str, CallError> {
-    Err(CallError::argument("this library was built without the feature \"decode\""))
+fn detect_preset(_template: &str) -> Result<&'static str, CallError> {
+    Err(CallError::invalid_argument("this library was built without the feature \"decode\""))
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ pub extern "C" fn hr_abi_version() -> u32 {
 /// NUL-terminated; false for NULL and for unknown names.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_has_feature(name: *const c_char) -> bool {
-    boundary::value(false, || {
+    boundary::return_value_or(false, || {
         if name.is_null() {
             return None;
         }

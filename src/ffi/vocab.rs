@@ -56,19 +56,19 @@ pub struct hr_special_token {
 }
 
 impl hr_bytes {
-    /// The bytes. Relies on the promise of the C type.
+    /// Borrows the bytes; `name` names them in errors. Relies on the promise of the C type.
     pub(super) unsafe fn get<'a>(self, name: &str) -> Result<&'a [u8], CallError> {
         unsafe { boundary::slice(self.data, self.len, name) }
     }
 }
 
 impl hr_text {
-    /// The text. Relies on the promise of the C type.
+    /// Borrows the text; `name` names it in errors. Relies on the promise of the C type.
     pub(super) unsafe fn get<'a>(self, name: &str) -> Result<&'a str, CallError> {
         unsafe { boundary::text(self.data, self.len, name) }
     }
 
-    /// The same text for C to read.
+    /// Lends a text to C, which may read it as long as the text lives.
     pub(super) fn lend(text: &str) -> Self {
         hr_text { data: text.as_ptr().cast(), len: text.len() }
     }
@@ -76,12 +76,12 @@ impl hr_text {
 
 impl From<VocabularyError> for CallError {
     fn from(error: VocabularyError) -> Self {
-        CallError::of(hr_status::HR_ERROR_VOCABULARY, &error)
+        CallError::from_error(hr_status::HR_ERROR_VOCABULARY, &error)
     }
 }
 
-/// The caller's token ids. Relies on the promises of [`boundary::slice`].
-pub(super) unsafe fn tokens<'a>(
+/// Borrows an array of token ids. Relies on the promises of [`boundary::slice`].
+pub(super) unsafe fn token_slice<'a>(
     ids: *const u32,
     count: usize,
     name: &str,
@@ -90,9 +90,9 @@ pub(super) unsafe fn tokens<'a>(
     unsafe { boundary::slice(ids.cast::<TokenId>(), count, name) }
 }
 
-/// Makes a vocabulary from a file in memory, the parameter of this name. Relies on the promises of
-/// [`boundary::slice`] and [`boundary::create`].
-unsafe fn read(
+/// Makes a vocabulary from a file in memory, the parameter called `name`. Relies on the promises of
+/// [`boundary::slice`] and [`boundary::create_object`].
+unsafe fn create_from_file(
     file: *const u8,
     len: usize,
     name: &str,
@@ -101,7 +101,7 @@ unsafe fn read(
     parse: impl FnOnce(&[u8]) -> Result<Vocabulary, VocabularyError>,
 ) -> hr_status {
     let make = || unsafe { Ok(hr_vocab(parse(boundary::slice(file, len, name)?)?)) };
-    unsafe { boundary::create(out, error, make) }
+    unsafe { boundary::create_object(out, error, make) }
 }
 
 /// Reads the vocabulary of a Hugging Face tokenizer.json (byte-level BPE, BPE with byte fallback,
@@ -115,7 +115,9 @@ pub unsafe extern "C" fn hr_vocab_from_tokenizer_json(
     out: *mut *mut hr_vocab,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    unsafe { read(json.cast::<u8>(), json_len, "json", out, error, Vocabulary::from_tokenizer_json) }
+    unsafe {
+        create_from_file(json.cast::<u8>(), json_len, "json", out, error, Vocabulary::from_tokenizer_json)
+    }
 }
 
 /// Reads a tokenizer file of any of these kinds, recognised by its content: a Hugging Face
@@ -130,7 +132,7 @@ pub unsafe extern "C" fn hr_vocab_from_tokenizer_file(
     out: *mut *mut hr_vocab,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    unsafe { read(file, file_len, "file", out, error, Vocabulary::from_tokenizer_file) }
+    unsafe { create_from_file(file, file_len, "file", out, error, Vocabulary::from_tokenizer_file) }
 }
 
 /// Reads a tiktoken rank file (each line holds a base64 token and its rank). The file does not name
@@ -146,10 +148,10 @@ pub unsafe extern "C" fn hr_vocab_from_tiktoken(
 ) -> hr_status {
     let make = || unsafe {
         let ranks = boundary::slice(ranks, ranks_len, "ranks")?;
-        let special = special_tokens(special, special_count)?;
+        let special = read_special_tokens(special, special_count)?;
         Ok(hr_vocab(Vocabulary::from_tiktoken(ranks, &special)?))
     };
-    unsafe { boundary::create(out, error, make) }
+    unsafe { boundary::create_object(out, error, make) }
 }
 
 /// Reads the vocabulary inside a GGUF file that is in memory (mapped, for example). Only its
@@ -162,7 +164,7 @@ pub unsafe extern "C" fn hr_vocab_from_gguf(
     error: *mut *mut hr_error,
 ) -> hr_status {
     let parse = |file: &[u8]| Vocabulary::from_gguf(&GgufFile::parse(file)?);
-    unsafe { read(gguf, gguf_len, "gguf", out, error, parse) }
+    unsafe { create_from_file(gguf, gguf_len, "gguf", out, error, parse) }
 }
 
 /// Reads the vocabulary inside a GGUF file. Only the beginning of the file, up to the vocabulary's
@@ -175,7 +177,7 @@ pub unsafe extern "C" fn hr_vocab_from_gguf_file(
     error: *mut *mut hr_error,
 ) -> hr_status {
     let make = || unsafe { Ok(hr_vocab(read_gguf_file(boundary::text(path, path_len, "path")?)?)) };
-    unsafe { boundary::create(out, error, make) }
+    unsafe { boundary::create_object(out, error, make) }
 }
 
 /// Makes a vocabulary from the bytes of its tokens: token i has the bytes tokens[i]. A token
@@ -199,11 +201,11 @@ pub unsafe extern "C" fn hr_vocab_from_tokens(
 ) -> hr_status {
     let make = || unsafe {
         let given = boundary::slice(tokens, count, "tokens")?;
-        let eos = self::tokens(eos, eos_count, "eos")?;
+        let eos = token_slice(eos, eos_count, "eos")?;
         check_sizes(count, model_size, eos)?;
         let bytes: Result<Vec<Vec<u8>>, CallError> =
             given.iter().map(|token| Ok(token.get("a token")?.to_vec())).collect();
-        let special = special_tokens(special, special_count)?;
+        let special = read_special_tokens(special, special_count)?;
         let parts = VocabularyParts {
             tokens: bytes?,
             special: special.into_iter().map(|(name, id)| (name.to_owned(), id)).collect(),
@@ -212,7 +214,7 @@ pub unsafe extern "C" fn hr_vocab_from_tokens(
         };
         Ok(hr_vocab(Vocabulary::from_tokens(parts)?))
     };
-    unsafe { boundary::create(out, error, make) }
+    unsafe { boundary::create_object(out, error, make) }
 }
 
 /// Refuses sizes that are too large, before any token is copied, and tokens that end a sequence but
@@ -231,8 +233,8 @@ fn check_sizes(count: usize, model_size: usize, eos: &[TokenId]) -> Result<(), C
     }
 }
 
-/// The special tokens. Relies on the promises of the C types.
-unsafe fn special_tokens<'a>(
+/// Reads the caller's list of special tokens. Relies on the promises of the C types.
+unsafe fn read_special_tokens<'a>(
     special: *const hr_special_token,
     count: usize,
 ) -> Result<Vec<(&'a str, TokenId)>, CallError> {
@@ -243,6 +245,7 @@ unsafe fn special_tokens<'a>(
         .collect()
 }
 
+/// Reads the vocabulary of the GGUF file with this path.
 fn read_gguf_file(path: &str) -> Result<Vocabulary, CallError> {
     let failed = |error: std::io::Error| CallError::new(hr_status::HR_ERROR_IO, format!("{path}: {error}"));
     let file = File::open(path).map_err(failed)?;
@@ -261,9 +264,9 @@ pub unsafe extern "C" fn hr_vocab_with_eos(
 ) -> hr_status {
     let make = || unsafe {
         let vocab = boundary::object(vocab, "vocab")?;
-        Ok(hr_vocab(vocab.0.with_eos(tokens(eos, eos_count, "eos")?)?))
+        Ok(hr_vocab(vocab.0.with_eos(token_slice(eos, eos_count, "eos")?)?))
     };
-    unsafe { boundary::create(out, error, make) }
+    unsafe { boundary::create_object(out, error, make) }
 }
 
 /// Makes a vocabulary with the same tokens, whose end-of-sequence tokens are those that a model's
@@ -281,7 +284,7 @@ pub unsafe extern "C" fn hr_vocab_with_eos_from_config(
         let json = boundary::slice(json.cast::<u8>(), json_len, "json")?;
         Ok(hr_vocab(vocab.0.with_eos_from_config(&[json])?))
     };
-    unsafe { boundary::create(out, error, make) }
+    unsafe { boundary::create_object(out, error, make) }
 }
 
 /// Makes a vocabulary with the same tokens, for a model that gives model_size logits. If the
@@ -295,27 +298,27 @@ pub unsafe extern "C" fn hr_vocab_with_model_size(
     error: *mut *mut hr_error,
 ) -> hr_status {
     let make = || unsafe { Ok(hr_vocab(boundary::object(vocab, "vocab")?.0.with_model_size(model_size)?)) };
-    unsafe { boundary::create(out, error, make) }
+    unsafe { boundary::create_object(out, error, make) }
 }
 
 /// Number of token ids, the padding of the model's output included: the length of a row of logits.
 /// 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_vocab_size(vocab: *const hr_vocab) -> usize {
-    boundary::value(0, || Some(unsafe { vocab.as_ref() }?.0.size()))
+    boundary::return_value_or(0, || Some(unsafe { vocab.as_ref() }?.0.size()))
 }
 
 /// Number of 32-bit words in a mask: the size divided by 32, rounded up. 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_vocab_mask_words(vocab: *const hr_vocab) -> usize {
-    boundary::value(0, || Some(unsafe { vocab.as_ref() }?.0.size().div_ceil(32)))
+    boundary::return_value_or(0, || Some(unsafe { vocab.as_ref() }?.0.size().div_ceil(32)))
 }
 
 /// Number of tokens that the tokenizer itself has; ids from here to the size are padding. 0 for
 /// NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_vocab_token_count(vocab: *const hr_vocab) -> usize {
-    boundary::value(0, || Some(unsafe { vocab.as_ref() }?.0.token_count()))
+    boundary::return_value_or(0, || Some(unsafe { vocab.as_ref() }?.0.token_count()))
 }
 
 /// The bytes of a token, not NUL-terminated; len becomes their number. They live as long as this
@@ -329,10 +332,10 @@ pub unsafe extern "C" fn hr_vocab_token_bytes(
     token: u32,
     len: *mut usize,
 ) -> *const u8 {
-    boundary::value(std::ptr::null(), || {
-        unsafe { boundary::set_if_wanted(len, 0) };
+    boundary::return_value_or(std::ptr::null(), || {
+        unsafe { boundary::write_if_not_null(len, 0) };
         let bytes = unsafe { vocab.as_ref() }?.0.bytes(TokenId(token));
-        unsafe { boundary::set_if_wanted(len, bytes.len()) };
+        unsafe { boundary::write_if_not_null(len, bytes.len()) };
         (!bytes.is_empty()).then_some(bytes.as_ptr())
     })
 }
@@ -341,7 +344,7 @@ pub unsafe extern "C" fn hr_vocab_token_bytes(
 /// not exist.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_vocab_is_special(vocab: *const hr_vocab, token: u32) -> bool {
-    boundary::value(false, || Some(unsafe { vocab.as_ref() }?.0.is_special(TokenId(token))))
+    boundary::return_value_or(false, || Some(unsafe { vocab.as_ref() }?.0.is_special(TokenId(token))))
 }
 
 /// The id of a special token, by name; HR_NO_TOKEN if there is none, or for NULL.
@@ -351,7 +354,7 @@ pub unsafe extern "C" fn hr_vocab_special_token(
     name: *const c_char,
     name_len: usize,
 ) -> u32 {
-    boundary::value(HR_NO_TOKEN, || {
+    boundary::return_value_or(HR_NO_TOKEN, || {
         let name = unsafe { boundary::text(name, name_len, "name") }.ok()?;
         Some(unsafe { vocab.as_ref() }?.0.special(name)?.0)
     })
@@ -365,10 +368,10 @@ pub unsafe extern "C" fn hr_vocab_token_name(
     token: u32,
     len: *mut usize,
 ) -> *const c_char {
-    boundary::value(std::ptr::null(), || {
-        unsafe { boundary::set_if_wanted(len, 0) };
+    boundary::return_value_or(std::ptr::null(), || {
+        unsafe { boundary::write_if_not_null(len, 0) };
         let name = unsafe { vocab.as_ref() }?.0.name(TokenId(token))?;
-        unsafe { boundary::set_if_wanted(len, name.len()) };
+        unsafe { boundary::write_if_not_null(len, name.len()) };
         Some(name.as_ptr().cast())
     })
 }
@@ -377,10 +380,10 @@ pub unsafe extern "C" fn hr_vocab_token_name(
 /// as this handle or any other to the same vocabulary. NULL, with count 0, if there are none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_vocab_eos(vocab: *const hr_vocab, count: *mut usize) -> *const u32 {
-    boundary::value(std::ptr::null(), || {
-        unsafe { boundary::set_if_wanted(count, 0) };
+    boundary::return_value_or(std::ptr::null(), || {
+        unsafe { boundary::write_if_not_null(count, 0) };
         let eos = unsafe { vocab.as_ref() }?.0.eos();
-        unsafe { boundary::set_if_wanted(count, eos.len()) };
+        unsafe { boundary::write_if_not_null(count, eos.len()) };
         (!eos.is_empty()).then_some(eos.as_ptr().cast())
     })
 }
@@ -402,9 +405,9 @@ pub unsafe extern "C" fn hr_vocab_decode(
 ) -> hr_status {
     let list = || unsafe {
         let vocab = boundary::object(vocab, "vocab")?;
-        Ok(vocab.0.decode(tokens(ids, count, "ids")?))
+        Ok(vocab.0.decode(token_slice(ids, count, "ids")?))
     };
-    unsafe { boundary::list(buffer, capacity, len, error, list) }
+    unsafe { boundary::write_list(buffer, capacity, len, error, list) }
 }
 
 /// Spells text with tokens, by the longest match. The result is a valid spelling, but not always
@@ -426,5 +429,5 @@ pub unsafe extern "C" fn hr_vocab_spell(
         let vocab = boundary::object(vocab, "vocab")?;
         Ok(vocab.0.greedy_tokenize(boundary::slice(text, text_len, "text")?)?)
     };
-    unsafe { boundary::list(buffer.cast::<TokenId>(), capacity, count, error, list) }
+    unsafe { boundary::write_list(buffer.cast::<TokenId>(), capacity, count, error, list) }
 }

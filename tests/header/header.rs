@@ -38,7 +38,7 @@ const FILES: &[(&str, Feature)] = &[
 
 /// Files of `src/ffi/` that declare nothing.
 const INTERNAL: &[&str] =
-    &["mod", "boundary", "enumeration", "names", "objects", "options", "sampler_params"];
+    &["mod", "boundary", "c_names", "enumeration", "objects", "options", "sampler_params"];
 
 #[derive(Clone, Copy, PartialEq)]
 enum Feature {

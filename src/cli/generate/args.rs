@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::super::constraint::{ConstraintArgs, PolicyArgs};
-use super::super::number::{at_least_one, whole, within};
-use super::super::policy::policy;
+use super::super::number::{parse_positive_number, parse_whole_number, range_parser};
+use super::super::policy::policy_parser;
 use super::super::prompt::PromptArgs;
 use super::super::sampling::SamplingArgs;
 use super::super::strategy::StrategyArgs;
@@ -44,31 +44,31 @@ pub(in super::super) struct Args {
     pub constraint: ConstraintArgs,
     /// Largest number of tokens of an output [default: the one in --params or in the model's
     /// generation_config.json, or else 512]
-    #[arg(long, value_name = "N", value_parser = at_least_one::<usize>)]
+    #[arg(long, value_name = "N", value_parser = parse_positive_number::<usize>)]
     pub max_tokens: Option<usize>,
     /// Smallest number of tokens of an output, unless the constraint is complete before. A text of
     /// --stop does not end an output before, and stays in it
     /// [default: the one in --params or in the model's generation_config.json, or else 0]
-    #[arg(long, value_name = "N", value_parser = whole::<usize>)]
+    #[arg(long, value_name = "N", value_parser = parse_whole_number::<usize>)]
     pub min_tokens: Option<usize>,
     /// End before this text (repeat the option)
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub stop: Vec<String>,
     /// End at the token with this id, too, beside the end tokens of the model (repeat the option)
-    #[arg(long, value_name = "ID", value_parser = whole::<u32>)]
+    #[arg(long, value_name = "ID", value_parser = parse_whole_number::<u32>)]
     pub stop_tokens: Vec<u32>,
     /// Treatment of a constrained output that reaches --max-tokens: a short ending that the model
     /// has not chosen completes it in time, or it is cut. Either way it finishes by `length`, and
     /// the exit code is 1 [default: complete]
-    #[arg(long, value_parser = policy(Budget::ALL, Budget::name))]
+    #[arg(long, value_parser = policy_parser(Budget::ALL, Budget::name))]
     pub budget: Option<Budget>,
     /// Make N outputs, 1 to 4096 [default: the number in --params or in the model's
     /// generation_config.json, or else 1]
-    #[arg(long, value_name = "N", value_parser = within(1..=MAX_COMPLETIONS as u64))]
+    #[arg(long, value_name = "N", value_parser = range_parser(1..=MAX_COMPLETIONS as u64))]
     pub completions: Option<u64>,
     /// Append text at once where the constraint allows only one continuation, or ask the model for
     /// every token [default: append, unless the strategy ranks tokens or an option forbids some]
-    #[arg(long, value_parser = policy(ForcedTokens::ALL, ForcedTokens::name))]
+    #[arg(long, value_parser = policy_parser(ForcedTokens::ALL, ForcedTokens::name))]
     pub forced: Option<ForcedTokens>,
     /// Write the output as it comes
     #[arg(long, conflicts_with = "json")]
@@ -78,7 +78,7 @@ pub(in super::super) struct Args {
     pub json: Option<JsonForm>,
     /// With --json or --trace: log-probabilities of the tokens, and of the N most probable ones
     /// beside each
-    #[arg(long, value_name = "N", value_parser = whole::<usize>)]
+    #[arg(long, value_name = "N", value_parser = parse_whole_number::<usize>)]
     pub logprobs: Option<usize>,
     /// Write a page that shows every step: candidates before and after the mask, forced stretches,
     /// guesses that came true, tokens that the budget wrote
@@ -94,7 +94,7 @@ pub(in super::super) struct Args {
     #[arg(long, default_value = "f32")]
     pub dtype: String,
     /// Threads to compute with, 1 to 1024 [default: one for each core]
-    #[arg(long, value_name = "N", value_parser = within(1..=1024_u64))]
+    #[arg(long, value_name = "N", value_parser = range_parser(1..=1024_u64))]
     pub threads: Option<u64>,
     #[command(flatten)]
     pub strategy: StrategyArgs,
@@ -113,7 +113,7 @@ pub(in super::super) struct Args {
 /// A number of tokens, and a message behind a colon.
 fn reasoning_budget(text: &str) -> Result<(usize, String), String> {
     let (tokens, message) = text.split_once(':').unwrap_or((text, ""));
-    Ok((whole(tokens)?, message.to_owned()))
+    Ok((parse_whole_number(tokens)?, message.to_owned()))
 }
 
 /// The layout of `--json`: one line for each output, or one indented object.

@@ -1,18 +1,18 @@
 //! The sampling parameters of `hedgerow generate`, checked together with the other options.
 
 use super::super::command_error::CommandError;
-use super::super::effect::{self, Given, Need, option_of};
+use super::super::effect::{self, GivenOptions, Need, option_name};
 use super::super::sampling::{Chosen, check_tokens};
 use super::super::{greedy, input};
 use super::args::Args;
 use hedgerow::decode::{ForcedTokens, Strategy};
 use hedgerow::vocab::TokenId;
 
-/// The parameters of the run, checked together with the other options, and notes on what is not
-/// used.
-pub(super) fn choose(args: &Args, given: &Given) -> Result<(Chosen, Vec<String>), CommandError> {
+/// Chooses the parameters of the run and checks them together with the other options. Also gives
+/// notes on options and settings that are not used.
+pub(super) fn choose(args: &Args, given: &GivenOptions) -> Result<(Chosen, Vec<String>), CommandError> {
     let mut chosen =
-        args.sampling.choose(Some(&args.model), args.min_tokens, args.max_tokens, DEFAULT_LENGTH)?;
+        args.sampling.choose(Some(&args.model), args.min_tokens, args.max_tokens, DEFAULT_MAX_TOKENS)?;
     let mut notes = std::mem::take(&mut chosen.notes);
     let strategy = chosen.strategy(args);
     given.check(|need| match need {
@@ -30,24 +30,24 @@ pub(super) fn choose(args: &Args, given: &Given) -> Result<(Chosen, Vec<String>)
     })?;
     effect::check_budget(args.budget, &strategy)?;
     effect::check_forced(args.forced, &strategy)?;
-    check(args, &mut chosen, &mut notes)?;
+    check_options(args, &mut chosen, &mut notes)?;
     Ok((chosen, notes))
 }
 
 /// Refuses options that exclude each other, and ids that the model does not have.
-fn check(args: &Args, chosen: &mut Chosen, notes: &mut Vec<String>) -> Result<(), CommandError> {
+fn check_options(args: &Args, chosen: &mut Chosen, notes: &mut Vec<String>) -> Result<(), CommandError> {
     let strategy = chosen.strategy(args);
     let asking = if args.completions.is_some() { "--completions" } else { &chosen.source };
-    args.strategy.check(&strategy, &chosen.source, outputs(args, chosen), asking)?;
+    args.strategy.check(&strategy, &chosen.source, output_count(args, chosen), asking)?;
     let drawn = match strategy {
-        Strategy::Sample => outputs(args, chosen),
+        Strategy::Sample => output_count(args, chosen),
         Strategy::BestOf(made) => made,
         _ => 1,
     };
-    match ranks(&strategy) {
+    match ranks_tokens(&strategy) {
         true => check_ranking(args, chosen, notes)?,
         false => {
-            let others = args.strategy.void_at_temperature_0();
+            let others = args.strategy.without_effect_at_temperature_0();
             notes.extend(greedy::notes_at_temperature_0(&args.sampling, chosen, &others, drawn)?);
         }
     }
@@ -61,7 +61,7 @@ fn check(args: &Args, chosen: &mut Chosen, notes: &mut Vec<String>) -> Result<()
     if args.strategy.guidance == Some(1.0) {
         notes.push("--guidance 1 changes nothing".to_owned());
     }
-    if args.stream && outputs(args, chosen) != 1 {
+    if args.stream && output_count(args, chosen) != 1 {
         return Err(CommandError::usage("--stream writes one output")
             .help("give --completions 1, or leave out --stream"));
     }
@@ -75,13 +75,13 @@ fn check(args: &Args, chosen: &mut Chosen, notes: &mut Vec<String>) -> Result<()
     if named.is_empty() {
         return Ok(());
     }
-    let tokens = input::vocabulary(&args.model)?.token_count();
+    let tokens = input::read_vocabulary(&args.model)?.token_count();
     args.sampling.leave_out_tokens(chosen, &mut named, tokens, notes);
     check_tokens(named, tokens, &format!("the model has {tokens} tokens, numbered from 0"))
 }
 
 /// Refuses options for drawing tokens beside a strategy that ranks them. A preset or a file may set
-/// such parameters among others, so these are told.
+/// such parameters among others, so its parameters are only noted.
 fn check_ranking(args: &Args, chosen: &Chosen, notes: &mut Vec<String>) -> Result<(), CommandError> {
     let refused = |option: String| {
         CommandError::usage(format!("{option} has no effect on this strategy")).help(
@@ -89,18 +89,18 @@ fn check_ranking(args: &Args, chosen: &Chosen, notes: &mut Vec<String>) -> Resul
              use --strategy sample",
         )
     };
-    if let Some(name) = args.sampling.names().find(|name| !affects_ranks(name, chosen)) {
-        return Err(refused(option_of(name)));
+    if let Some(name) = args.sampling.names().find(|name| !affects_ranking(name, chosen)) {
+        return Err(refused(option_name(name)));
     }
     let of_source: Vec<&str> = args.sampling.names_of_source(chosen).collect();
     if let Some(preset) = args.sampling.preset()
-        && !of_source.iter().any(|name| RANKED.contains(name))
+        && !of_source.iter().any(|name| LOGIT_PARAMETERS.contains(name))
     {
         return Err(refused(format!("--preset {preset}")));
     }
     // A greedy file asks for the most probable tokens, as these strategies do.
     let is_greedy = chosen.params.temperature == 0.0;
-    let is_void = |name: &&str| !RANKED.contains(name) && (!is_greedy || *name == "watermark");
+    let is_void = |name: &&str| !LOGIT_PARAMETERS.contains(name) && (!is_greedy || *name == "watermark");
     let void: Vec<&str> = of_source.into_iter().filter(is_void).map(|name| chosen.field(name)).collect();
     if !void.is_empty() {
         let (source, void) = (&chosen.source, void.join(", "));
@@ -110,26 +110,27 @@ fn check_ranking(args: &Args, chosen: &Chosen, notes: &mut Vec<String>) -> Resul
 }
 
 /// True for strategies that rank tokens in place of drawing them.
-fn ranks(strategy: &Strategy) -> bool {
+fn ranks_tokens(strategy: &Strategy) -> bool {
     matches!(strategy, Strategy::Beam(_) | Strategy::Contrastive(_))
 }
 
-/// Writes the parameters of a run to stderr, each with its source.
-pub(super) fn tell(args: &Args, chosen: &Chosen) {
+/// Prints the parameters of a run, each with its source.
+pub(super) fn print_parameters(args: &Args, chosen: &Chosen) {
     let strategy = chosen.strategy(args);
-    let ranks = ranks(&strategy);
+    let is_ranked = ranks_tokens(&strategy);
     let is_length = |name: &str| matches!(name, "min_tokens" | "max_tokens" | "min_length" | "max_length");
-    args.sampling.tell(chosen, |name| !ranks || is_length(name) || affects_ranks(name, chosen));
+    args.sampling
+        .print_parameters(chosen, |name| !is_ranked || is_length(name) || affects_ranking(name, chosen));
     let line = |name: &str, text: String, given: bool| {
-        let origin = if given { option_of(name) } else { chosen.source.clone() };
-        say!("  {name} {text}  ({origin})");
+        let origin = if given { option_name(name) } else { chosen.source.clone() };
+        write_stderr!("  {name} {text}  ({origin})");
     };
     if strategy != Strategy::Sample {
         line("strategy", strategy.to_string(), args.strategy.is_given());
     }
     let set = chosen.set.as_ref();
-    if outputs(args, chosen) != 1 {
-        line("completions", outputs(args, chosen).to_string(), args.completions.is_some());
+    if output_count(args, chosen) != 1 {
+        line("completions", output_count(args, chosen).to_string(), args.completions.is_some());
     }
     let stop = match (args.stop.as_slice(), set) {
         ([], Some(set)) => &set.stop,
@@ -146,12 +147,12 @@ pub(super) fn tell(args: &Args, chosen: &Chosen) {
     }
 }
 
-/// Most tokens of output, if nothing says otherwise.
-const DEFAULT_LENGTH: usize = 512;
+/// Largest number of tokens of an output, if neither an option nor a file sets it.
+const DEFAULT_MAX_TOKENS: usize = 512;
 
 /// The sampling parameters that change single logits, which also affect strategies that rank
 /// tokens.
-const RANKED: [&str; 15] = [
+const LOGIT_PARAMETERS: [&str; 15] = [
     "allowed_tokens",
     "bad_words",
     "begin_suppressed_tokens",
@@ -170,8 +171,8 @@ const RANKED: [&str; 15] = [
 ];
 
 /// True for a sampling parameter that affects strategies that rank tokens.
-fn affects_ranks(name: &str, chosen: &Chosen) -> bool {
-    RANKED.contains(&name) || name == "order" && greedy::has_order_of_edits(&chosen.params)
+fn affects_ranking(name: &str, chosen: &Chosen) -> bool {
+    LOGIT_PARAMETERS.contains(&name) || name == "order" && greedy::orders_several_edits(&chosen.params)
 }
 
 impl Chosen {
@@ -183,6 +184,6 @@ impl Chosen {
 }
 
 /// The number of outputs to make: that of `--completions`, or else that of `--params`, or else 1.
-pub(super) fn outputs(args: &Args, chosen: &Chosen) -> usize {
+pub(super) fn output_count(args: &Args, chosen: &Chosen) -> usize {
     args.completions.map_or(chosen.set.as_ref().map_or(1, |set| set.completions), |count| count as usize)
 }

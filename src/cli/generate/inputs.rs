@@ -1,10 +1,10 @@
-//! The files that the options of `hedgerow generate` name, but for those of models.
+//! The files that the options of `hedgerow generate` name, except for files of models.
 
 use std::path::Path;
 
 use super::super::command_error::CommandError;
-use super::super::constraint::Loaded;
-use super::super::effect::{Given, Need};
+use super::super::constraint::LoadedConstraint;
+use super::super::effect::{GivenOptions, Need};
 use super::super::sampling::Chosen;
 use super::args::Args;
 use hedgerow::decode::Prompt;
@@ -16,20 +16,21 @@ pub(super) struct Inputs {
     /// The prompt of `--negative-prompt`.
     pub negative: Option<Prompt>,
     pub chosen: Chosen,
-    pub constraint: Option<Loaded>,
+    pub constraint: Option<LoadedConstraint>,
     pub tools: Option<Tools>,
 }
 
 impl Inputs {
-    /// Reads the files, compiles the constraint, and refuses options that have no effect on them.
-    pub fn read(args: &Args, given: &Given, mut chosen: Chosen) -> Result<Self, CommandError> {
-        let constraint = constraint(args, &mut chosen)?;
+    /// Reads the files, compiles the constraint, and refuses options that have no effect on either.
+    pub fn read(args: &Args, given: &GivenOptions, mut chosen: Chosen) -> Result<Self, CommandError> {
+        let constraint = load_constraint(args, &mut chosen)?;
         let mut prompt = args.prompt.load()?;
         let negative = args.strategy.negative_prompt.as_deref();
-        let negative = negative.map(|text| args.prompt.prompt_of(text, "negative prompt"));
+        let negative = negative.map(|text| args.prompt.make_prompt(text, "negative prompt"));
         let negative = negative.transpose()?;
         let reasons = args.reasoning_budget.is_some();
-        let tools = args.tools.of_prompt(&mut prompt, args.constraint.is_given_but_schema(), reasons)?;
+        let tools =
+            args.tools.load_with_prompt(&mut prompt, args.constraint.is_given_without_schema(), reasons)?;
         args.tools.named_format()?;
         args.tools.check_choice(tools.as_ref())?;
         let is_value = constraint.as_ref().is_some_and(|constraint| constraint.schema.is_some());
@@ -47,8 +48,8 @@ impl Inputs {
     }
 }
 
-/// The constraint of the options, or else the response format of `--params`.
-fn constraint(args: &Args, chosen: &mut Chosen) -> Result<Option<Loaded>, CommandError> {
+/// Loads the constraint of the options, or else the response format of `--params`.
+fn load_constraint(args: &Args, chosen: &mut Chosen) -> Result<Option<LoadedConstraint>, CommandError> {
     let constraint = args.constraint.load(&args.policy)?;
     let Some(format) = chosen.set.as_mut().and_then(|set| set.response_format.take()) else {
         return Ok(constraint);
@@ -60,8 +61,8 @@ fn constraint(args: &Args, chosen: &mut Chosen) -> Result<Option<Loaded>, Comman
         return Err(CommandError::usage(what).help("known are text, json_object and json_schema"));
     }
     if constraint.is_some() {
-        say!("note: the {name} is not used: another constraint is given");
+        write_stderr!("note: the {name} is not used: another constraint is given");
         return Ok(constraint);
     }
-    args.policy.schema_of(Path::new(&name), format.to_string()).map(Some)
+    args.policy.compile_schema(Path::new(&name), format.to_string()).map(Some)
 }

@@ -16,35 +16,35 @@ use std::io;
 use std::process::ExitCode;
 
 use super::command_error::CommandError;
-use super::effect::Given;
-use super::interrupt::Interrupt;
+use super::ctrl_c::CtrlC;
+use super::effect::GivenOptions;
 #[cfg(feature = "torch")]
-use super::model::{check_drafts, drafters, load, open, open_partner};
+use super::model::{check_draft_options, load_drafters, load_model, open_model, open_partner_model};
 #[cfg(feature = "torch")]
 use super::strategy::Drafter;
 #[cfg(feature = "torch")]
 use super::trace::TraceFile;
 pub(super) use args::Args;
-use choose::{choose, tell};
+use choose::{choose, print_parameters};
 #[cfg(feature = "torch")]
 use hedgerow::decode::{ContrastiveDecoding, Dola, Guided};
 #[cfg(feature = "torch")]
 use hedgerow::torch::LoadOptions;
 use inputs::Inputs;
 #[cfg(feature = "torch")]
-use prepare::{prepare, tell_of_context};
+use prepare::{note_on_draft_context, prepare_request};
 #[cfg(feature = "torch")]
-use run::{Run, unwritten_trace};
+use run::{Run, trace_error};
 
 pub(super) fn run(
     args: &Args,
-    given: &Given,
+    given: &GivenOptions,
     program_with_libtorch: Option<fn() -> io::Result<ExitCode>>,
 ) -> Result<ExitCode, CommandError> {
     if let Some(start) = program_with_libtorch {
         // Loading libtorch takes time (docs/decoding.md, "Start"), so options are checked before.
         // The other program checks them again, and writes the notes.
-        if args.sampling.are_rereadable() {
+        if args.sampling.can_be_read_twice() {
             choose(args, given)?;
         }
         return start().map_err(|error| {
@@ -53,24 +53,26 @@ pub(super) fn run(
             )
         });
     }
-    let interrupt = Interrupt::catch();
+    let ctrl_c = CtrlC::catch();
     let (chosen, notes) = choose(args, given)?;
-    notes.iter().for_each(|note| say!("note: {note}"));
+    notes.iter().for_each(|note| write_stderr!("note: {note}"));
     if args.sampling.is_verbose() {
-        tell(args, &chosen);
+        print_parameters(args, &chosen);
     }
-    with_model(args, Inputs::read(args, given, chosen)?, interrupt)
+    load_and_generate(args, Inputs::read(args, given, chosen)?, ctrl_c)
 }
 
+/// Refuses to generate, because models need the feature `torch`.
 #[cfg(not(feature = "torch"))]
-fn with_model(_args: &Args, _inputs: Inputs, _interrupt: Interrupt) -> Result<ExitCode, CommandError> {
+fn load_and_generate(_args: &Args, _inputs: Inputs, _ctrl_c: CtrlC) -> Result<ExitCode, CommandError> {
     Err(CommandError::new("this build of hedgerow cannot run models").help(
         "build it with the feature `torch`: `make setup`, then `cargo build --release --features torch,cli`",
     ))
 }
 
+/// Loads the model and generates with it.
 #[cfg(feature = "torch")]
-fn with_model(args: &Args, inputs: Inputs, interrupt: Interrupt) -> Result<ExitCode, CommandError> {
+fn load_and_generate(args: &Args, inputs: Inputs, ctrl_c: CtrlC) -> Result<ExitCode, CommandError> {
     let usage = |error| CommandError::usage("the options are not usable").because(&error);
     let mut options = LoadOptions::default()
         .device(args.device.parse().map_err(usage)?)
@@ -80,26 +82,27 @@ fn with_model(args: &Args, inputs: Inputs, interrupt: Interrupt) -> Result<ExitC
     }
     // Whatever does not need the weights comes before them.
     let trace = args.trace.as_deref().map(TraceFile::open).transpose();
-    let trace = trace.map_err(|error| unwritten_trace(args, &error))?;
+    let trace = trace.map_err(|error| trace_error(args, &error))?;
     let strategy = &args.strategy;
-    let files = open("model", &args.model)?;
-    check_drafts(strategy, &files)?;
+    let files = open_model("model", &args.model)?;
+    check_draft_options(strategy, &files)?;
     let drafter = match &strategy.draft {
-        Some(Drafter::Model(path)) => Some(open_partner("draft model", "--draft model", path, &files)?),
+        Some(Drafter::Model(path)) => Some(open_partner_model("draft model", "--draft model", path, &files)?),
         _ => None,
     };
     let amateur = strategy.amateur.as_deref();
-    let amateur = amateur.map(|path| open_partner("amateur model", "--amateur", path, &files)).transpose()?;
-    let (prepared, negative) = prepare(args, inputs, &files, amateur.as_ref(), trace.is_some())?;
+    let amateur =
+        amateur.map(|path| open_partner_model("amateur model", "--amateur", path, &files)).transpose()?;
+    let (prepared, negative) = prepare_request(args, inputs, &files, amateur.as_ref(), trace.is_some())?;
     if !args.quiet {
-        drafter.iter().for_each(|drafter| tell_of_context(drafter, prepared.request.prompt.len()));
+        drafter.iter().for_each(|drafter| note_on_draft_context(drafter, prepared.request.prompt.len()));
     }
 
-    let model = load("model", files, options)?;
-    let drafters = drafters(strategy, &model, drafter, options)?;
-    let amateur = amateur.map(|files| load("amateur model", files, options)).transpose()?;
+    let model = load_model("model", files, options)?;
+    let drafters = load_drafters(strategy, &model, drafter, options)?;
+    let amateur = amateur.map(|files| load_model("amateur model", files, options)).transpose()?;
     let (name, vocabulary, prompt) = (model.name(), model.vocabulary(), prepared.request.prompt.len());
-    let run = Run { args, name, vocabulary, drafters, prepared, trace, interrupt };
+    let run = Run { args, name, vocabulary, drafters, prepared, trace, ctrl_c };
     match (strategy.guidance, negative, amateur, &strategy.dola) {
         (Some(scale), Some(negative), ..) => run.generate(Guided::new(&model, prompt, negative, scale)),
         (_, _, Some(amateur), _) => run.generate(ContrastiveDecoding::new(&model, amateur, 0.1, 0.5)),

@@ -1,17 +1,16 @@
 //! The request of `hedgerow generate`, made and checked before the model's weights are read.
 
 use super::super::command_error::CommandError;
-use super::super::constraint::Loaded;
+use super::super::constraint::{LoadedConstraint, ends_within, fit_to_vocabulary};
 use super::super::model::{
-    detected_format, forbid_words, no_template, over_vocabulary, unreadable_template, unusable_prompt,
-    without_format,
+    detect_format, forbid_words, missing_format_error, no_template_error, prompt_error, template_error,
 };
 use super::super::outcome::{Context, generation_failed};
-use super::super::prompt::is_plain;
+use super::super::prompt::needs_no_template;
 use super::super::sampling::{Chosen, check_lengths, leave_out_length};
-use super::super::trace::CANDIDATES;
+use super::super::trace::SHOWN_CANDIDATES;
 use super::args::Args;
-use super::choose::outputs;
+use super::choose::output_count;
 use super::inputs::Inputs;
 use hedgerow::decode::{
     ChatTemplate, Prompt, PromptEncoder, PromptError, ReasoningBudget, Request, TokenHealing, check_request,
@@ -20,22 +19,22 @@ use hedgerow::tags::Tools;
 use hedgerow::torch::ModelFiles;
 use hedgerow::vocab::TokenId;
 
-/// The request, and what its results are reported with.
+/// The request, and what the report of its results needs.
 pub(super) struct Prepared {
     pub request: Request,
-    pub constraint: Option<Loaded>,
-    /// The source of what no option gives.
+    pub constraint: Option<LoadedConstraint>,
+    /// The name of the source of all parameters without an option.
     pub source: String,
     /// The remedy if options forbid all tokens.
     pub bans: Option<String>,
     /// Number of tokens whose log-probabilities are listed beside each token.
-    pub beside: Option<usize>,
+    pub top_logprobs: Option<usize>,
     /// The context that limits outputs.
     pub limit: Context,
 }
 
-/// Makes the request and checks it. Also gives the tokens of the negative prompt.
-pub(super) fn prepare(
+/// Builds the request and checks it. Also gives the tokens of the negative prompt.
+pub(super) fn prepare_request(
     args: &Args,
     inputs: Inputs,
     files: &ModelFiles,
@@ -45,44 +44,46 @@ pub(super) fn prepare(
     let Inputs { prompt, negative, mut chosen, constraint, tools, .. } = inputs;
     check_template(args, files, &prompt, tools.is_some())?;
     forbid_words(files, &mut chosen);
-    let tokens = prompt_tokens(args, files, &prompt)?;
+    let tokens = encode_prompt(args, files, &prompt)?;
     let negative = match (&negative, args.strategy.guidance) {
-        (Some(prompt), _) => Some(files.prompt_tokens(prompt).map_err(unusable_prompt)?),
+        (Some(prompt), _) => Some(files.prompt_tokens(prompt).map_err(prompt_error)?),
         (None, guidance) => guidance.map(|_| tokens[tokens.len().saturating_sub(1)..].to_vec()),
     };
-    let (constraint, reasoning) = replies(args, files, &prompt, constraint, tools)?;
-    let limit = limit(files, amateur, negative.as_deref(), tokens.len());
+    let (constraint, reasoning) = constrain_replies(args, files, &prompt, constraint, tools)?;
+    let limit = limiting_context(files, amateur, negative.as_deref(), tokens.len());
     let source = chosen.source.clone();
     let what = if constraint.is_some() { "the constraint" } else { "the model" };
     let bans = args.sampling.remedy_of_bans(&chosen, what);
-    let outputs = outputs(args, &chosen);
-    let mut request = request(args, chosen, tokens)?.completions(outputs);
+    let outputs = output_count(args, &chosen);
+    let mut request = build_request(args, chosen, tokens)?.completions(outputs);
     request.reasoning = reasoning;
-    let beside = args.logprobs.or(request.logprobs);
+    let top_logprobs = args.logprobs.or(request.logprobs);
     request.logprobs = match is_traced {
-        true => Some(beside.unwrap_or(0).max(CANDIDATES)),
-        false => beside,
+        true => Some(top_logprobs.unwrap_or(0).max(SHOWN_CANDIDATES)),
+        false => top_logprobs,
     };
-    let over = |loaded| over_vocabulary(loaded, files.vocabulary());
-    request.constraint = constraint.as_ref().map(over).transpose()?;
+    let fit = |loaded: &LoadedConstraint| {
+        fit_to_vocabulary(&loaded.grammar, files.vocabulary(), "the model's vocabulary")
+    };
+    request.constraint = constraint.as_ref().map(fit).transpose()?;
     check_reasoning(&request)?;
     check_request(&request, files.vocabulary(), files.context_length())
         .map_err(|error| generation_failed(&error, &limit, bans.clone()))?;
-    Ok((Prepared { request, constraint, source, bans, beside, limit }, negative))
+    Ok((Prepared { request, constraint, source, bans, top_logprobs, limit }, negative))
 }
 
-/// Tells that a draft model cannot read a prompt.
-pub(super) fn tell_of_context(drafter: &ModelFiles, prompt: usize) {
+/// Prints a note if the prompt is too long for the draft model.
+pub(super) fn note_on_draft_context(drafter: &ModelFiles, prompt: usize) {
     let context = drafter.context_length();
     if context <= prompt {
-        say!(
+        write_stderr!(
             "note: --draft model guesses nothing: the prompt has {prompt} tokens, and the draft model's \
              context {context}"
         );
     }
 }
 
-/// Refuses a limit on reasoning that the limit on the whole output comes before.
+/// Refuses a limit on reasoning that is not below the limit on the whole output.
 fn check_reasoning(request: &Request) -> Result<(), CommandError> {
     match (&request.reasoning, request.sampling.max_tokens) {
         (Some(reasoning), Some(longest)) if reasoning.tokens >= longest => {
@@ -96,8 +97,8 @@ fn check_reasoning(request: &Request) -> Result<(), CommandError> {
     }
 }
 
-/// The context that limits outputs, and the remedy if it is full.
-fn limit(
+/// Finds the context that limits outputs: that of the model, or the shorter one of the amateur.
+fn limiting_context(
     files: &ModelFiles,
     amateur: Option<&ModelFiles>,
     negative: Option<&[TokenId]>,
@@ -120,7 +121,7 @@ fn limit(
     }
 }
 
-/// Refuses what needs a chat template, if the model has none.
+/// Refuses options that need a chat template, if the model has none.
 fn check_template(
     args: &Args,
     files: &ModelFiles,
@@ -136,39 +137,39 @@ fn check_template(
     }
     let needs_format = (has_tools || args.reasoning_budget.is_some()) && templates.for_tools().is_none();
     match needs_format && args.tools.named_format()?.is_none() {
-        true => Err(without_format(no_template(), has_tools)),
+        true => Err(missing_format_error(no_template_error(), has_tools)),
         false => Ok(()),
     }
 }
 
-/// The constraint of replies that call tools, and the limit on reasoning. Both follow the format in
-/// which the model writes them.
-fn replies(
+/// Makes the constraint of replies that call tools, and the limit on reasoning. Both depend on the
+/// format in which the model writes calls.
+fn constrain_replies(
     args: &Args,
     model: &ModelFiles,
     prompt: &Prompt,
-    constraint: Option<Loaded>,
+    constraint: Option<LoadedConstraint>,
     tools: Option<Tools>,
-) -> Result<(Option<Loaded>, Option<ReasoningBudget>), CommandError> {
+) -> Result<(Option<LoadedConstraint>, Option<ReasoningBudget>), CommandError> {
     if tools.is_none() && args.reasoning_budget.is_none() {
         return Ok((constraint, None));
     }
     let preset = match args.tools.named_format()? {
         Some(preset) => preset,
-        None => match detected_format(model) {
+        None => match detect_format(model) {
             Ok(preset) => preset,
-            Err(failure) if args.tools.are_optional() && args.reasoning_budget.is_none() => {
-                say!(
+            Err(failure) if args.tools.are_calls_optional() && args.reasoning_budget.is_none() => {
+                write_stderr!(
                     "note: the tools of --messages do not constrain the output: {}; name the format \
                      with --tool-format",
-                    failure.what()
+                    failure.message()
                 );
                 return Ok((constraint, None));
             }
-            Err(failure) => return Err(without_format(failure, tools.is_some())),
+            Err(failure) => return Err(missing_format_error(failure, tools.is_some())),
         },
     };
-    let prompt_end = model.prompt_end(prompt).map_err(unusable_prompt)?;
+    let prompt_end = model.prompt_end(prompt).map_err(prompt_error)?;
     let reasoning = match (&args.reasoning_budget, preset.reasoning()) {
         (None, _) => None,
         (Some(_), None) => {
@@ -184,36 +185,40 @@ fn replies(
                 CommandError::new("cannot make tokens of --reasoning-budget").because(&error)
             })?;
             let budget = ReasoningBudget::new(*tokens, end, ending);
-            let is_begun = prompt_end.rfind(begin).is_some_and(|at| !prompt_end[at..].contains(end));
-            Some(if is_begun { budget } else { budget.begins_with(begin) })
+            let begins_in_prompt = ends_within(&prompt_end, begin, end);
+            Some(if begins_in_prompt { budget } else { budget.begins_with(begin) })
         }
     };
     let Some(tools) = tools else { return Ok((constraint, reasoning)) };
     let schema = constraint.and_then(|loaded| loaded.schema);
-    Ok((Some(args.tools.replies(&tools, &preset, schema, &args.policy, prompt_end)?), reasoning))
+    Ok((Some(args.tools.compile_replies(&tools, &preset, schema, &args.policy, prompt_end)?), reasoning))
 }
 
-/// The prompt's tokens. The chat template is applied if the model has one, unless `--raw` is given.
-fn prompt_tokens(args: &Args, model: &ModelFiles, prompt: &Prompt) -> Result<Vec<TokenId>, CommandError> {
+/// Encodes the prompt, and prints notes on its chat template. The template is applied if the model
+/// has one, unless `--raw` is given.
+fn encode_prompt(args: &Args, model: &ModelFiles, prompt: &Prompt) -> Result<Vec<TokenId>, CommandError> {
     let chat = match prompt {
         Prompt::Chat(input) if !args.quiet => Some((input, model.chat_templates().for_input(input))),
         _ => None,
     };
     if let Some((input, Some(source))) = chat {
         let template = ChatTemplate::new(source);
-        let template = template.map_err(|error| unreadable_template(PromptError::Template(error)))?;
+        let template = template.map_err(|error| template_error(PromptError::Template(error)))?;
         let text = template.render(&model.template_input(input));
-        let text = text.map_err(|error| unusable_prompt(PromptError::Template(error)))?;
-        args.prompt.notes_on_template(input, &template, &text).iter().for_each(|note| say!("note: {note}"));
+        let text = text.map_err(|error| prompt_error(PromptError::Template(error)))?;
+        args.prompt
+            .notes_on_template(input, &template, &text)
+            .iter()
+            .for_each(|note| write_stderr!("note: {note}"));
     }
-    if matches!(chat, Some((_, None))) && is_plain(prompt) {
-        say!("note: this model has no chat template; it continues the prompt as it is");
+    if matches!(chat, Some((_, None))) && needs_no_template(prompt) {
+        write_stderr!("note: this model has no chat template; it continues the prompt as it is");
     }
-    model.prompt_tokens(prompt).map_err(unusable_prompt)
+    model.prompt_tokens(prompt).map_err(prompt_error)
 }
 
 /// Builds the request. Options of the command line take precedence over the file of parameters.
-fn request(args: &Args, chosen: Chosen, prompt: Vec<TokenId>) -> Result<Request, CommandError> {
+fn build_request(args: &Args, chosen: Chosen, prompt: Vec<TokenId>) -> Result<Request, CommandError> {
     let strategy = chosen.strategy(args);
     let has_file_of_model = args.sampling.has_file_of_model(&chosen);
     let Chosen { mut params, set, source, .. } = chosen;

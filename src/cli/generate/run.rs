@@ -6,11 +6,11 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use super::super::command_error::{CommandError, Written, written};
-use super::super::interrupt::{INTERRUPTED, Interrupt};
-use super::super::model::{Drafters, bar_of_tokens};
-use super::super::outcome::{Ends, Judged, Report, Room, generation_failed, summarise};
-use super::super::trace::{Subject, Trace, TraceFile};
+use super::super::command_error::{CommandError, StdoutState, check_stdout};
+use super::super::ctrl_c::{CtrlC, EXIT_INTERRUPTED};
+use super::super::model::{Drafters, token_progress_bar};
+use super::super::outcome::{Ends, Judged, Report, Room, generation_failed, print_summary};
+use super::super::trace::{Trace, TraceFile, TracedRun};
 use super::args::{Args, JsonForm};
 use super::prepare::Prepared;
 use hedgerow::decode::{Batch, Generation, LanguageModel};
@@ -24,41 +24,42 @@ pub(super) struct Run<'a> {
     pub drafters: Drafters,
     pub prepared: Prepared,
     pub trace: Option<TraceFile>,
-    pub interrupt: Interrupt,
+    pub ctrl_c: CtrlC,
 }
 
 impl Run<'_> {
+    /// Generates with a model, and writes the outputs, the summary and the trace.
     pub fn generate(self, model: impl LanguageModel) -> Result<ExitCode, CommandError> {
-        let Run { args, name, vocabulary, drafters, prepared, trace, interrupt } = self;
-        let Prepared { request, constraint, source, bans, beside, limit } = prepared;
+        let Run { args, name, vocabulary, drafters, prepared, trace, ctrl_c } = self;
+        let Prepared { request, constraint, source, bans, top_logprobs, limit } = prepared;
         let outputs = request.completions;
-        let spelled =
+        let prompt_text =
             trace.as_ref().map_or_else(String::new, |_| vocabulary.decode_with_names(&request.prompt));
-        let constrained = request.constraint.clone();
-        let mut steps = Trace::new(&request.strategy, outputs);
+        let token_constraint = request.constraint.clone();
+        let mut passes = Trace::new(&request.strategy, outputs);
         let strategy = request.strategy.clone();
-        interrupt.begin();
+        ctrl_c.begin_generation();
         let start = Instant::now();
         let failed = |error| generation_failed(&error, &limit, bans.clone());
         let longest = request.sampling.max_tokens;
         let context = model.context_length();
         let room = Room { tokens: longest, context, prompt: request.prompt.len(), limit: limit.clone() };
         let batch = Batch::new(model, vocabulary).map_err(failed)?.clock(move || start.elapsed());
-        let batch = drafters.beside(batch);
+        let batch = drafters.add_to(batch);
         let mut out = io::stdout().lock();
-        let (mut outcome, mut streamed) = (Ok(Written::Whole), 0);
+        let (mut outcome, mut streamed) = (Ok(StdoutState::Open), 0);
         let length = (longest.unwrap_or(0) as u64).saturating_mul(outputs as u64);
-        let progress = bar_of_tokens(length, args.stream);
+        let progress = token_progress_bar(length, args.stream);
         let generation = batch
             .run(request, |chunk| {
                 progress.inc(chunk.tokens.len() as u64);
-                steps.note(&chunk);
+                passes.record_pass(&chunk);
                 if args.stream && !chunk.text.is_empty() {
                     streamed += chunk.text.len();
-                    outcome = written(out.write_all(chunk.text.as_bytes()).and_then(|()| out.flush()));
+                    outcome = check_stdout(out.write_all(chunk.text.as_bytes()).and_then(|()| out.flush()));
                 }
                 match outcome {
-                    Ok(Written::Whole) if !interrupt.came() => ControlFlow::Continue(()),
+                    Ok(StdoutState::Open) if !ctrl_c.was_pressed() => ControlFlow::Continue(()),
                     _ => ControlFlow::Break(()),
                 }
             })
@@ -69,16 +70,15 @@ impl Run<'_> {
             .map_err(failed)?;
         progress.finish_and_clear();
         // The trace is written even if nobody reads the texts, and the texts if it cannot be.
-        let (constraint_of_page, prompt) = (constrained.as_ref(), &spelled);
-        let subject = Subject {
+        let traced_run = TracedRun {
             model: name,
-            prompt,
+            prompt: &prompt_text,
             vocabulary,
-            constraint: constraint_of_page,
+            constraint: token_constraint.as_ref(),
             generation: &generation,
         };
-        let traced = trace.map_or(Ok(()), |file| write_trace(args, file, &steps.page(&subject)?));
-        if outcome? == Written::ReaderGone {
+        let traced = trace.map_or(Ok(()), |file| write_trace(args, file, &passes.render_page(&traced_run)?));
+        if outcome? == StdoutState::Closed {
             return traced.map(|()| ExitCode::SUCCESS);
         }
         let ends = Ends {
@@ -89,31 +89,33 @@ impl Run<'_> {
             limits_reasoning: args.reasoning_budget.is_some(),
         };
         let judged = Judged::of(&generation, constraint.as_ref(), room, ends);
-        let report = || Report::new(beside, name, vocabulary, &generation, &judged);
-        written(write_outputs(args, &mut out, &generation, streamed, report))?;
+        let report = || Report::new(top_logprobs, name, vocabulary, &generation, &judged);
+        check_stdout(write_outputs(args, &mut out, &generation, streamed, report))?;
         drop(out);
         if !args.quiet && args.prompt.healing && generation.completions.iter().all(|c| c.healed_bytes == 0) {
-            say!("note: --healing changed nothing: no other token begins with the end of the prompt");
+            write_stderr!(
+                "note: --healing changed nothing: no other token begins with the end of the prompt"
+            );
         }
         if !args.quiet {
-            summarise(&generation, &strategy, args.strategy.draft.is_some());
-            args.reasoning_budget.iter().for_each(|(most, _)| tell_of_reasoning(&generation, *most));
+            print_summary(&generation, &strategy, args.strategy.draft.is_some());
+            args.reasoning_budget.iter().for_each(|(most, _)| note_on_long_reasoning(&generation, *most));
         }
         traced?;
-        if interrupt.came() {
-            say!("note: stopped by Ctrl-C");
-            return Ok(ExitCode::from(INTERRUPTED));
+        if ctrl_c.was_pressed() {
+            write_stderr!("note: stopped by Ctrl-C");
+            return Ok(ExitCode::from(EXIT_INTERRUPTED));
         }
-        judged.conclude(outputs, bans, args.quiet)
+        judged.report(outputs, bans, args.quiet)
     }
 }
 
-/// Tells of reasoning that the limit of `most` tokens did not end. Up to three tokens may follow
-/// that end a character.
-fn tell_of_reasoning(generation: &Generation, most: usize) {
+/// Prints a note if the limit of `most` tokens did not end the reasoning. Reasoning may pass the
+/// limit by up to three tokens, which end a character.
+fn note_on_long_reasoning(generation: &Generation, most: usize) {
     let longest = generation.completions.iter().filter_map(|output| output.reasoning_tokens).max();
     if let Some(longest) = longest.filter(|&longest| longest > most + 3) {
-        say!(
+        write_stderr!(
             "note: reasoning went on for {longest} tokens, as the constraint did not allow the end that \
              --reasoning-budget appends"
         );
@@ -121,8 +123,8 @@ fn tell_of_reasoning(generation: &Generation, most: usize) {
 }
 
 /// Writes the outputs in the form that the options ask for. The first `streamed` bytes of a
-/// streamed text have been written already. Ctrl-C may leave others, which might have begun a stop
-/// string.
+/// streamed text have been written already. After Ctrl-C more may be left: bytes that were held
+/// back because a stop string might begin with them.
 fn write_outputs(
     args: &Args,
     out: &mut impl Write,
@@ -131,8 +133,8 @@ fn write_outputs(
     report: impl FnOnce() -> Report,
 ) -> io::Result<()> {
     match args.json {
-        Some(JsonForm::Lines) => report().lines().iter().try_for_each(|line| writeln!(out, "{line}"))?,
-        Some(JsonForm::Pretty) => writeln!(out, "{:#}", report().whole())?,
+        Some(JsonForm::Lines) => report().json_lines().iter().try_for_each(|line| writeln!(out, "{line}"))?,
+        Some(JsonForm::Pretty) => writeln!(out, "{:#}", report().json_object())?,
         None if args.stream => writeln!(out, "{}", generation.text().get(streamed..).unwrap_or_default())?,
         None => write_texts(out, generation)?,
     }
@@ -151,11 +153,13 @@ fn write_texts(out: &mut impl Write, generation: &Generation) -> io::Result<()> 
     Ok(())
 }
 
+/// Writes the page of `--trace`.
 fn write_trace(args: &Args, file: TraceFile, page: &str) -> Result<(), CommandError> {
-    file.write(page).map_err(|error| unwritten_trace(args, &error))
+    file.write(page).map_err(|error| trace_error(args, &error))
 }
 
-pub(super) fn unwritten_trace(args: &Args, error: &io::Error) -> CommandError {
+/// The error of a file of `--trace` that cannot be written.
+pub(super) fn trace_error(args: &Args, error: &io::Error) -> CommandError {
     let path = args.trace.as_deref().unwrap_or(Path::new("")).display();
     CommandError::new(format!("cannot write the file of --trace, `{path}`")).because(error)
 }

@@ -11,56 +11,57 @@ const MAGIC: &[u8] = b"\x93NUMPY";
 const FORMATS: &str = "expected float16, float32 or float64 (`<f2`, `<f4`, `<f8`); convert it: \
     `numpy.save(path, array.astype('float32'))`";
 
-/// One row of logits and where it came from.
+/// A row of logits, and the number of rows of its file.
 #[derive(Debug, PartialEq)]
-pub(super) struct Rows {
+pub(super) struct ChosenRow {
     /// The logits of the chosen row.
     pub logits: Vec<f32>,
     /// The number of rows of the file; `None` if the file holds one row of shape `[vocab]`.
     pub rows: Option<usize>,
 }
 
-/// The reason why a file is not usable, and what to do about it.
+/// The reason why a file cannot be used, and a remedy.
 #[derive(Debug, PartialEq)]
-pub(super) struct Unusable {
+pub(super) struct LogitsError {
     pub what: String,
     pub help: String,
 }
 
-fn unusable<T>(what: impl Into<String>, help: impl Into<String>) -> Result<T, Unusable> {
-    Err(Unusable { what: what.into(), help: help.into() })
+/// Makes the error of a file.
+fn logits_error<T>(what: impl Into<String>, help: impl Into<String>) -> Result<T, LogitsError> {
+    Err(LogitsError { what: what.into(), help: help.into() })
 }
 
 /// Reads row `row` of a file's content. If `row` is `None`, the file must hold a single row.
-pub(super) fn read(bytes: &[u8], row: Option<usize>) -> Result<Rows, Unusable> {
+pub(super) fn read(bytes: &[u8], row: Option<usize>) -> Result<ChosenRow, LogitsError> {
     match bytes.strip_prefix(MAGIC) {
         Some(rest) => read_npy(rest, row),
         None => read_json(bytes, row),
     }
 }
 
-/// The index of the row to take out of `rows` rows.
-fn choose(row: Option<usize>, rows: Option<usize>) -> Result<usize, Unusable> {
+/// Chooses a row out of `rows` rows. `row` is the value of `--row`.
+fn choose_row(row: Option<usize>, rows: Option<usize>) -> Result<usize, LogitsError> {
     match (row, rows) {
         (None, None | Some(1)) => Ok(0),
         (None, Some(rows)) => {
-            unusable(format!("it holds {rows} rows"), "choose one with --row, counted from 0")
+            logits_error(format!("it holds {rows} rows"), "choose one with --row, counted from 0")
         }
-        (Some(row), None) => unusable(
+        (Some(row), None) => logits_error(
             format!("--row {row} was given, but it holds a single row without a dimension for rows"),
             "leave out --row",
         ),
         (Some(row), Some(rows)) if row >= rows => {
-            unusable(format!("there is no row {row}: it holds {rows}"), "rows are counted from 0")
+            logits_error(format!("there is no row {row}: it holds {rows}"), "rows are counted from 0")
         }
         (Some(row), Some(_)) => Ok(row),
     }
 }
 
 /// Reads a row of a `.npy` file; `rest` is its content after the magic bytes.
-fn read_npy(rest: &[u8], row: Option<usize>) -> Result<Rows, Unusable> {
+fn read_npy(rest: &[u8], row: Option<usize>) -> Result<ChosenRow, LogitsError> {
     let damaged = |what: &str| {
-        unusable(format!("it begins like a NumPy file, but {what}"), "save it again with `numpy.save`")
+        logits_error(format!("it begins like a NumPy file, but {what}"), "save it again with `numpy.save`")
     };
     let (length, rest) = match *rest {
         [1, _, a, b, ref rest @ ..] => (usize::from(u16::from_le_bytes([a, b])), rest),
@@ -74,24 +75,24 @@ fn read_npy(rest: &[u8], row: Option<usize>) -> Result<Rows, Unusable> {
         return damaged("its header does not end where it says");
     }
     let header = String::from_utf8_lossy(header);
-    let Some(format) = field(&header, "descr").and_then(|text| quoted(text)) else {
-        return match field(&header, "descr") {
-            Some(_) => unusable("its elements are records", FORMATS),
+    let Some(format) = header_field(&header, "descr").and_then(|text| quoted_string(text)) else {
+        return match header_field(&header, "descr") {
+            Some(_) => logits_error("its elements are records", FORMATS),
             None => damaged("its header names no `descr`"),
         };
     };
-    let Some(shape) = field(&header, "shape").and_then(shape) else {
+    let Some(shape) = header_field(&header, "shape").and_then(parse_shape) else {
         return damaged("its header names no `shape`");
     };
-    let is_fortran = field(&header, "fortran_order").is_some_and(|text| text.starts_with("True"));
-    let Some((width, element)) = element(format) else {
-        return unusable(format!("its elements are `{format}`"), FORMATS);
+    let is_fortran = header_field(&header, "fortran_order").is_some_and(|text| text.starts_with("True"));
+    let Some((width, element)) = element_reader(format) else {
+        return logits_error(format!("its elements are `{format}`"), FORMATS);
     };
     let (rows, columns) = match *shape.as_slice() {
         [columns] => (None, columns),
         [rows, columns] => (Some(rows), columns),
         _ => {
-            return unusable(
+            return logits_error(
                 format!("its shape {shape:?} is neither [vocab] nor [rows, vocab]"),
                 "save the logits of one position, such as `logits[0, -1]`",
             );
@@ -107,35 +108,36 @@ fn read_npy(rest: &[u8], row: Option<usize>) -> Result<Rows, Unusable> {
             ));
         }
     }
-    let row = choose(row, rows)?;
+    let row = choose_row(row, rows)?;
     let (start, step) = if is_fortran { (row, rows.unwrap_or(1)) } else { (row * columns, 1) };
     let at = |column: usize| &data[(start + column * step) * width..][..width];
-    Ok(Rows { logits: (0..columns).map(|column| element(at(column))).collect(), rows })
+    Ok(ChosenRow { logits: (0..columns).map(|column| element(at(column))).collect(), rows })
 }
 
 /// The text after `'name':` in a header.
-fn field<'a>(header: &'a str, name: &str) -> Option<&'a str> {
+fn header_field<'a>(header: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = header.split_once(&format!("'{name}'"))?;
     Some(rest.trim_start().strip_prefix(':')?.trim_start())
 }
 
-fn quoted(text: &str) -> Option<&str> {
+/// The content of a string in single quotes.
+fn quoted_string(text: &str) -> Option<&str> {
     Some(text.strip_prefix('\'')?.split_once('\'')?.0)
 }
 
-/// `(3, 4)`, with a comma behind a single number.
-fn shape(text: &str) -> Option<Vec<usize>> {
+/// Parses a shape: `(3, 4)`, or `(3,)` with a comma behind a single number.
+fn parse_shape(text: &str) -> Option<Vec<usize>> {
     let (inside, _) = text.strip_prefix('(')?.split_once(')')?;
     let parts = inside.split(',').map(str::trim).filter(|part| !part.is_empty());
     parts.map(|part| part.trim_end_matches('L').parse().ok()).collect()
 }
 
 /// Reads an element from its bytes.
-type Element = fn(&[u8]) -> f32;
+type ReadElement = fn(&[u8]) -> f32;
 
 /// The number of bytes of an element, and the function that reads it. The byte orders `=` and `|`
 /// do not occur with these element types.
-fn element(format: &str) -> Option<(usize, Element)> {
+fn element_reader(format: &str) -> Option<(usize, ReadElement)> {
     fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
         std::array::from_fn(|i| bytes[i])
     }
@@ -150,15 +152,17 @@ fn element(format: &str) -> Option<(usize, Element)> {
     })
 }
 
+/// Widens a half-precision number, given by its bits.
 fn f16_to_f32(bits: u16) -> f32 {
     hedgerow::sampling::LogitRow::F16(&[bits]).get(0).unwrap_or(f32::NAN)
 }
 
-fn read_json(bytes: &[u8], row: Option<usize>) -> Result<Rows, Unusable> {
+/// Reads a row of a JSON array.
+fn read_json(bytes: &[u8], row: Option<usize>) -> Result<ChosenRow, LogitsError> {
     let value: Value = match serde_json::from_slice(bytes) {
         Ok(value) => value,
         Err(error) => {
-            return unusable(
+            return logits_error(
                 format!("it is neither a NumPy file nor JSON: {error}"),
                 "give what `numpy.save` writes, or a JSON array of numbers; JSON has no infinities, write null for -inf",
             );
@@ -166,21 +170,24 @@ fn read_json(bytes: &[u8], row: Option<usize>) -> Result<Rows, Unusable> {
     };
     let form = "give an array of numbers, with null for -inf, or an array of such arrays";
     let Value::Array(items) = value else {
-        return unusable("its JSON is no array", form);
+        return logits_error("its JSON is no array", form);
     };
     let (items, rows, place) = match items.first() {
         Some(Value::Array(_)) => {
             let rows = items.len();
-            let row = choose(row, Some(rows))?;
+            let row = choose_row(row, Some(rows))?;
             match items.into_iter().nth(row) {
                 Some(Value::Array(items)) => (items, Some(rows), format!("/{row}")),
                 _ => {
-                    return unusable(format!("the JSON at /{row} is no array, as those before it are"), form);
+                    return logits_error(
+                        format!("the JSON at /{row} is no array, as those before it are"),
+                        form,
+                    );
                 }
             }
         }
         _ => {
-            choose(row, None)?;
+            choose_row(row, None)?;
             (items, None, String::new())
         }
     };
@@ -189,12 +196,15 @@ fn read_json(bytes: &[u8], row: Option<usize>) -> Result<Rows, Unusable> {
         // `None` is a number that no float can hold. It becomes an infinity, which the sampler
         // refuses.
         Value::Number(number) => Ok(number.as_f64().map_or(f32::INFINITY, |value| value as f32)),
-        other => unusable(format!("the JSON at {place}/{at} is {}, not a number", kind(&other)), form),
+        other => {
+            logits_error(format!("the JSON at {place}/{at} is {}, not a number", describe_kind(&other)), form)
+        }
     };
-    Ok(Rows { logits: items.into_iter().enumerate().map(logit).collect::<Result<_, _>>()?, rows })
+    Ok(ChosenRow { logits: items.into_iter().enumerate().map(logit).collect::<Result<_, _>>()?, rows })
 }
 
-fn kind(value: &Value) -> &'static str {
+/// Describes the kind of a JSON value.
+fn describe_kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",
@@ -231,7 +241,7 @@ mod tests {
             assert_eq!(one(&npy(format, "(6,)", "False", data)), values, "{format}");
         }
         let table = npy("'<f4'", "(2, 3)", "False", &le);
-        assert_eq!(read(&table, Some(1)), Ok(Rows { logits: values[3..].to_vec(), rows: Some(2) }));
+        assert_eq!(read(&table, Some(1)), Ok(ChosenRow { logits: values[3..].to_vec(), rows: Some(2) }));
         let by_column = npy("'<f4'", "(3, 2)", "True", &le);
         assert_eq!(read(&by_column, Some(1)).unwrap().logits, [values[1], values[4]]);
         assert_eq!(one(&npy("'<f4'", "(1, 6)", "False", &le)), values);
@@ -257,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unusable_is_told() {
+    fn unusable_files_are_reported() {
         let four = [0; 16];
         for (bytes, row, expected) in [
             (npy("'<i8'", "(2,)", "False", &four), None, "its elements are `<i8`"),

@@ -15,15 +15,14 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::command_error::{CommandError, written};
-use super::constraint::{ConstraintArgs, PolicyArgs};
-use super::effect::{Given, option_of};
+use super::command_error::{CommandError, check_stdout};
+use super::constraint::{CONSTRAINT_OPTIONS, ConstraintArgs, PolicyArgs, fit_to_vocabulary};
+use super::effect::{GivenOptions, option_name};
 use super::greedy;
 use super::input;
-use super::mask::{read_prefix, shown_token};
-use super::number::whole;
+use super::mask::{describe_token, read_prefix};
+use super::number::parse_whole_number;
 use super::sampling::{Chosen, SamplingArgs, check_tokens};
-use hedgerow::engine::Constraint;
 use hedgerow::sampling::parameter_sets::ParameterSet;
 use hedgerow::sampling::{Sampled, Sampler, SamplingError, Stage, Step, WatermarkSeeding};
 use hedgerow::vocab::{TokenId, TokenSet, Vocabulary};
@@ -55,14 +54,14 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     logits: PathBuf,
     /// The row to sample from, counted from 0, in a file of several
-    #[arg(long, value_name = "N", value_parser = whole::<usize>)]
+    #[arg(long, value_name = "N", value_parser = parse_whole_number::<usize>)]
     row: Option<usize>,
     /// Show the text of tokens: a tokenizer.json, tekken.json, SentencePiece model or GGUF file, or
     /// a model's folder with one of them
     #[arg(long, value_name = "PATH")]
     vocab: Option<PathBuf>,
     /// Follow the N most probable tokens
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = whole::<usize>)]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = parse_whole_number::<usize>)]
     top: usize,
     /// Write one JSON object in place of the tables
     #[arg(long)]
@@ -71,16 +70,16 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<PathBuf>,
     /// Ids of the prompt's tokens, for penalties (commas between them)
-    #[arg(long, value_name = "IDS", value_delimiter = ',', value_parser = whole::<u32>)]
+    #[arg(long, value_name = "IDS", value_delimiter = ',', value_parser = parse_whole_number::<u32>)]
     prompt_ids: Vec<u32>,
     /// Ids of the tokens generated so far, for penalties and the position (commas between them)
-    #[arg(long, value_name = "IDS", value_delimiter = ',', value_parser = whole::<u32>)]
+    #[arg(long, value_name = "IDS", value_delimiter = ',', value_parser = parse_whole_number::<u32>)]
     output_ids: Vec<u32>,
     /// Smallest number of tokens of an output; end tokens are held back before
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole::<usize>)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = parse_whole_number::<usize>)]
     min_tokens: usize,
     /// A token that ends the output, beside those of the vocabulary (repeat the option)
-    #[arg(long, value_name = "ID", value_parser = whole::<u32>)]
+    #[arg(long, value_name = "ID", value_parser = parse_whole_number::<u32>)]
     stop_tokens: Vec<u32>,
     #[command(flatten)]
     constraint: ConstraintArgs,
@@ -93,19 +92,21 @@ pub(super) struct Args {
     sampling: SamplingArgs,
 }
 
-pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode, CommandError> {
+pub(super) fn run(args: &Args, given: &GivenOptions) -> Result<ExitCode, CommandError> {
     given.check(|need| args.constraint.meets(need) && args.policy.meets(need))?;
     let chosen = args.sampling.choose(None, Some(args.min_tokens), None, usize::MAX)?;
-    chosen.notes.iter().for_each(|note| say!("note: {note}"));
-    check_effect(args, &chosen)?;
+    chosen.notes.iter().for_each(|note| write_stderr!("note: {note}"));
+    check_row_options(args, &chosen)?;
     if args.sampling.is_verbose() {
         // A row has no greatest length.
-        args.sampling.tell(&chosen, |name| name != "max_tokens");
+        args.sampling.print_parameters(&chosen, |name| name != "max_tokens");
     }
     let grammar = args.constraint.load(&args.policy)?.map(|loaded| loaded.grammar);
     if grammar.is_none() && !args.prefix.is_empty() {
-        return Err(CommandError::usage("--prefix is the output so far under a constraint, but none is given")
-            .help("give one of --schema FILE, --regex PATTERN, --grammar FILE, --choice TEXT, --structural-tag FILE"));
+        return Err(CommandError::usage(
+            "--prefix is the output so far under a constraint, but none is given",
+        )
+        .help(format!("give one of {CONSTRAINT_OPTIONS}")));
     }
     if grammar.is_some() && args.vocab.is_none() {
         return Err(CommandError::usage("a constraint needs a vocabulary").help("give it with --vocab FILE"));
@@ -123,7 +124,8 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode, CommandError> 
     let bans =
         args.sampling.remedy_of_bans(&chosen, if grammar.is_some() { "the constraint" } else { "the row" });
     let mut params = chosen.params.clone();
-    let vocabulary = args.vocab.as_deref().map(|path| fitted(path, row.len())).transpose()?;
+    let vocabulary =
+        args.vocab.as_deref().map(|path| read_fitting_vocabulary(path, row.len())).transpose()?;
     params.end_tokens = args.stop_tokens.iter().copied().map(TokenId).collect();
     params.end_tokens.extend(vocabulary.iter().flat_map(|vocabulary| vocabulary.eos()));
     if args.min_tokens > 0 && params.end_tokens.is_empty() {
@@ -132,16 +134,14 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode, CommandError> 
     }
     let mut mask = None;
     if let (Some(grammar), Some(vocabulary)) = (&grammar, &vocabulary) {
-        let constraint = Constraint::new(grammar, vocabulary).map_err(|error| {
-            CommandError::new("the constraint does not fit the vocabulary").because(&error)
-        })?;
+        let constraint = fit_to_vocabulary(grammar, vocabulary, "the vocabulary")?;
         let mut matcher = read_prefix(constraint.matcher(), &args.prefix)?;
         mask = Some(
             matcher.mask().map_err(|error| CommandError::new("cannot compute the mask").because(&error))?,
         );
     }
     let mut sampler = Sampler::new(params)
-        .map_err(|error| args.sampling.unusable(&error, &chosen.source, chosen.set.as_ref()))?;
+        .map_err(|error| args.sampling.parameter_error(&error, &chosen.source, chosen.set.as_ref()))?;
     sampler.with_prompt(&args.prompt_ids.iter().copied().map(TokenId).collect::<Vec<_>>());
     args.output_ids.iter().for_each(|&id| sampler.accept(TokenId(id)));
     let report = Report::new(&mut sampler, &row, mask.as_deref()).map_err(|error| {
@@ -156,20 +156,20 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode, CommandError> 
             Some(row) => format!("{}, row {row}", args.logits.display()),
             None => args.logits.display().to_string(),
         };
-        std::fs::write(path, plot::draw(&title, &report.stages)).map_err(|error| {
+        std::fs::write(path, plot::draw_chain(&title, &report.stages)).map_err(|error| {
             CommandError::new(format!("cannot write the plot `{}`", path.display())).because(&error)
         })?;
     }
     let text = match args.json {
-        true => format!("{:#}\n", report.json(args.top, vocabulary.as_ref())),
-        false => report.tables(args.top, vocabulary.as_ref()),
+        true => format!("{:#}\n", report.to_json(args.top, vocabulary.as_ref())),
+        false => report.to_tables(args.top, vocabulary.as_ref()),
     };
-    written(io::stdout().write_all(text.as_bytes()))?;
+    check_stdout(io::stdout().write_all(text.as_bytes()))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// The steps that look at the tokens of the prompt.
-const OF_PROMPT: [Step; 6] = [
+const PROMPT_STEPS: [Step; 6] = [
     Step::SequenceBias,
     Step::BadWords,
     Step::NoRepeatNgram,
@@ -178,44 +178,50 @@ const OF_PROMPT: [Step; 6] = [
     Step::Watermark,
 ];
 
-/// Refuses or notes parameters that have no effect on a single row.
-fn check_effect(args: &Args, chosen: &Chosen) -> Result<(), CommandError> {
+/// Refuses parameters and options that have no effect on a single row, or prints notes on them.
+fn check_row_options(args: &Args, chosen: &Chosen) -> Result<(), CommandError> {
     let mut names = args.sampling.names();
     if names.any(|name| name == "forced_last") {
         let what = "--forced-last has no effect on a single row, which may not be the last of an output";
         return Err(CommandError::usage(what).help("--forced-first ID forces a token here"));
     }
     for note in greedy::notes_at_temperature_0(&args.sampling, chosen, &[], 1)? {
-        say!("note: {note}");
+        write_stderr!("note: {note}");
     }
-    if !args.prompt_ids.is_empty() && !OF_PROMPT.iter().any(|step| step.is_active(&chosen.params)) {
-        say!("note: --prompt-ids changes nothing, as no step looks at the prompt");
+    if !args.prompt_ids.is_empty() && !PROMPT_STEPS.iter().any(|step| step.is_active(&chosen.params)) {
+        write_stderr!("note: --prompt-ids changes nothing, as no step looks at the prompt");
     }
     let params = &chosen.params;
     if !args.stop_tokens.is_empty() && args.min_tokens == 0 && params.exponential_decay.is_none() {
-        say!("note: --stop-tokens changes nothing without --min-tokens or --exponential-decay");
+        write_stderr!("note: --stop-tokens changes nothing without --min-tokens or --exponential-decay");
     }
     let of_first =
         args.sampling.names().find(|name| matches!(*name, "forced_first" | "begin_suppressed_tokens"));
     if let (Some(name), false) = (of_first, args.output_ids.is_empty()) {
-        say!("note: {} changes nothing behind the first token of an output", option_of(name));
+        write_stderr!("note: {} changes nothing behind the first token of an output", option_name(name));
     }
     let width = params.watermark.as_ref().map_or(0, |watermark| match watermark.seeding {
         WatermarkSeeding::SelfHash { context_width } => context_width,
         _ => 1,
     });
     if args.prompt_ids.len() + args.output_ids.len() < width {
-        say!("note: --watermark changes nothing behind fewer than {width} tokens of prompt and output");
+        write_stderr!(
+            "note: --watermark changes nothing behind fewer than {width} tokens of prompt and output"
+        );
     }
-    let of_loop = chosen.set.as_ref().map_or_else(Vec::new, of_loop);
-    if !of_loop.is_empty() {
-        say!("note: not used of {}: {}, which concern whole outputs", chosen.source, of_loop.join(", "));
+    let loop_settings = chosen.set.as_ref().map_or_else(Vec::new, loop_settings);
+    if !loop_settings.is_empty() {
+        write_stderr!(
+            "note: not used of {}: {}, which concern whole outputs",
+            chosen.source,
+            loop_settings.join(", ")
+        );
     }
     Ok(())
 }
 
-/// The settings of a file of parameters that concern the loop around rows.
-fn of_loop(set: &ParameterSet) -> Vec<&'static str> {
+/// Names the settings of a file of parameters that concern whole outputs, not a single row.
+fn loop_settings(set: &ParameterSet) -> Vec<&'static str> {
     let all = [
         ("stop strings", !set.stop.is_empty()),
         ("forbidden texts", !set.bad_words.is_empty()),
@@ -229,20 +235,21 @@ fn of_loop(set: &ParameterSet) -> Vec<&'static str> {
     all.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name).collect()
 }
 
+/// Reads a row of logits from a file.
 fn read_row(path: &Path, row: Option<usize>) -> Result<Vec<f32>, CommandError> {
     let bytes = input::read(path, "logits")?;
     match logits::read(&bytes, row) {
         Ok(rows) => Ok(rows.logits),
-        Err(logits::Unusable { what, help }) => {
+        Err(logits::LogitsError { what, help }) => {
             Err(CommandError::new(format!("cannot use the logits `{}`: {what}", path.display())).help(help))
         }
     }
 }
 
-/// A vocabulary with as many tokens as the row has logits. A row may have more logits than the
-/// tokenizer has tokens, since models pad their output layers.
-fn fitted(path: &Path, logits: usize) -> Result<Vocabulary, CommandError> {
-    input::vocabulary(path)?.with_model_size(logits).map_err(|error| {
+/// Reads a vocabulary and fits it to the number of logits in the row. A row may have more logits
+/// than the tokenizer has tokens, since models pad their output layers.
+fn read_fitting_vocabulary(path: &Path, logits: usize) -> Result<Vocabulary, CommandError> {
+    input::read_vocabulary(path)?.with_model_size(logits).map_err(|error| {
         let what = format!("the row's {logits} logits are not those of the vocabulary `{}`", path.display());
         CommandError::new(what)
             .because(&error)
@@ -252,62 +259,65 @@ fn fitted(path: &Path, logits: usize) -> Result<Vocabulary, CommandError> {
 
 /// The result of the command: the distribution after each step, and the token drawn at the end.
 struct Report {
-    stages: Vec<Seen>,
+    stages: Vec<StageResult>,
     drawn: Sampled,
 }
 
-/// A step and the distribution it leaves.
-struct Seen {
+/// The distribution that a step leaves.
+struct StageResult {
     name: &'static str,
-    /// Most probable first.
+    /// The tokens that are left with their probabilities, the most probable first.
     kept: Vec<(TokenId, f32)>,
     /// The probability that the kept tokens had before the step.
     mass: f64,
 }
 
-impl Seen {
-    /// −Σ p log₂ p.
+impl StageResult {
+    /// The entropy in bits: −Σ p log₂ p.
     fn entropy(&self) -> f64 {
         let terms = self.kept.iter().filter(|entry| entry.1 > 0.0);
         // Adding zero makes a negative zero positive.
         terms.map(|&(_, p)| -f64::from(p) * f64::from(p).log2()).sum::<f64>().max(0.0) + 0.0
     }
 
+    /// The distribution as a map.
     fn distribution(&self) -> HashMap<TokenId, f32> {
         self.kept.iter().copied().collect()
     }
 }
 
-/// The probability that the tokens of one distribution have in another.
-fn mass(kept: &[(TokenId, f32)], distribution: &HashMap<TokenId, f32>) -> f64 {
+/// Adds up the probabilities that the tokens of one distribution have in another.
+fn mass_in(kept: &[(TokenId, f32)], distribution: &HashMap<TokenId, f32>) -> f64 {
     // Rounding may take the sum of all a little above 1.
     kept.iter().filter_map(|entry| distribution.get(&entry.0)).map(|&p| f64::from(p)).sum::<f64>().min(1.0)
 }
 
 impl Report {
+    /// Runs the chain on a row, and then draws a token.
     fn new(sampler: &mut Sampler, row: &[f32], mask: Option<&TokenSet>) -> Result<Report, SamplingError> {
         let words = mask.map(TokenSet::words);
         let stages = sampler.stages(row, words)?;
         let mut before: Option<HashMap<TokenId, f32>> = None;
         let mut seen = Vec::with_capacity(stages.len());
         for Stage { name, kept, .. } in stages {
-            let mass = before.map_or(1.0, |before| mass(&kept, &before));
-            let stage = Seen { name, kept, mass };
+            let mass = before.map_or(1.0, |before| mass_in(&kept, &before));
+            let stage = StageResult { name, kept, mass };
             before = Some(stage.distribution());
             seen.push(stage);
         }
         Ok(Report { stages: seen, drawn: sampler.sample(row, words)? })
     }
 
-    /// The tokens that are among the `top` most probable ones before or after some step, in the
-    /// order of the first such step.
-    fn followed(&self, top: usize) -> Vec<TokenId> {
+    /// The tokens that the report follows through the chain: those among the `top` most probable
+    /// ones before or after some step, in the order of the first such step.
+    fn followed_tokens(&self, top: usize) -> Vec<TokenId> {
         let mut known = HashSet::new();
         let heads = self.stages.iter().flat_map(|stage| stage.kept.iter().take(top));
         heads.map(|entry| entry.0).filter(|&token| known.insert(token)).collect()
     }
 
-    fn tables(&self, top: usize, vocabulary: Option<&Vocabulary>) -> String {
+    /// Lays the report out as tables.
+    fn to_tables(&self, top: usize, vocabulary: Option<&Vocabulary>) -> String {
         let mut steps = vec![["step", "kept", "mass", "bits"].map(str::to_owned).to_vec()];
         for stage in &self.stages {
             steps.push(vec![
@@ -317,36 +327,35 @@ impl Report {
                 format!("{:.2}", stage.entropy()),
             ]);
         }
-        let distributions: Vec<_> = self.stages.iter().map(Seen::distribution).collect();
+        let distributions: Vec<_> = self.stages.iter().map(StageResult::distribution).collect();
         let mut tokens = vec![vec!["token".to_owned()]];
         tokens[0].extend(self.stages.iter().map(|stage| stage.name.to_owned()));
-        for token in self.followed(top) {
-            let mut line = vec![name(token, vocabulary)];
-            line.extend(
-                distributions
-                    .iter()
-                    .map(|distribution| distribution.get(&token).map_or("-".to_owned(), |&p| probability(p))),
-            );
+        for token in self.followed_tokens(top) {
+            let mut line = vec![token_label(token, vocabulary)];
+            line.extend(distributions.iter().map(|distribution| {
+                distribution.get(&token).map_or("-".to_owned(), |&p| format_probability(p))
+            }));
             tokens.push(line);
         }
         let drawn = format!(
             "drawn  {}  with probability {}\n",
-            name(self.drawn.token, vocabulary),
-            probability(self.drawn.logprob.exp())
+            token_label(self.drawn.token, vocabulary),
+            format_probability(self.drawn.logprob.exp())
         );
-        let tokens = if top > 0 { aligned(&tokens) + "\n" } else { String::new() };
-        format!("{}\n{tokens}{drawn}", aligned(&steps))
+        let tokens = if top > 0 { align_columns(&tokens) + "\n" } else { String::new() };
+        format!("{}\n{tokens}{drawn}", align_columns(&steps))
     }
 
-    fn json(&self, top: usize, vocabulary: Option<&Vocabulary>) -> Value {
+    /// Converts the report to JSON.
+    fn to_json(&self, top: usize, vocabulary: Option<&Vocabulary>) -> Value {
         let with_text = |token: TokenId, mut value: Value| {
-            if let Some(text) = text(token, vocabulary) {
+            if let Some(text) = token_text(token, vocabulary) {
                 value["text"] = text.into();
             }
             value
         };
-        let distributions: Vec<_> = self.stages.iter().map(Seen::distribution).collect();
-        let tokens = self.followed(top);
+        let distributions: Vec<_> = self.stages.iter().map(StageResult::distribution).collect();
+        let tokens = self.followed_tokens(top);
         let stages = self.stages.iter().enumerate().map(|(at, stage)| {
             let before = at.checked_sub(1).map(|at| &distributions[at]);
             let entry = |&token: &TokenId| {
@@ -358,8 +367,8 @@ impl Report {
             json!({
                 "step": stage.name,
                 "kept": stage.kept.len(),
-                "mass": rounded(stage.mass),
-                "entropy_bits": rounded(stage.entropy()),
+                "mass": round_to_six_decimals(stage.mass),
+                "entropy_bits": round_to_six_decimals(stage.entropy()),
                 "tokens": tokens.iter().map(entry).collect::<Vec<_>>(),
             })
         });
@@ -368,17 +377,17 @@ impl Report {
     }
 }
 
-/// A token's text, if the vocabulary has it.
-fn text(token: TokenId, vocabulary: Option<&Vocabulary>) -> Option<String> {
-    vocabulary.filter(|v| token.index() < v.size()).map(|vocabulary| shown_token(vocabulary, token))
+/// The text of a token, if there is a vocabulary that has the token.
+fn token_text(token: TokenId, vocabulary: Option<&Vocabulary>) -> Option<String> {
+    vocabulary.filter(|v| token.index() < v.size()).map(|vocabulary| describe_token(vocabulary, token))
 }
 
-/// A token by id and, where the text is known, by text.
-fn name(token: TokenId, vocabulary: Option<&Vocabulary>) -> String {
+/// Labels a token in a table: its id, and its text if that is known.
+fn token_label(token: TokenId, vocabulary: Option<&Vocabulary>) -> String {
     /// The largest number of characters shown. Longer texts are cut, so that the table's columns
     /// stay narrow.
     const LONGEST: usize = 24;
-    match text(token, vocabulary) {
+    match token_text(token, vocabulary) {
         None => token.0.to_string(),
         Some(text) if text.chars().count() <= LONGEST => format!("{} {text}", token.0),
         Some(text) => format!("{} {}…", token.0, text.chars().take(LONGEST - 1).collect::<String>()),
@@ -386,12 +395,12 @@ fn name(token: TokenId, vocabulary: Option<&Vocabulary>) -> String {
 }
 
 /// Rounds to six decimals, the precision of sums of 32-bit probabilities.
-fn rounded(value: f64) -> f64 {
+fn round_to_six_decimals(value: f64) -> f64 {
     (value * 1e6).round() / 1e6
 }
 
 /// Writes a probability with four decimals, or a smaller one with two digits.
-fn probability(p: f32) -> String {
+fn format_probability(p: f32) -> String {
     match p {
         0.001.. => format!("{p:.4}"),
         _ => format!("{p:.1e}"),
@@ -399,7 +408,7 @@ fn probability(p: f32) -> String {
 }
 
 /// Lays out lines in columns: the first is aligned to the left, the others to the right.
-fn aligned(lines: &[Vec<String>]) -> String {
+fn align_columns(lines: &[Vec<String>]) -> String {
     let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)

@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
-use super::{Seen, mass};
+use super::{StageResult, mass_in};
 use hedgerow::vocab::TokenId;
 
 /// Size of a panel's plotting area and of the margins around it, in pixels.
@@ -25,18 +25,18 @@ const HEAD: f64 = 56.0;
 const COLUMNS: usize = 2;
 /// The lowest probability that the vertical axis may reach. Smaller probabilities are drawn at its
 /// lower edge. If all probabilities of the row are larger, the axis begins higher.
-const LEAST: f64 = 1e-10;
+const MIN_PROBABILITY: f64 = 1e-10;
 
 /// Draws the effect of every step. `stages` begins with the distribution of the row itself.
-pub(super) fn draw(title: &str, stages: &[Seen]) -> String {
-    let panels = panels(stages);
+pub(super) fn draw_chain(title: &str, stages: &[StageResult]) -> String {
+    let panels = make_panels(stages);
     let rows = panels.len().div_ceil(COLUMNS);
     let columns = panels.len().min(COLUMNS);
     let (across, down) = (LEFT + WIDTH + RIGHT, ABOVE + HEIGHT + BELOW);
     let (width, height) = (across * columns.max(1) as f64, HEAD + down * rows as f64);
     let mut svg = String::new();
     let smallest = stages.first().and_then(|stage| stage.kept.last()).map_or(1.0, |entry| f64::from(entry.1));
-    let floor = 10f64.powf(smallest.clamp(LEAST, 1e-2).log10().floor());
+    let floor = 10f64.powf(smallest.clamp(MIN_PROBABILITY, 1e-2).log10().floor());
     // Writing to a string does not fail.
     let _ = write!(
         svg,
@@ -47,7 +47,7 @@ pub(super) fn draw(title: &str, stages: &[Seen]) -> String {
 <rect x="{LEFT}" y="33" width="14" height="10" fill="#cfd4da"/><text x="{a}" y="42">before the step</text>
 <circle cx="{b}" cy="38" r="2.5" fill="#1863b5"/><text x="{c}" y="42">after the step; grey without a dot: dropped</text>
 "##,
-        title = escaped(title),
+        title = escape_xml(title),
         a = LEFT + 20.0,
         b = LEFT + 127.0,
         c = LEFT + 135.0,
@@ -59,7 +59,7 @@ pub(super) fn draw(title: &str, stages: &[Seen]) -> String {
     svg + "</svg>\n"
 }
 
-/// One step.
+/// One panel of the picture: the distributions before and after a step.
 struct Panel<'a> {
     title: String,
     before: &'a [(TokenId, f32)],
@@ -67,19 +67,21 @@ struct Panel<'a> {
 }
 
 impl<'a> Panel<'a> {
-    fn new(name: &str, before: &'a Seen, after: &'a Seen, mass: f64) -> Self {
+    /// Makes the panel of a step. `mass` is the probability that the kept tokens had before it.
+    fn new(name: &str, before: &'a StageResult, after: &'a StageResult, mass: f64) -> Self {
         let title = format!("{name}: {} of {} tokens, mass {mass:.4}", after.kept.len(), before.kept.len());
         Panel { title, before: &before.kept, after: &after.kept }
     }
 }
 
-fn panels(stages: &[Seen]) -> Vec<Panel<'_>> {
+/// Makes a panel for each step, and one for the whole chain.
+fn make_panels(stages: &[StageResult]) -> Vec<Panel<'_>> {
     let steps = stages.windows(2).map(|pair| Panel::new(pair[1].name, &pair[0], &pair[1], pair[1].mass));
     let mut panels: Vec<_> = steps.collect();
     match stages {
         [only] => panels.push(Panel::new(only.name, only, only, 1.0)),
         [first, _, .., last] => {
-            panels.push(Panel::new("whole chain", first, last, mass(&last.kept, &first.distribution())));
+            panels.push(Panel::new("whole chain", first, last, mass_in(&last.kept, &first.distribution())));
         }
         _ => {}
     }
@@ -87,6 +89,7 @@ fn panels(stages: &[Seen]) -> Vec<Panel<'_>> {
 }
 
 impl Panel<'_> {
+    /// Draws the panel. `floor` is the lowest probability of the vertical axis.
     fn draw(&self, floor: f64) -> String {
         let count = self.before.len();
         let x = |rank: usize| match count {
@@ -94,11 +97,11 @@ impl Panel<'_> {
             _ => WIDTH * (rank as f64).ln() / (count as f64).ln(),
         };
         let y = |p: f64| HEIGHT * p.max(floor).log10() / floor.log10();
-        let mut svg = format!("<text y=\"-10\" font-size=\"13\">{}</text>\n", escaped(&self.title));
-        svg += &grid(count, floor, x, y);
+        let mut svg = format!("<text y=\"-10\" font-size=\"13\">{}</text>\n", escape_xml(&self.title));
+        svg += &draw_grid(count, floor, x, y);
 
         let mut area = format!("M{:.1} {HEIGHT}", x(1));
-        for (column, (most, _)) in columns(self.before.iter().map(|entry| Some(entry.1)), x) {
+        for (column, (most, _)) in pixel_columns(self.before.iter().map(|entry| Some(entry.1)), x) {
             let _ = write!(area, "L{column:.1} {:.1}", y(most));
         }
         let _ = writeln!(
@@ -110,7 +113,7 @@ impl Panel<'_> {
         let distribution: HashMap<TokenId, f32> = self.after.iter().copied().collect();
         let mut dots = String::new();
         for (column, (most, least)) in
-            columns(self.before.iter().map(|entry| distribution.get(&entry.0).copied()), x)
+            pixel_columns(self.before.iter().map(|entry| distribution.get(&entry.0).copied()), x)
         {
             let _ = write!(dots, "M{column:.1} {:.1}V{:.1}", y(most), y(least));
         }
@@ -122,8 +125,9 @@ impl Panel<'_> {
     }
 }
 
-/// The largest and the smallest probability in each column of pixels, with the column's place.
-fn columns(
+/// Finds the largest and the smallest probability in each column of pixels, with the column's
+/// place.
+fn pixel_columns(
     distribution: impl Iterator<Item = Option<f32>>,
     x: impl Fn(usize) -> f64,
 ) -> impl Iterator<Item = (f64, (f64, f64))> {
@@ -141,8 +145,8 @@ fn columns(
     columns.into_iter()
 }
 
-/// Axes with their titles, and lines at the powers of ten.
-fn grid(count: usize, floor: f64, x: impl Fn(usize) -> f64, y: impl Fn(f64) -> f64) -> String {
+/// Draws the axes with their titles, and lines at the powers of ten.
+fn draw_grid(count: usize, floor: f64, x: impl Fn(usize) -> f64, y: impl Fn(f64) -> f64) -> String {
     let mut svg = String::from("<g stroke=\"#e3e6ea\">\n");
     let mut labels = String::from("<g fill=\"#444\">\n");
     let decades = -floor.log10().round() as i32;
@@ -180,8 +184,8 @@ fn grid(count: usize, floor: f64, x: impl Fn(usize) -> f64, y: impl Fn(f64) -> f
     svg + &labels + "</g>\n"
 }
 
-/// Text as XML has it; characters that XML forbids are left out.
-fn escaped(text: &str) -> String {
+/// Escapes text for XML. Characters that XML forbids are left out.
+fn escape_xml(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -199,8 +203,8 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn stage(name: &'static str, kept: &[(u32, f32)], mass: f64) -> Seen {
-        Seen { name, kept: kept.iter().map(|&(id, p)| (TokenId(id), p)).collect(), mass }
+    fn stage(name: &'static str, kept: &[(u32, f32)], mass: f64) -> StageResult {
+        StageResult { name, kept: kept.iter().map(|&(id, p)| (TokenId(id), p)).collect(), mass }
     }
 
     #[test]
@@ -208,7 +212,7 @@ mod tests {
         let row = stage("logits", &[(4, 0.5), (2, 0.3), (0, 0.2)], 1.0);
         let cut = stage("top-k", &[(4, 0.625), (2, 0.375)], 0.8);
         let end = stage("min-p", &[(4, 1.0)], 0.625);
-        let svg = draw("a <b> & c", &[row, cut, end]);
+        let svg = draw_chain("a <b> & c", &[row, cut, end]);
         assert_eq!(svg.matches("<g transform").count(), 3);
         for expected in [
             "Sampling chain on a &lt;b&gt; &amp; c</text>",
@@ -223,11 +227,11 @@ mod tests {
 
     #[test]
     fn extreme_distributions_stay_in_the_panel() {
-        let single = draw("x", &[stage("logits", &[(4, 1.0)], 1.0)]);
+        let single = draw_chain("x", &[stage("logits", &[(4, 1.0)], 1.0)]);
         assert_eq!(single.matches("<g transform").count(), 1);
         let far =
             [stage("logits", &[(0, 1.0), (1, 0.0)], 1.0), stage("temperature", &[(0, 1.0), (1, 1e-38)], 1.0)];
-        for svg in [single, draw("x", &far)] {
+        for svg in [single, draw_chain("x", &far)] {
             assert!(!svg.contains("NaN") && !svg.contains("inf") && !svg.contains("-1e"), "{svg}");
         }
     }
@@ -235,7 +239,7 @@ mod tests {
     #[test]
     fn large_rows_make_small_pictures() {
         let kept: Vec<(u32, f32)> = (0..100_000).map(|i| (i, 1e-5)).collect();
-        let svg = draw("x", &[stage("logits", &kept, 1.0), stage("temperature", &kept, 1.0)]);
+        let svg = draw_chain("x", &[stage("logits", &kept, 1.0), stage("temperature", &kept, 1.0)]);
         assert!(svg.len() < 40_000, "{}", svg.len());
     }
 }

@@ -22,7 +22,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
 
 /// The message with C names for options: "raise `Limits::nodes`" becomes "raise `nodes` of
 /// hr_limits". Other text between backticks is unchanged.
-pub(super) fn in_c(message: &str) -> String {
+pub(super) fn with_c_names(message: &str) -> String {
     let mut parts = message.split('`');
     let mut result = parts.next().unwrap_or_default().to_owned();
     while let Some(quoted) = parts.next() {
@@ -31,7 +31,7 @@ pub(super) fn in_c(message: &str) -> String {
             result.push_str(quoted);
             break;
         };
-        match c_name(quoted) {
+        match c_name_of(quoted) {
             Some(name) => result.push_str(&name),
             None => {
                 result.push('`');
@@ -44,7 +44,8 @@ pub(super) fn in_c(message: &str) -> String {
     result
 }
 
-fn c_name(rust: &str) -> Option<String> {
+/// The C name of a Rust option such as `Limits::nodes`; `None` for any other text.
+fn c_name_of(rust: &str) -> Option<String> {
     if let Some((_, c)) = EXCEPTIONS.iter().find(|(name, _)| *name == rust) {
         return Some((*c).to_owned());
     }
@@ -70,7 +71,7 @@ mod tests {
             ("", ""),
         ];
         for (rust, c) in cases {
-            assert_eq!(in_c(rust), c);
+            assert_eq!(with_c_names(rust), c);
         }
     }
 }
