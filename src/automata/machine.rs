@@ -101,8 +101,8 @@ pub trait TextSearch {
     fn children(&self, node: u32) -> &[(u8, u32)];
     /// True if one of the texts ends at `node`.
     fn is_found(&self, node: u32) -> bool;
-    /// The nodes of the beginnings of texts with which the text read up to `state` ends, but for the
-    /// root. After `a<` in a search for `<b>` this is the node of `<`.
+    /// The nodes of the beginnings of texts with which the text read up to `state` ends, without
+    /// the root. After `a<` in a search for `<b>` this is the node of `<`.
     fn begun(&self, state: u64) -> Vec<u32>;
     /// Free text at the place of `state` in which none of the next `longest` bytes completes a text
     /// that is looked for: a machine and its state. `None` if there is none of this length.

@@ -92,6 +92,7 @@ pub(super) fn run(args: &Args, given: &GivenOptions) -> Result<ExitCode, Command
             compile_replies(args, &tools)?
         }
     };
+    given.check_schema_options(loaded.has_schemas || args.tools.tools.is_some())?;
     let Some(path) = &args.instance else {
         check_stdout(writeln!(std::io::stdout(), "{}: compiles", describe_constraint(args)))?;
         return Ok(ExitCode::SUCCESS);

@@ -61,7 +61,8 @@ impl VocabularyConstraintArgs {
     /// Reads the constraint and the vocabulary. `given` are the options of the command line.
     pub fn load(&self, policy: &PolicyArgs, given: &GivenOptions) -> Result<Constraint, CommandError> {
         given.check(|need| self.constraint.meets(need) && policy.meets(need))?;
-        let grammar = self.constraint.require(policy)?.grammar;
+        let LoadedConstraint { grammar, has_schemas, .. } = self.constraint.require(policy)?;
+        given.check_schema_options(has_schemas)?;
         fit_to_vocabulary(&grammar, &input::read_vocabulary(&self.vocab)?, "the vocabulary")
     }
 }
@@ -254,7 +255,8 @@ impl ConstraintArgs {
     pub fn meets(&self, need: Need) -> bool {
         match need {
             Need::Constraint => self.is_given(),
-            Need::Schema => self.schema.is_some() || self.structural_tag.is_some(),
+            // A grammar may have schemas in it, which is known when it has been read.
+            Need::Schema => self.schema.is_some() || self.structural_tag.is_some() || self.grammar.is_some(),
             Need::Regex => self.regex.is_some(),
             Need::Grammar => self.grammar.is_some(),
             _ => true,
@@ -429,15 +431,20 @@ impl PolicyArgs {
                 .help(format!("leave it out; it is for grammars in the notation {}", Notation::Lark)));
         }
         let text = input::read_text(path, "grammar")?;
+        let mut has_schemas = false;
         let compiled = match notation {
-            Notation::Lark => lark::compile_with_warnings(&text, &self.lark_options(&text)?),
+            Notation::Lark => {
+                let options = self.lark_options(&text)?.schema(self.schema_options()?);
+                let mut texts = options.modules.iter().map(|(_, module)| module).chain([&text]);
+                has_schemas = texts.any(|text| text.contains("%json"));
+                lark::compile_with_warnings(&text, &options)
+            }
             notation => notation.compile_with_warnings(&text),
         };
-        let (grammar, warnings) = compiled.map_err(|error| {
-            CommandError::new(format!("cannot compile the grammar `{}`", path.display())).because(&error)
-        })?;
+        let (grammar, warnings) = compiled
+            .map_err(|error| self.compile_error(&format!("the grammar `{}`", path.display()), &error))?;
         print_warnings(path, &warnings);
-        Ok(LoadedConstraint::from_grammar(grammar))
+        Ok(LoadedConstraint { has_schemas, ..LoadedConstraint::from_grammar(grammar) })
     }
 
     /// Reads the options of a grammar in Lark's notation: its start rule, and the files that the
@@ -508,6 +515,8 @@ impl PolicyArgs {
             let Some((uri, file)) = document.rsplit_once('=') else {
                 return Err(CommandError::usage(format!("--documents `{document}` is not URI=FILE")));
             };
+            // An empty fragment is no part of a document's URI.
+            let uri = uri.strip_suffix('#').unwrap_or(uri);
             if options.documents.contains_key(uri) {
                 return Err(CommandError::usage(format!("--documents gives `{uri}` twice"))
                     .help("a document has one URI; leave one of the two out"));

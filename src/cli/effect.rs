@@ -148,6 +148,11 @@ impl GivenOptions {
         }
     }
 
+    /// Refuses options of schemas if the constraint has no schemas in it.
+    pub fn check_schema_options(&self, has_schemas: bool) -> Result<(), CommandError> {
+        self.check(|need| need != Need::Schema || has_schemas)
+    }
+
     /// Refuses an option whose need is not met. `meets` decides whether a need is met.
     pub fn check(&self, meets: impl Fn(Need) -> bool) -> Result<(), CommandError> {
         let of_check = NEEDS_OF_CHECK.iter().filter(|_| self.is_check);

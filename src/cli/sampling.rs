@@ -303,7 +303,8 @@ impl SamplingArgs {
 
     /// True if the file of `--params` can be read twice, which a pipe and standard input cannot.
     pub fn can_be_read_twice(&self) -> bool {
-        self.base.params.as_ref().is_none_or(|file| file.path.is_file())
+        let is_rereadable = |file: &ParameterFile| file.path.as_os_str() != "-" && file.path.is_file();
+        self.base.params.as_ref().is_none_or(is_rereadable)
     }
 
     /// True if parameters without an option are those of the file in the model's folder.
@@ -393,13 +394,16 @@ impl SamplingArgs {
     }
 
     /// The remedy where no token is left: the options that may forbid what the constraint
-    /// allows, if there are any. `what` names what allows tokens.
-    pub fn remedy_of_bans(&self, chosen: &Chosen, what: &str) -> Option<String> {
+    /// allows, if there are any. `what` names what allows tokens. `when` is the time at which no
+    /// token was left.
+    pub fn remedy_of_bans(&self, chosen: &Chosen, what: &str, when: NoTokenLeft) -> Option<String> {
         let names = chosen.params.changed().into_iter().map(|(name, _)| name);
         let is_ban = |bias: &f32| *bias == f32::NEG_INFINITY;
         let bans = names.filter(|name| match *name {
             "logit_bias" => chosen.params.logit_bias.iter().any(|(_, bias)| is_ban(bias)),
             "sequence_bias" => chosen.params.sequence_bias.iter().any(|(_, bias)| is_ban(bias)),
+            // The search before the first pass does not look at repetitions.
+            "no_repeat_ngram" => when == NoTokenLeft::AtSomeToken,
             name => BANS.contains(&name),
         });
         let origin = |name| origin(name, self.names(), &chosen.source, chosen.set.as_ref());
@@ -443,18 +447,19 @@ fn origin(
     }
 }
 
-/// The parameters that forbid tokens or prescribe tokens.
-const BANS: [&str; 9] = [
-    "allowed_tokens",
-    "bad_words",
-    "begin_suppressed_tokens",
-    "forced_first",
-    "forced_last",
-    "logit_bias",
-    "no_repeat_ngram",
-    "sequence_bias",
-    "suppressed_tokens",
-];
+/// The time at which no token was left.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum NoTokenLeft {
+    /// A search before the first pass has found no output.
+    #[cfg_attr(not(feature = "torch"), allow(dead_code))]
+    BeforeTheFirstPass,
+    AtSomeToken,
+}
+
+/// The parameters that forbid tokens, whatever their values are, or prescribe them. A prescribed
+/// last token is not among them: it gives way to the constraint.
+const BANS: [&str; 5] =
+    ["allowed_tokens", "bad_words", "begin_suppressed_tokens", "forced_first", "suppressed_tokens"];
 
 /// Refuses a smallest number of tokens above the largest.
 pub(super) fn check_lengths(params: &SamplingParams) -> Result<(), CommandError> {

@@ -313,10 +313,15 @@ impl SchemaOptions {
         self.arguments.as_ref().map_or(Words::Json, |style| style.words)
     }
 
-    /// Adds a document that `$ref` may name by `uri`.
+    /// Adds a document that `$ref` may name by `uri`. An empty fragment, as in `http://x/a#`, is no
+    /// part of the URI. Of two documents with one URI the last counts.
     #[must_use]
     pub fn document(mut self, uri: impl Into<String>, text: impl Into<String>) -> Self {
-        self.documents.insert(uri.into(), text.into());
+        let mut uri = uri.into();
+        if uri.ends_with('#') {
+            uri.pop();
+        }
+        self.documents.insert(uri, text.into());
         self
     }
 }

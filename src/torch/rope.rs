@@ -132,7 +132,9 @@ impl Rope {
                 plain.zip(divisors).map(|(frequency, &divisor)| frequency / f64::from(divisor)).collect()
             }
         };
-        if !amplitude.is_finite() || !frequencies.iter().all(|&frequency| frequency > 0.0 && frequency.is_finite()) {
+        if !amplitude.is_finite()
+            || !frequencies.iter().all(|&frequency| frequency > 0.0 && frequency.is_finite())
+        {
             return wrong(format!("has a scaling that gives no positive frequencies: {scaling:?}"));
         }
         Ok(Self {

@@ -304,6 +304,37 @@ fn warnings_are_grouped() {
     assert_eq!((code, stderr.as_str()), (Some(0), expected));
 }
 
+/// The options of schemas hold for schemas inside a Lark grammar, too.
+#[test]
+fn options_reach_the_schemas_in_a_grammar() {
+    let document = scratch("in_grammar.json", r#"{"type": "integer"}"#);
+    let reference = r#"start: "x" %json {"$ref": "u.json"}"#;
+    let given = format!("--documents u.json={document}");
+    let twice = format!("--documents http://x/a={document} --documents http://x/a#={document}");
+    for (notation, grammar, options, code, expected) in [
+        ("lark", reference, "", 1, "pass its text with --documents URI=FILE"),
+        ("lark", reference, given.as_str(), 0, ""),
+        ("lark", reference, twice.as_str(), 2, "--documents gives `http://x/a` twice"),
+        ("lark", r#"start: %json {"type": "integer"}"#, "--max-digits 3 --whitespace compact", 0, ""),
+        ("lark", r#"start: "x""#, "--max-digits 3", 2, "--max-digits has no effect without a schema"),
+        ("gbnf", r#"root ::= "x""#, "--max-digits 3", 2, "--max-digits has no effect without a schema"),
+    ] {
+        let command = format!("check --grammar - --grammar-notation {notation} {options}");
+        let (found, _, stderr) = hedgerow(&command, grammar);
+        assert_eq!(found, Some(code), "{grammar} {options}: {stderr}");
+        assert!(
+            stderr.contains(expected) && stderr.is_empty() == expected.is_empty(),
+            "{grammar} {options}: {stderr}"
+        );
+    }
+    let instance = scratch("digits.txt", "1234");
+    let grammar = scratch("digits.lark", r#"start: %json {"type": "integer"}"#);
+    for (options, code) in [("", 0), ("--max-digits 4", 0), ("--max-digits 3", 1)] {
+        let (found, ..) = hedgerow(&format!("check --grammar {grammar} --instance {instance} {options}"), "");
+        assert_eq!(found, Some(code), "{options}");
+    }
+}
+
 /// The error lines of schemas name the place, the resolved address, and the option of the command.
 #[test]
 fn errors_of_schemas_point_at_the_fault() {

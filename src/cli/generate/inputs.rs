@@ -38,8 +38,8 @@ impl Inputs {
             let what = "--reasoning-budget has no effect on a constraint that leaves no room for reasoning";
             return Err(CommandError::usage(what).help("leave it out, or give tools with --tools FILE"));
         }
-        let has_schema =
-            is_value || args.constraint.meets(Need::Schema) || tools.is_some() && args.tools.may_call();
+        let has_schema = constraint.as_ref().is_some_and(|constraint| constraint.has_schemas)
+            || tools.is_some() && args.tools.may_call();
         given.check(|need| match need {
             Need::Constraint => constraint.is_some() || tools.is_some(),
             need => need != Need::Schema || has_schema,

@@ -7,7 +7,7 @@ use super::super::model::{
 };
 use super::super::outcome::{Context, generation_failed};
 use super::super::prompt::needs_no_template;
-use super::super::sampling::{Chosen, check_lengths, leave_out_length};
+use super::super::sampling::{Chosen, NoTokenLeft, check_lengths, leave_out_length};
 use super::super::trace::SHOWN_CANDIDATES;
 use super::args::Args;
 use super::choose::output_count;
@@ -53,7 +53,8 @@ pub(super) fn prepare_request(
     let limit = limiting_context(files, amateur, negative.as_deref(), tokens.len());
     let source = chosen.source.clone();
     let what = if constraint.is_some() { "the constraint" } else { "the model" };
-    let bans = args.sampling.remedy_of_bans(&chosen, what);
+    let bans = args.sampling.remedy_of_bans(&chosen, what, NoTokenLeft::AtSomeToken);
+    let foreseen_bans = args.sampling.remedy_of_bans(&chosen, what, NoTokenLeft::BeforeTheFirstPass);
     let outputs = output_count(args, &chosen);
     let mut request = build_request(args, chosen, tokens)?.completions(outputs);
     request.reasoning = reasoning;
@@ -68,7 +69,7 @@ pub(super) fn prepare_request(
     request.constraint = constraint.as_ref().map(fit).transpose()?;
     check_reasoning(&request)?;
     check_request(&request, files.vocabulary(), files.context_length())
-        .map_err(|error| generation_failed(&error, &limit, bans.clone()))?;
+        .map_err(|error| generation_failed(&error, &limit, foreseen_bans))?;
     Ok((Prepared { request, constraint, source, bans, top_logprobs, limit }, negative))
 }
 

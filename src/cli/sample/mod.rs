@@ -22,7 +22,7 @@ use super::greedy;
 use super::input;
 use super::mask::{describe_token, read_prefix};
 use super::number::parse_whole_number;
-use super::sampling::{Chosen, SamplingArgs, check_tokens};
+use super::sampling::{Chosen, NoTokenLeft, SamplingArgs, check_tokens};
 use hedgerow::sampling::parameter_sets::ParameterSet;
 use hedgerow::sampling::{Sampled, Sampler, SamplingError, Stage, Step, WatermarkSeeding};
 use hedgerow::vocab::{TokenId, TokenSet, Vocabulary};
@@ -101,7 +101,9 @@ pub(super) fn run(args: &Args, given: &GivenOptions) -> Result<ExitCode, Command
         // A row has no greatest length.
         args.sampling.print_parameters(&chosen, |name| name != "max_tokens");
     }
-    let grammar = args.constraint.load(&args.policy)?.map(|loaded| loaded.grammar);
+    let loaded = args.constraint.load(&args.policy)?;
+    given.check_schema_options(loaded.as_ref().is_some_and(|loaded| loaded.has_schemas))?;
+    let grammar = loaded.map(|loaded| loaded.grammar);
     if grammar.is_none() && !args.prefix.is_empty() {
         return Err(CommandError::usage(
             "--prefix is the output so far under a constraint, but none is given",
@@ -121,8 +123,8 @@ pub(super) fn run(args: &Args, given: &GivenOptions) -> Result<ExitCode, Command
         named.extend(ids.iter().map(|&id| (option.to_owned(), TokenId(id))));
     }
     check_tokens(named, row.len(), &format!("the row has {} logits", row.len()))?;
-    let bans =
-        args.sampling.remedy_of_bans(&chosen, if grammar.is_some() { "the constraint" } else { "the row" });
+    let what = if grammar.is_some() { "the constraint" } else { "the row" };
+    let bans = args.sampling.remedy_of_bans(&chosen, what, NoTokenLeft::AtSomeToken);
     let mut params = chosen.params.clone();
     let vocabulary =
         args.vocab.as_deref().map(|path| read_fitting_vocabulary(path, row.len())).transpose()?;
