@@ -9,7 +9,7 @@ use super::constraint::{CONSTRAINT_OPTIONS, ConstraintArgs, LoadedConstraint, Po
 use super::effect::{GivenOptions, Need};
 use super::explain::explain;
 use super::input;
-use super::judge::{Verdict, judge};
+use super::judge::{ROUNDED, Verdict, judge, rounds_numbers};
 use super::mask::{describe_token, special_tokens_at};
 use super::tools::ToolArgs;
 use hedgerow::engine::{Constraint, EngineError, Matcher};
@@ -101,8 +101,9 @@ pub(super) fn run(args: &Args, given: &GivenOptions) -> Result<ExitCode, Command
     let space = [' ', '\t', '\r', '\n'];
     let (text, offset) = match loaded.schema {
         Some(_) => (whole.trim_matches(space), whole.len() - whole.trim_start_matches(space).len()),
-        None => match whole.strip_suffix('\n') {
-            Some(line) if find_refusal(&loaded.grammar, &whole)?.is_some() => (line, 0),
+        // The line feed at the end of a file is read only if the constraint allows it there.
+        None => match (whole.strip_suffix('\n'), find_refusal(&loaded.grammar, &whole)?) {
+            (Some(line), Some(refusal)) if refusal.at <= line.len() => (line, 0),
             _ => (whole.as_str(), 0),
         },
     };
@@ -119,11 +120,17 @@ pub(super) fn run(args: &Args, given: &GivenOptions) -> Result<ExitCode, Command
     let mut out = format!("{}:{line}:{column}: refused: {}\n", path.display(), refusal.reason);
     if let Some(schema) = &loaded.schema {
         out += &match judge(schema, text) {
+            Verdict::Valid if rounds_numbers(schema, text) => {
+                format!("  a validator cannot tell: {ROUNDED}\n")
+            }
             Verdict::Valid => format!(
                 "  the value satisfies the schema; an option refuses its spelling, its order of keys or its size{}\n",
                 if args.explain { "" } else { " (--explain names it)" }
             ),
             Verdict::Invalid(reason) => format!("  a validator agrees: {reason}\n"),
+            Verdict::Unchecked(reason) if reason == ROUNDED => {
+                format!("  a validator cannot tell: {reason}\n")
+            }
             Verdict::Unchecked(reason) => format!("  the validator cannot read the schema: {reason}\n"),
         };
     }
@@ -136,9 +143,10 @@ pub(super) fn run(args: &Args, given: &GivenOptions) -> Result<ExitCode, Command
 
 /// Describes the constraint in words: "`tools.json`", or "the regular expression".
 fn describe_constraint(args: &Args) -> String {
-    match &args.tools.tools {
-        Some(path) => path.display().to_string(),
-        None => args.constraint.describe(),
+    match (&args.tools.tools, args.constraint.is_given()) {
+        (Some(path), true) => format!("{} or {}", path.display(), args.constraint.describe()),
+        (Some(path), false) => path.display().to_string(),
+        (None, _) => args.constraint.describe(),
     }
 }
 
@@ -161,7 +169,11 @@ fn explain_refusal(
 ) -> Result<String, CommandError> {
     let mut lines = Vec::new();
     if let Some(path) = &args.vocab {
-        lines.push(describe_refused_token(&loaded.grammar, &input::read_vocabulary(path)?, text)?);
+        let vocabulary = input::read_vocabulary(path)?;
+        lines.push(match describe_refused_token(&loaded.grammar, &vocabulary, text) {
+            Ok(line) => line,
+            Err(failure) => format!("no token is named: {}", failure.causes_line()),
+        });
     }
     if let Some(schema) = &loaded.schema {
         let accepts = |options: &SchemaOptions| match schema::compile(&schema.text, options) {
@@ -226,8 +238,8 @@ fn describe_refused_token(
         };
         if rest.is_empty() && matcher.is_accepting() {
             return Ok(format!(
-                "{before} of this vocabulary are allowed: names stand where the constraint has numbers, which are \
-                 written as there, such as <[2]>"
+                "{before} of this vocabulary are allowed, but the text spells a token in another way than the \
+                 constraint: by number where it has a name, or by name where it has a number"
             ));
         }
         // A special token that is refused is the one that is meant.

@@ -85,7 +85,7 @@ pub(super) fn with_option_names(text: &str) -> String {
         ("with `lark::Options::module`", "as a file with --import-dir DIR"),
         (
             "the prompt has no tokens; give at least one, such as the beginning-of-sequence token",
-            "the prompt has no tokens, and the model's tokenizer begins with none; give it a text",
+            "the model's tokenizer makes no tokens of the prompt; give it a text that has some",
         ),
         (
             ", or use a matcher, which finds states as outputs come to them",

@@ -323,36 +323,45 @@ pub(super) fn print_warnings(path: &Path, warnings: &[SchemaWarning]) {
     }
 }
 
-/// Groups warnings by keyword and message. Each group becomes a line with the number of its places
-/// and the first of them.
+/// Groups warnings by message. Each group becomes a line with its keywords, the number of its
+/// places, and the first of them.
 fn group_warnings(warnings: &[SchemaWarning]) -> Vec<String> {
-    /// Largest number of places that are named.
-    const MAX_PLACES: usize = 3;
-    let mut kinds: Vec<(&SchemaWarning, Vec<&str>)> = Vec::new();
+    let mut kinds: Vec<(&SchemaWarning, Vec<&str>, Vec<&str>)> = Vec::new();
     for warning in warnings {
-        let same = |kind: &&mut (&SchemaWarning, Vec<&str>)| {
-            (&kind.0.keyword, &kind.0.message) == (&warning.keyword, &warning.message)
-        };
-        match kinds.iter_mut().find(same) {
-            Some((_, places)) => places.push(&warning.pointer),
-            None => kinds.push((warning, vec![&warning.pointer])),
+        match kinds.iter_mut().find(|(first, ..)| first.message == warning.message) {
+            Some((_, keywords, places)) => {
+                if !keywords.contains(&&*warning.keyword) {
+                    keywords.push(&warning.keyword);
+                }
+                places.push(&warning.pointer);
+            }
+            None => kinds.push((warning, vec![&warning.keyword], vec![&warning.pointer])),
         }
     }
-    let line = |(warning, places): &(&SchemaWarning, Vec<&str>)| match places.len() {
+    let line = |(warning, keywords, places): &(&SchemaWarning, Vec<&str>, Vec<&str>)| match places.len() {
         1 => warning.to_string(),
         count => {
-            let more = if count > MAX_PLACES { ", …" } else { "" };
-            let first = places[..count.min(MAX_PLACES)].join(", ");
-            format!("`{}` {} ({count} places: {first}{more})", warning.keyword, warning.message)
+            let keywords: Vec<String> = keywords.iter().map(|keyword| format!("`{keyword}`")).collect();
+            let (keywords, places) = (first_few(&keywords), first_few(places));
+            format!("{keywords} {} ({count} places: {places})", warning.message)
         }
     };
     kinds.iter().map(line).collect()
 }
 
+/// Lists the first few of some names: "a, b, c, …".
+fn first_few(names: &[impl AsRef<str>]) -> String {
+    /// Largest number of names in the list.
+    const MAX_NAMES: usize = 3;
+    let first: Vec<&str> = names.iter().take(MAX_NAMES).map(AsRef::as_ref).collect();
+    let more = if names.len() > MAX_NAMES { ", …" } else { "" };
+    format!("{}{more}", first.join(", "))
+}
+
 impl PolicyArgs {
     /// Compiles the schema in a file.
     pub fn load_schema(&self, path: &Path) -> Result<LoadedConstraint, CommandError> {
-        self.compile_schema(path, input::read_text(path, "schema")?)
+        self.compile_schema(path, input::read_source(path, "schema")?)
     }
 
     /// Compiles the text of a schema that comes from `path`.
@@ -394,7 +403,7 @@ impl PolicyArgs {
 
     /// Compiles the structural tag in a file.
     pub fn load_structural_tag(&self, path: &Path) -> Result<LoadedConstraint, CommandError> {
-        let text = input::read_text(path, "structural tag")?;
+        let text = input::read_source(path, "structural tag")?;
         let options = tags::TagOptions::default().schema(self.schema_options()?);
         let compiled = tags::parse(&text)
             .and_then(|tag| Ok((tags::compile_with_warnings(&tag, &options)?, is_free_text(&tag.format))));
@@ -430,7 +439,7 @@ impl PolicyArgs {
             return Err(CommandError::usage(what)
                 .help(format!("leave it out; it is for grammars in the notation {}", Notation::Lark)));
         }
-        let text = input::read_text(path, "grammar")?;
+        let text = input::read_source(path, "grammar")?;
         let mut has_schemas = false;
         let compiled = match notation {
             Notation::Lark => {
@@ -468,7 +477,7 @@ impl PolicyArgs {
                 if !known.insert(module.clone()) || (module == "common" && !path.exists()) {
                     continue;
                 }
-                let text = input::read_text(&path, "grammar")?;
+                let text = input::read_source(&path, "grammar")?;
                 options = options.module(module.clone(), text.clone());
                 work.push((module, text));
             }
@@ -521,7 +530,7 @@ impl PolicyArgs {
                 return Err(CommandError::usage(format!("--documents gives `{uri}` twice"))
                     .help("a document has one URI; leave one of the two out"));
             }
-            Ok(options.document(uri, input::read_text(Path::new(file), "document")?))
+            Ok(options.document(uri, input::read_source(Path::new(file), "document")?))
         })
     }
 

@@ -17,7 +17,7 @@ use hedgerow::schema::{
 };
 
 use super::constraint::SchemaFile;
-use super::judge::{Violation, violations};
+use super::judge::{ROUNDED, Violation, rounds_numbers, violations};
 
 /// Names, as lines of text, the keyword or option because of which `text` is refused at byte `at`.
 ///
@@ -46,6 +46,11 @@ pub(super) fn explain(
                     "responsible: a keyword of the schema; the validator that could name it cannot read the \
                      schema: {reason}"
                 ),
+                None if rounds_numbers(schema, text) => {
+                    format!(
+                        "responsible: perhaps a number; the validator that names keywords is no help: {ROUNDED}"
+                    )
+                }
                 None => "responsible: a spelling that no option allows".to_owned(),
             }],
             Err(error) => vec![format!("responsible: {error}")],

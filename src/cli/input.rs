@@ -47,6 +47,13 @@ pub(super) fn read_text(path: &Path, what: &str) -> Result<String, CommandError>
     })
 }
 
+/// Reads the text of a file that hedgerow parses. A byte order mark at its beginning, which some
+/// editors write, is left out.
+pub(super) fn read_source(path: &Path, what: &str) -> Result<String, CommandError> {
+    let text = read_text(path, what)?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
 /// Finds the tokenizer file of a model's folder. A path that is no folder is returned as it is.
 pub(super) fn find_tokenizer_file(path: &Path) -> Result<PathBuf, CommandError> {
     const NAMES: [&str; 3] = ["tokenizer.json", TEKKEN, "tokenizer.model"];

@@ -34,11 +34,39 @@ pub(super) fn judge(schema: &SchemaFile, text: &str) -> Verdict {
 
     match validator.validate(&instance) {
         Ok(()) => Verdict::Valid,
+        Err(_) if rounds_numbers(schema, text) => Verdict::Unchecked(ROUNDED.to_owned()),
         Err(error) => {
             let at = error.instance_path().to_string();
             let place = if at.is_empty() { "the whole value".to_owned() } else { format!("`{at}`") };
             Verdict::Invalid(format!("{place}: {error} (schema `{schema_pointer}{}`)", error.schema_path()))
         }
+    }
+}
+
+/// The reason why the validator's verdict does not count where it rounds.
+pub(super) const ROUNDED: &str = "it rounds numbers of more than 15 digits";
+
+/// True if the validator may round a number of the schema or of the text: it computes with doubles.
+pub(super) fn rounds_numbers(schema: &SchemaFile, text: &str) -> bool {
+    let has_long = |text: &str| serde_json::from_str(text).is_ok_and(|value| has_long_number(&value));
+    has_long(text) || has_long(&schema.text)
+}
+
+/// True if a number in `value` has more digits than a double holds. The validator has integers of
+/// 64 bits as well.
+fn has_long_number(value: &Value) -> bool {
+    /// Number of decimal digits that every double holds.
+    const MAX_DIGITS: usize = 15;
+    match value {
+        Value::Number(number) if number.is_i64() || number.is_u64() => false,
+        Value::Number(number) => {
+            let text = number.to_string();
+            let digits = text.bytes().take_while(|byte| !b"eE".contains(byte));
+            digits.filter(u8::is_ascii_digit).skip_while(|&digit| digit == b'0').count() > MAX_DIGITS
+        }
+        Value::Array(items) => items.iter().any(has_long_number),
+        Value::Object(members) => members.values().any(has_long_number),
+        _ => false,
     }
 }
 
@@ -221,6 +249,17 @@ mod tests {
         for (draft, expected) in [(Draft::Seven, true), (Draft::Y2020, false)] {
             let options = SchemaOptions::default().default_draft(draft);
             assert_eq!(under(options, sibling, r#""ab""#) == Verdict::Valid, expected, "{draft}");
+        }
+        // The validator divides and compares doubles.
+        for (schema, text, is_known) in [
+            (r#"{"exclusiveMinimum": 0.1}"#, "0.1000000000000000001", false),
+            (r#"{"exclusiveMinimum": 0.1}"#, "0.1", true),
+            (r#"{"maximum": 1}"#, "0000000000000000000000002", true),
+            (r#"{"maximum": 1e300}"#, "2e300", true),
+            (r#"{"maximum": 9007199254740991}"#, "9007199254740992", true),
+        ] {
+            let is_invalid = matches!(judge(schema, text), Verdict::Invalid(_));
+            assert_eq!(is_invalid, is_known, "{schema} {text}");
         }
         let options = SchemaOptions::default().document("https://a.example/b", r#"{"type": "array"}"#);
         let other = r#"{"$ref": "https://a.example/b"}"#;

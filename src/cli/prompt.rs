@@ -134,7 +134,7 @@ impl PromptArgs {
         let Some(path) = &self.messages else {
             return self.make_prompt(self.prompt.as_deref().unwrap_or_default(), "prompt");
         };
-        let text = input::read_text(path, "conversation")?;
+        let text = input::read_source(path, "conversation")?;
         let unusable = || CommandError::new(format!("cannot use the conversation `{}`", path.display()));
         let json = serde_json::from_str(&text).map_err(|error| {
             unusable().because(&error).help(

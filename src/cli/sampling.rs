@@ -223,7 +223,8 @@ impl SamplingArgs {
         if has_default_length {
             params.max_tokens = Some(longest);
         }
-        check_lengths(&params)?;
+        let of_source = max_tokens.is_none() && !has_default_length;
+        check_lengths(&params, of_source.then_some(source.as_str()))?;
         // Exponential decay needs end tokens, which are only known with the model. The decoding
         // loop validates the parameters again with the model's end tokens.
         let mut checked = params.clone();
@@ -266,7 +267,7 @@ impl SamplingArgs {
     /// Reads the parameters of the source.
     fn base_parameters(&self, model: Option<&Path>) -> Result<BaseParameters, CommandError> {
         if let Some(ParameterFile { api, path }) = &self.base.params {
-            let text = input::read_text(path, "file of parameters")?;
+            let text = input::read_source(path, "file of parameters")?;
             let set = ParameterSet::from_text(*api, &text).map_err(|error| {
                 CommandError::usage(format!("cannot use the parameters `{}`", path.display())).because(&error)
             })?;
@@ -461,13 +462,15 @@ pub(super) enum NoTokenLeft {
 const BANS: [&str; 5] =
     ["allowed_tokens", "bad_words", "begin_suppressed_tokens", "forced_first", "suppressed_tokens"];
 
-/// Refuses a smallest number of tokens above the largest.
-pub(super) fn check_lengths(params: &SamplingParams) -> Result<(), CommandError> {
+/// Refuses a smallest number of tokens above the largest. `source` is the source of the largest, if
+/// no option gives it.
+pub(super) fn check_lengths(params: &SamplingParams, source: Option<&str>) -> Result<(), CommandError> {
     let least = params.min_tokens;
     match params.max_tokens.filter(|most| least > *most) {
         None => Ok(()),
         Some(most) => {
-            let what = format!("at least {least} tokens are asked for, but at most {most}");
+            let of = source.map_or_else(String::new, |source| format!(" ({source})"));
+            let what = format!("at least {least} tokens are asked for, but at most {most}{of}");
             Err(CommandError::usage(what).help("raise --max-tokens, or lower --min-tokens"))
         }
     }

@@ -45,7 +45,7 @@ impl ToolArgs {
     /// calls, so that `--tool-format` has an effect without tools.
     pub fn load(&self, reasons: bool) -> Result<Option<Tools>, CommandError> {
         let Some(path) = &self.tools else { return self.refuse_options_of_calls(reasons).map(|()| None) };
-        let text = input::read_text(path, "list of tools")?;
+        let text = input::read_source(path, "list of tools")?;
         let tools = Tools::from_json(&text).map_err(|error| {
             CommandError::new(format!("cannot use the tools `{}`", path.display())).because(&error)
         })?;
@@ -182,7 +182,7 @@ impl ToolArgs {
         match self.tool_format.as_deref().unwrap_or(AUTO) {
             AUTO => Ok(None),
             name if name.ends_with(".json") || name.contains('/') => {
-                let text = input::read_text(Path::new(name), "format of calls")?;
+                let text = input::read_source(Path::new(name), "format of calls")?;
                 Preset::from_json(&text).map(Some).map_err(|error| {
                     CommandError::new(format!("cannot use the format of calls `{name}`")).because(&error)
                 })

@@ -20,6 +20,9 @@ const MAX_CHECKED_ROOM: usize = 1 << 20;
 const UNKNOWN_FACTOR: usize = 4;
 const UNKNOWN_TOKENS: usize = 64;
 
+/// Largest number of tokens that a search tries for the rest of a prompt's end.
+const MAX_HEALING_TOKENS: usize = 1_000;
+
 /// The state of a request's constraint and of token healing after one output's tokens.
 #[derive(Clone)]
 pub(crate) struct ConstraintState {
@@ -78,10 +81,10 @@ impl ConstraintState {
         !self.healing.is_over()
     }
 
-    /// True if the constraint's language contains the tokens read so far; `None` without a
-    /// constraint.
+    /// True if the constraint's language contains the tokens read so far, and the end of the prompt
+    /// is spelt; `None` without a constraint.
     pub fn is_complete(&self) -> Option<bool> {
-        self.matcher.as_ref().map(Matcher::is_accepting)
+        self.matcher.as_ref().map(|matcher| matcher.is_accepting() && self.healing.is_over())
     }
 
     /// True if the constraint's language contains the first `bytes` bytes of the text of these
@@ -374,7 +377,8 @@ impl ConstraintState {
         Ok(ending.filter(|ending| ending.len() <= room).map_or(Rest::Fits, Rest::TooLong))
     }
 
-    /// Tells if the request's bans leave an output after a token that ends the healing.
+    /// Tells if the request's bans leave an output after a token that spells a part of the prompt's
+    /// end, or the rest of it.
     fn rest_after_healing(
         &self,
         next: &[TokenId],
@@ -382,21 +386,66 @@ impl ConstraintState {
         bans: &SamplingParams,
         history: History<'_>,
     ) -> Result<Rest, DecodeError> {
-        let (Some(matcher), &[token], true) = (&self.matcher, next, bans.names_bans()) else {
-            return Ok(Rest::Fits);
-        };
-        let bytes = settings.vocabulary.bytes(token);
-        let Some(own) = self.healing.output_part(bytes) else { return Ok(Rest::Fits) };
-        let (mut healing, mut matcher) = (self.healing.clone(), matcher.fork());
-        healing.spell(bytes.len());
-        if !healing.is_over() || !own.is_empty() && !matcher.advance_bytes(own)? {
-            return Ok(Rest::Fits);
-        }
-        let tokens = &[history.tokens, next].concat();
-        Ok(match unbanned_completion(&mut matcher, settings, bans, History { tokens, ..history })? {
-            Completion::DeadEnd => Rest::DeadEnd,
-            Completion::Known(_) | Completion::Unknown => Rest::Fits,
+        let (&[token], true) = (next, bans.names_bans()) else { return Ok(Rest::Fits) };
+        let mut search = HealingSearch { settings, bans, left: MAX_HEALING_TOKENS };
+        let matcher = self.matcher.as_ref().map(Matcher::fork);
+        Ok(match search.is_dead_end(&self.healing, matcher, token, history)? {
+            true => Rest::DeadEnd,
+            false => Rest::Fits,
         })
+    }
+}
+
+/// A search for tokens that spell the end of a prompt and that the request does not ban.
+struct HealingSearch<'a> {
+    settings: &'a DecodeSettings,
+    bans: &'a SamplingParams,
+    /// Number of tokens that may still be tried.
+    left: usize,
+}
+
+impl HealingSearch<'_> {
+    /// True if nothing is left after `token`: the bans forbid every spelling of the rest of the
+    /// prompt's end, or every complete output after it. False if the search was given up.
+    fn is_dead_end(
+        &mut self,
+        healing: &Healing,
+        mut matcher: Option<Matcher>,
+        token: TokenId,
+        history: History<'_>,
+    ) -> Result<bool, DecodeError> {
+        let vocabulary = &self.settings.vocabulary;
+        let bytes = vocabulary.bytes(token);
+        let Some(own) = healing.output_part(bytes) else { return Ok(true) };
+        if let Some(matcher) = &mut matcher
+            && !own.is_empty()
+            && !matcher.advance_bytes(own)?
+        {
+            return Ok(true);
+        }
+        let mut healing = healing.clone();
+        healing.spell(bytes.len());
+        let tokens = &[history.tokens, &[token]].concat();
+        let history = History { tokens, ..history };
+        if healing.is_over() {
+            let Some(mut matcher) = matcher else { return Ok(false) };
+            let rest = unbanned_completion(&mut matcher, self.settings, self.bans, history)?;
+            return Ok(matches!(rest, Completion::DeadEnd));
+        }
+        let mut mask = vec![0; TokenSet::word_count(vocabulary.size())];
+        healing.fill_mask(vocabulary, matcher.as_mut(), &mut mask)?;
+        for token in first_ids(&mask, usize::MAX) {
+            if self.bans.forbids_after(tokens, tokens.len() - history.prompt, token) {
+                continue;
+            }
+            let Some(left) = self.left.checked_sub(1) else { return Ok(false) };
+            self.left = left;
+            let fork = matcher.as_ref().map(Matcher::fork);
+            if !self.is_dead_end(&healing, fork, token, history)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }
 

@@ -337,7 +337,6 @@ impl SamplingParams {
     /// for the first position. `output` is the number of tokens of the output so far. Of the
     /// history only the last tokens are needed, as many as the [longest ban](Self::longest_ban)
     /// has.
-    #[cfg_attr(not(feature = "decode"), allow(dead_code))]
     pub(crate) fn forbids_after(&self, history: &[TokenId], output: usize, token: TokenId) -> bool {
         let completes = |word: &[TokenId]| match word.split_last() {
             Some((last, before)) => *last == token && history.ends_with(before),

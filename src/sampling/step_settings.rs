@@ -446,7 +446,7 @@ impl Value for Watermark {
         let mut rule = Watermark::default();
         (rule.greenlist_ratio, rule.bias) = (number(ratio)?, number(bias)?);
         if let Some(key) = rest.first() {
-            rule.hashing_key = key.parse().map_err(|_| expected())?;
+            rule.hashing_key = key.parse().map_err(|_| format!("{}, with a KEY from 0 on", expected()))?;
         }
         if let Some(width) = rest.get(1) {
             let context_width = width.parse().map_err(|_| expected())?;

@@ -316,7 +316,7 @@ fn what_a_chat_template_leaves_out_is_told() {
     assert!(said.code == Some(1) && said.stderr.contains("help: it is JSON, such as ["), "{}", said.stderr);
     let said = run(&folder, &["--raw", "--prompt", ""]);
     assert!(
-        said.stderr.contains("the model's tokenizer begins with none; give it a text"),
+        said.stderr.contains("the model's tokenizer makes no tokens of the prompt; give it a text"),
         "{}",
         said.stderr
     );

@@ -297,6 +297,10 @@ fn warnings_are_grouped() {
             (Some(0), expected.iter().map(String::as_str).collect())
         );
     }
+    let keywords = r#"{"aa": 1, "bb": 1, "cc": 1, "dd": 1}"#;
+    let (_, _, stderr) = hedgerow("check --schema -", keywords);
+    let expected = "warning: -: `aa`, `bb`, `cc`, … is not a JSON Schema keyword and has no effect (4 places: #, #, #, …)\n";
+    assert_eq!(stderr, expected);
     let rules = "start: %json {\"items\": {\"typo\": 1}}";
     let (code, _, stderr) = hedgerow("check --grammar - --grammar-notation lark", rules);
     let expected = "warning: -: #/items: `typo` is not a JSON Schema keyword and has no effect, \
@@ -332,6 +336,31 @@ fn options_reach_the_schemas_in_a_grammar() {
     for (options, code) in [("", 0), ("--max-digits 4", 0), ("--max-digits 3", 1)] {
         let (found, ..) = hedgerow(&format!("check --grammar {grammar} --instance {instance} {options}"), "");
         assert_eq!(found, Some(code), "{options}");
+    }
+}
+
+/// Refusals say no more than is known of numbers that a validator rounds, of the line feed at the
+/// end of a file, and of tokens that a vocabulary lacks. A byte order mark in front of a schema is
+/// no fault.
+#[test]
+fn refusals_say_no_more_than_is_known() {
+    let (schema, text) = (scratch("exact.json", r#"{"maximum": 0.1}"#), "0.10000000000000000001");
+    let marked = scratch("marked.json", "\u{feff}{\"type\": \"integer\"}");
+    let feed = scratch("feed.gbnf", "root ::= \"\\nccb\"");
+    let missing = scratch("missing.gbnf", "root ::= \"a\" <think>");
+    for (options, input, code, expected) in [
+        (format!("--schema {schema} --explain"), text, 1, "a validator cannot tell: it rounds numbers"),
+        (format!("--schema {schema} --explain"), "0.2", 1, "a validator agrees"),
+        (format!("--schema {marked}"), "3", 0, "accepted"),
+        (format!("--grammar {feed}"), "\n", 1, "-:2:1: refused: expected `c`, found the end"),
+        (format!("--grammar {feed}"), "\nccb\n", 0, "accepted"),
+        (format!("--grammar {feed}"), "\nccx\n", 1, "-:2:3: refused: expected `b`, found `x`"),
+        (format!("--grammar {missing} --explain --vocab tokenizer.json"), "ab", 1, "responsible: "),
+        (format!("--grammar {missing} --explain --vocab tokenizer.json"), "a<think>", 0, "accepted"),
+    ] {
+        let (found, stdout, stderr) = hedgerow(&format!("check {options} --instance -"), input);
+        assert_eq!(found, Some(code), "{options} {input}: {stdout} {stderr}");
+        assert!(stdout.contains(expected), "{options} {input}: {stdout} {stderr}");
     }
 }
 
@@ -407,7 +436,7 @@ fn refusals_of_instances_are_explained() {
             format!("--grammar {numbered} --vocab ."),
             "a</s>b",
             1,
-            "3 tokens of this vocabulary are allowed: names stand where the constraint has numbers",
+            "3 tokens of this vocabulary are allowed, but the text spells a token in another way",
         ),
         (
             format!("--grammar {numbered} --vocab ."),

@@ -294,7 +294,7 @@ const SETS: &[(&str, &str, &str, i32, &str)] = &[
         r#"{"num_beams": 2}"#,
         "--temperature 0.5",
         2,
-        "--temperature has no effect on this strategy",
+        "--temperature has no effect on the strategy beam:2 of --params hugging-face:",
     ),
     ("hugging-face", r#"{"num_beams": 2}"#, "--draft ngram", 2, "--draft has no effect on this strategy"),
     (

@@ -84,7 +84,11 @@ fn check_options(args: &Args, chosen: &mut Chosen, notes: &mut Vec<String>) -> R
 /// such parameters among others, so its parameters are only noted.
 fn check_ranking(args: &Args, chosen: &Chosen, notes: &mut Vec<String>) -> Result<(), CommandError> {
     let refused = |option: String| {
-        CommandError::usage(format!("{option} has no effect on this strategy")).help(
+        let strategy = match (args.strategy.is_given(), chosen.strategy(args)) {
+            (true, _) => "this strategy".to_owned(),
+            (false, strategy) => format!("the strategy {strategy} of {}", chosen.source),
+        };
+        CommandError::usage(format!("{option} has no effect on {strategy}")).help(
             "beam search and contrastive search rank tokens instead of drawing them; leave the option out, or \
              use --strategy sample",
         )

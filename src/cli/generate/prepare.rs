@@ -248,7 +248,7 @@ fn build_request(args: &Args, chosen: Chosen, prompt: Vec<TokenId>) -> Result<Re
             if counts_least {
                 params.min_tokens = request.sampling.min_tokens;
             }
-            check_lengths(&params)?;
+            check_lengths(&params, None)?;
             request
         }
         None => Request::new(prompt),

@@ -428,11 +428,17 @@ impl Sampler {
         {
             return Ok(Some(token));
         }
-        match self.params.forced_first.filter(|_| position == 0) {
-            Some(token) if !is_allowed("forced_first", token)? => Err(SamplingError::EmptySupport {
-                reason: "the mask does not allow the forced token; do not force a token that the grammar excludes",
+        let Some(token) = self.params.forced_first.filter(|_| position == 0) else { return Ok(None) };
+        if !is_allowed("forced_first", token)? {
+            let reason =
+                "the mask does not allow the forced token; do not force a token that the grammar excludes";
+            return Err(SamplingError::EmptySupport { reason });
+        }
+        match self.params.forbids_after(self.history.tokens(), position, token) {
+            true => Err(SamplingError::EmptySupport {
+                reason: "the forced first token completes a banned sequence",
             }),
-            first => Ok(first),
+            false => Ok(Some(token)),
         }
     }
 }

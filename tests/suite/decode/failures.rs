@@ -254,6 +254,61 @@ fn stop_tokens_wait_until_the_constraint_may_end() {
     }
 }
 
+/// An output that has not spelt the end of its prompt is not complete, even if the constraint holds
+/// the empty text, and its first token is none after which bans leave no spelling.
+#[test]
+fn a_prompt_is_healed_before_an_output_is_complete() {
+    // A token that begins with the prompt's end is longer than it, or nothing is healed.
+    let mut list = byte_tokens(["ab", "abx"]);
+    list.push(Vec::new());
+    let [a, b, ab, abx, eos] = [u32::from(b'a'), u32::from(b'b'), 256, 257, 258].map(TokenId);
+    let special = vec![("</s>".to_owned(), eos)];
+    let parts = VocabularyParts { tokens: list, special, eos: vec![eos], model_size: None };
+    let vocabulary = Vocabulary::from_tokens(parts).unwrap();
+    let mut model = Fake::new(Scores::Flat(0.0));
+    model.vocabulary = vocabulary.clone();
+    let search = Strategy::Contrastive(ContrastiveSearch::default());
+    for strategy in [Strategy::Sample, Strategy::Beam(BeamSearch::new(2)), search] {
+        let run = |bans: &[TokenId], max_tokens| {
+            let constraint = Constraint::regex("c{0,4}", &vocabulary).unwrap();
+            let sampling = greedy().suppressed_tokens(bans.to_vec()).logit_bias(vec![(a, 30.0)]);
+            let request =
+                Request::new(vec![token(b'c'), ab]).constraint(constraint).healing(TokenHealing::On);
+            let request = request.sampling(sampling.max_tokens(max_tokens)).strategy(strategy.clone());
+            Batch::new(&model, &vocabulary).unwrap().run(request, |_| ControlFlow::Continue(()))
+        };
+        // `a` would have to be followed by `b`.
+        let made = run(&[b], 9).unwrap();
+        assert_eq!(
+            (made.completions[0].tokens[0], made.completions[0].complete),
+            (ab, Some(true)),
+            "{strategy}"
+        );
+        // No token spells the end of the prompt, or its last byte.
+        for bans in [[a, ab], [b, ab]] {
+            let error = run(&[bans[0], bans[1], abx], 9).unwrap_err();
+            assert_eq!(error, DecodeError::Healing, "{strategy} {bans:?}");
+        }
+        // There is room for a part of the prompt's end alone.
+        let made = run(&[ab, abx], 1).unwrap();
+        let output = &made.completions[0];
+        assert_eq!((output.tokens.as_slice(), output.complete), (&[a][..], Some(false)), "{strategy}");
+    }
+}
+
+/// A prescribed first token does not complete a banned sequence.
+#[test]
+fn a_forced_first_token_obeys_bans() {
+    for (pattern, text) in [("ca|b{0,3}", Some("")), ("ca|cc", None)] {
+        let constraint = Constraint::regex(pattern, &vocabulary()).unwrap();
+        let c = token(b'c');
+        let sampling = greedy().forced_first(c).bad_words(vec![vec![c, c]]).max_tokens(3);
+        let request = Request::new(tokens(b"c")).constraint(constraint).sampling(sampling);
+        let made = run(&Fake::new(Scores::Hash { eos: 0.0 }), request);
+        assert_eq!(made.as_ref().ok().map(|made| made.text()), text, "{pattern}");
+    }
+}
+
 /// A prompt whose end bans leave no token to spell fails for that reason.
 #[test]
 fn healing_that_bans_prevent_says_so() {
