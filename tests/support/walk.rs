@@ -5,6 +5,9 @@ use hedgerow::vocab::{TokenId, Vocabulary};
 
 /// The number of steps after which a walk prefers tokens that close a string, object or array.
 const CLOSING_AFTER: usize = 120;
+/// The number of steps after which the engine completes a walk. For example, random keys are
+/// seldom those that an object requires.
+const COMPLETED_AFTER: usize = 400;
 const GIVE_UP_AFTER: usize = 3000;
 
 /// Reproducible random numbers: SplitMix64.
@@ -30,6 +33,11 @@ pub fn walk(
     let mut output = Vec::new();
     let eos = vocabulary.eos()[0];
     for step in 0..GIVE_UP_AFTER {
+        if step == COMPLETED_AFTER
+            && let Some(ending) = matcher.completion().map_err(|e| e.to_string())?
+        {
+            return complete(matcher, vocabulary, output, &ending).map(Some);
+        }
         matcher.fill_mask(&mut words).map_err(|e| e.to_string())?;
         let contains = |id: TokenId| words[(id.0 >> 5) as usize] >> (id.0 & 31) & 1 == 1;
         if contains(eos) && (step >= CLOSING_AFTER || random.below(3) == 0) {
@@ -71,4 +79,26 @@ pub fn walk(
         output.extend_from_slice(vocabulary.bytes(token));
     }
     Ok(None)
+}
+
+/// Appends the tokens with which the engine completes an output.
+fn complete(
+    matcher: &mut Matcher,
+    vocabulary: &Vocabulary,
+    mut output: Vec<u8>,
+    ending: &[TokenId],
+) -> Result<String, String> {
+    for &token in ending {
+        if !matcher.advance(token).map_err(|e| e.to_string())? {
+            let read = String::from_utf8_lossy(&output);
+            return Err(format!("dead end: the completion's token {token} is refused after {read:?}"));
+        }
+        output.extend_from_slice(vocabulary.bytes(token));
+    }
+    match matcher.is_accepting() {
+        true => String::from_utf8(output).map_err(|e| e.to_string()),
+        false => {
+            Err(format!("dead end: the completion ends early after {:?}", String::from_utf8_lossy(&output)))
+        }
+    }
 }
