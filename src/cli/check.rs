@@ -21,7 +21,8 @@ use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
 const AFTER_HELP: &str = "\
 The instance is read as a constrained model would have to write it: a text that satisfies the schema \
 is still refused if its keys come in another order than --key-order says, or its whitespace is not \
-that of --whitespace. A second opinion by an ordinary validator is printed with every refusal. \
+that of --whitespace. A second opinion by an ordinary validator is printed with every refusal by \
+--schema, without --tools. \
 Whitespace around the instance is ignored. Under any other constraint every character counts, except for \
 a line feed at the end that the constraint does not know. A special token is written as the grammar does: \
 by its name, such as <|im_end|>, or by its number, such as <[2]>.

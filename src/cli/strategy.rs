@@ -190,7 +190,11 @@ impl StrategyArgs {
             });
         }
         if self.draft.is_some() && !matches!(strategy, Strategy::Sample | Strategy::BestOf(_)) {
-            return Err(CommandError::usage("--draft has no effect on this strategy").help(
+            let on = match &self.strategy {
+                Some(_) => "this strategy".to_owned(),
+                None => format!("the strategy {strategy} of {source}"),
+            };
+            return Err(CommandError::usage(format!("--draft has no effect on {on}")).help(
                 "only --strategy sample and best-of draw tokens, which drafts can guess; leave one of them out",
             ));
         }

@@ -349,9 +349,6 @@ pub(super) enum TraceFile {
 impl TraceFile {
     /// Checks that the file can be written.
     pub fn open(path: &Path) -> io::Result<Self> {
-        if path.as_os_str() == "-" {
-            return Err(io::Error::other("a page is not written to standard output; name a file"));
-        }
         if let Err(error) = File::create_new(path) {
             return match error.kind() {
                 io::ErrorKind::AlreadyExists => Ok(Self::Open(File::options().write(true).open(path)?)),

@@ -282,8 +282,7 @@ fn exclude_dead_ends<'a, C>(
 
 /// The error of beams none of which may go on.
 fn no_beam() -> DecodeError {
-    let reason =
-        "every beam ends where nothing that is allowed is left; loosen bans, or raise the number of beams";
+    let reason = "every beam ends where nothing that is allowed is left; loosen bans, or try more beams";
     SamplingError::EmptySupport { reason }.into()
 }
 

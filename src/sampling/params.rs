@@ -236,8 +236,8 @@ parameters! {
     exponential_decay: [Option<ExponentialDecay>] = None, "START:FACTOR", Special, ANY;
     /// The first token of the output.
     forced_first: [Option<TokenId>] = None, "ID", Special, ANY;
-    /// The token at the last position that the greatest length leaves, if the grammar allows it
-    /// there. Outputs that end earlier do without it.
+    /// The token at the last position that the greatest length leaves, if the output can end with
+    /// it. Outputs that end earlier do without it.
     forced_last: [Option<TokenId>] = None, "ID", Special, ANY;
     /// Tokens that end the output.
     end_tokens: [Tokens] = Vec::new(), "ID", Loop, ANY;

@@ -133,16 +133,17 @@ pub fn compile_with_warnings(
     options: &SchemaOptions,
 ) -> Result<(Grammar, Vec<SchemaWarning>), CompileError> {
     let (grammar, notes) = build(text, options)?;
-    Ok((grammar, warnings(notes)))
+    let mut found = warnings(&notes);
+    found.extend(notes.0.references.unread_documents().into_iter().map(error::unused_document));
+    Ok((grammar, found))
 }
 
-fn warnings((doc, notes): Notes) -> Vec<SchemaWarning> {
+fn warnings((doc, notes): &Notes) -> Vec<SchemaWarning> {
     let mut seen = HashSet::new();
-    let mut notes: Vec<_> = notes.into_iter().filter(|&note| seen.insert(note)).collect();
+    let mut notes: Vec<_> = notes.iter().copied().filter(|&note| seen.insert(note)).collect();
     // Values are numbered in the order of the text.
     notes.sort_by_key(|note| (note.schema, note.member));
-    let unused = doc.references.unread_documents().into_iter().map(error::unused_document);
-    notes.into_iter().map(|note| doc.warning(note)).chain(unused).collect()
+    notes.into_iter().map(|note| doc.warning(note)).collect()
 }
 
 /// Compiles a schema as a part of another grammar and returns the node of its texts.
@@ -185,11 +186,15 @@ pub fn compile_into_with_warnings(
     text: &str,
     options: &SchemaOptions,
 ) -> Result<(NodeId, Vec<SchemaWarning>), CompileError> {
-    compile_one_of_many(builder, text, options, &mut Standards::default())
+    let mut standards = Standards::default();
+    let (root, mut found) = compile_one_of_many(builder, text, options, &mut standards)?;
+    found.extend(standards.unused_documents());
+    Ok((root, found))
 }
 
 /// Compiles like [`compile_into_with_warnings`], with the standard languages that other schemas in
-/// the builder have made.
+/// the builder have made. There are no warnings about documents, which other schemas may use:
+/// [`Standards::unused_documents`] has them.
 pub(crate) fn compile_one_of_many(
     builder: &mut GrammarBuilder,
     text: &str,
@@ -201,7 +206,8 @@ pub(crate) fn compile_one_of_many(
     let root = builder.part(|nodes| {
         let standard = standards.of(&source.options, &mut nodes.languages);
         let (root, expander, notes) = source.emit(nodes, standard)?;
-        found = warnings(notes);
+        found = warnings(&notes);
+        standards.note_unread(&notes.0.references.unread_documents());
         Ok::<_, CompileError>((root, Arc::new(expander) as Arc<dyn Expand>))
     })?;
     Ok((root, found))

@@ -1,6 +1,7 @@
 //! The languages that every schema's grammar uses: whitespace, punctuation, and free scalars.
 
 use super::argument_style::{ArgumentStyle, Words};
+use super::error::{SchemaWarning, unused_document};
 use super::number;
 use super::options::{EscapePolicy, SchemaOptions, Whitespace};
 use crate::automata::regex::{self, Anchoring, Dialect};
@@ -95,18 +96,37 @@ impl Standard {
     }
 }
 
-/// The standard languages of one pool, by the options that they depend on. The schemas of a list of
-/// tools have the same options, so their languages are built once.
+/// The things that the schemas of one grammar share. The schemas of a list of tools have the same
+/// options, so their standard languages are built once.
 #[derive(Default)]
-pub(crate) struct Standards(Vec<(LanguageOptions, Standard)>);
+pub(crate) struct Standards {
+    /// The standard languages of the grammar's pool, by the options that they depend on.
+    languages: Vec<(LanguageOptions, Standard)>,
+    /// The URIs of the caller's documents that no schema has read so far; `None` before the first
+    /// schema.
+    unread: Option<Vec<String>>,
+}
 
 /// The options that standard languages depend on.
 type LanguageOptions = (Whitespace, EscapePolicy, Words, Vec<Arc<str>>, Option<Arc<ArgumentStyle>>);
 
 impl Standards {
+    /// Notes the URIs of the documents that a schema has not read.
+    pub(super) fn note_unread(&mut self, unread: &[&str]) {
+        match &mut self.unread {
+            Some(all) => all.retain(|uri| unread.contains(&uri.as_str())),
+            None => self.unread = Some(unread.iter().map(|&uri| uri.to_owned()).collect()),
+        }
+    }
+
+    /// Warnings about the documents that no schema has read.
+    pub(crate) fn unused_documents(&self) -> impl Iterator<Item = SchemaWarning> + '_ {
+        self.unread.iter().flatten().map(|uri| unused_document(uri))
+    }
+
     /// The standard languages of `options` in `pool`, which is always the same one.
     pub(super) fn of(&mut self, options: &SchemaOptions, pool: &mut ExprPool) -> Standard {
-        let known = self.0.iter().find(|(known, _)| {
+        let known = self.languages.iter().find(|(known, _)| {
             let (whitespace, escapes, words, excludes, arguments) = known;
             *whitespace == options.whitespace
                 && *escapes == options.escapes
@@ -119,7 +139,7 @@ impl Standards {
         }
         let standard = Standard::new(options, pool);
         let SchemaOptions { whitespace, escapes, excludes, arguments, .. } = options.clone();
-        self.0.push(((whitespace, escapes, options.words(), excludes, arguments), standard));
+        self.languages.push(((whitespace, escapes, options.words(), excludes, arguments), standard));
         standard
     }
 }

@@ -112,6 +112,7 @@ pub fn compile_with_warnings(
         }
         error => nested("", error),
     })?;
+    compiler.warnings.extend(compiler.standards.unused_documents());
     Ok((grammar, compiler.warnings))
 }
 

@@ -319,6 +319,9 @@ fn options_reach_the_schemas_in_a_grammar() {
         ("lark", reference, "", 1, "pass its text with --documents URI=FILE"),
         ("lark", reference, given.as_str(), 0, ""),
         ("lark", reference, twice.as_str(), 2, "--documents gives `http://x/a` twice"),
+        // A document is used if any schema uses it.
+        ("lark", r#"start: %json {"$ref": "u.json"} %json {"type": "null"}"#, given.as_str(), 0, ""),
+        ("lark", r#"start: %json {"type": "null"}"#, given.as_str(), 0, "u.json#: `$ref` does not lead to"),
         ("lark", r#"start: %json {"type": "integer"}"#, "--max-digits 3 --whitespace compact", 0, ""),
         ("lark", r#"start: "x""#, "--max-digits 3", 2, "--max-digits has no effect without a schema"),
         ("gbnf", r#"root ::= "x""#, "--max-digits 3", 2, "--max-digits has no effect without a schema"),

@@ -296,7 +296,13 @@ const SETS: &[(&str, &str, &str, i32, &str)] = &[
         2,
         "--temperature has no effect on the strategy beam:2 of --params hugging-face:",
     ),
-    ("hugging-face", r#"{"num_beams": 2}"#, "--draft ngram", 2, "--draft has no effect on this strategy"),
+    (
+        "hugging-face",
+        r#"{"num_beams": 2}"#,
+        "--draft ngram",
+        2,
+        "--draft has no effect on the strategy beam:2 of --params",
+    ),
     (
         "openai",
         r#"{"temperature": 0.5, "top_p": 0.5, "frequency_penalty": 0.5, "max_tokens": 2}"#,

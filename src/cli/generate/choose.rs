@@ -65,6 +65,10 @@ fn check_options(args: &Args, chosen: &mut Chosen, notes: &mut Vec<String>) -> R
         return Err(CommandError::usage("--stream writes one output")
             .help("give --completions 1, or leave out --stream"));
     }
+    if args.trace.as_ref().is_some_and(|path| path.as_os_str() == "-") {
+        return Err(CommandError::usage("--trace writes a page to a file, not to standard output")
+            .help("name a file, such as trace.html"));
+    }
     let shows_logprobs = args.json.is_some() || args.trace.is_some();
     if !shows_logprobs && chosen.set.as_ref().is_some_and(|set| set.logprobs.is_some()) {
         let source = &chosen.source;

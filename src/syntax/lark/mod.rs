@@ -157,11 +157,14 @@ pub fn compile_into_with_warnings(
     text: &str,
     options: &Options,
 ) -> Result<(NodeId, Vec<SchemaWarning>), CompileError> {
-    compile_one_of_many(builder, &mut Standards::default(), prefix, text, options)
+    let mut standards = Standards::default();
+    let (root, mut warnings) = compile_one_of_many(builder, &mut standards, prefix, text, options)?;
+    warnings.extend(standards.unused_documents());
+    Ok((root, warnings))
 }
 
 /// Compiles like [`compile_into_with_warnings`], with the standard languages that schemas in the
-/// builder have made.
+/// builder have made. Documents that no schema uses are not among the warnings.
 pub(crate) fn compile_one_of_many(
     builder: &mut GrammarBuilder,
     standards: &mut Standards,
@@ -201,8 +204,9 @@ fn grammar(text: &str, options: &Options) -> Result<(Grammar, Vec<SchemaWarning>
     if options.lexer == Lexer::Dynamic || dynamic::is_needed(&definitions) {
         let mut builder = GrammarBuilder::new();
         let mut standards = Standards::default();
-        let dynamic::Compiled { root, place, warnings } =
+        let dynamic::Compiled { root, place, mut warnings } =
             dynamic::compile_into(&mut builder, &mut standards, "", text, &definitions, start, options)?;
+        warnings.extend(standards.unused_documents());
         let grammar = builder.build(root, None).map_err(|error| (place, Problem::Grammar(error)))?;
         return Ok((grammar, warnings));
     }
