@@ -74,7 +74,9 @@ struct Versioned {
 /// The numbers that arrays may hold, as errors tell it.
 const SUPPORTED: &str = "masks must hold 32-bit integers, and logits floats of 16, 32 or 64 bits";
 
-const DL_CPU: i32 = 1;
+/// Kinds of memory that the CPU reads and writes: its own, and that which is pinned for the copies of
+/// CUDA and of ROCm, as torch's tensors with `pin_memory=True` have it.
+const DL_HOST: [i32; 3] = [1, 3, 11];
 const DL_READ_ONLY: u64 = 1;
 
 /// A kind of number.
@@ -291,7 +293,7 @@ impl<'py> Array<'py> {
             )));
         }
         let device: (i32, i32) = object.call_method0("__dlpack_device__")?.extract()?;
-        if device.0 != DL_CPU {
+        if !DL_HOST.contains(&device.0) {
             let said =
                 format!("{name} is not in the memory of the CPU (DLPack device {device:?}); copy it there");
             return Err(PyValueError::new_err(said));
