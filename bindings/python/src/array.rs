@@ -286,13 +286,18 @@ impl<'py> Array<'py> {
 
     fn of_dlpack(object: &Bound<'py, PyAny>, name: &str, is_written: bool) -> PyResult<Self> {
         let py = object.py();
-        if !object.hasattr("__dlpack__")? {
+        if !object.hasattr("__dlpack__")? || !object.hasattr("__dlpack_device__")? {
             return Err(PyTypeError::new_err(format!(
                 "{name} must have a buffer or __dlpack__, as NumPy's arrays and torch's tensors have; {} has neither",
                 object.get_type()
             )));
         }
-        let device: (i32, i32) = object.call_method0("__dlpack_device__")?.extract()?;
+        let device = object.call_method0("__dlpack_device__")?;
+        let device: (i32, i32) = device.extract().map_err(|_| {
+            PyTypeError::new_err(format!(
+                "{name}: __dlpack_device__ gave {device}, which is no pair of small numbers"
+            ))
+        })?;
         if !DL_HOST.contains(&device.0) {
             let said =
                 format!("{name} is not in the memory of the CPU (DLPack device {device:?}); copy it there");

@@ -106,6 +106,9 @@ def test_dlpack(matcher: hr.Matcher) -> None:
         (ValueError, Tensor(np.zeros((1, 1, 1), dtype=np.int32))),
         (ValueError, Tensor(read_only)),
     ]
+    for device in ("cpu", None, (1 << 70, 0)):
+        cases.append((TypeError, Tensor(held, device=device)))  # type: ignore[arg-type]
+    cases.append((TypeError, type("Half", (), {"__dlpack__": Tensor.__dlpack__})()))
     for refused, out in cases:
         with pytest.raises(refused):
             matcher.fill_mask(out)
