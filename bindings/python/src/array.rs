@@ -74,8 +74,8 @@ struct Versioned {
 /// The numbers that arrays may hold, as errors tell it.
 const SUPPORTED: &str = "masks must hold 32-bit integers, and logits floats of 16, 32 or 64 bits";
 
-/// Kinds of memory that the CPU reads and writes: its own, and that which is pinned for the copies of
-/// CUDA and of ROCm, as torch's tensors with `pin_memory=True` have it.
+/// Kinds of memory that the CPU reads and writes: its own, and that which is pinned for the copies
+/// of CUDA and of ROCm, as torch's tensors with `pin_memory=True` have it.
 const DL_HOST: [i32; 3] = [1, 3, 11];
 const DL_READ_ONLY: u64 = 1;
 
