@@ -35,7 +35,11 @@ pub(super) fn explain(
         Ok(found) => (found, None),
         Err(reason) => (Vec::new(), Some(reason)),
     };
-    if let Some(violation) = innermost_violation(&found, text, at) {
+    if let Some((bytes_between, violation)) = innermost_violation(&found, text, at) {
+        // A fault elsewhere is not the reason where the validator may have overlooked one here.
+        if bytes_between > 0 && rounds_numbers(schema, text) {
+            return vec![rounded_line()];
+        }
         let Violation { instance, schema, message } = violation;
         return vec![format!("responsible: `{schema}` in the schema, about `#{instance}`: {message}")];
     }
@@ -46,11 +50,7 @@ pub(super) fn explain(
                     "responsible: a keyword of the schema; the validator that could name it cannot read the \
                      schema: {reason}"
                 ),
-                None if rounds_numbers(schema, text) => {
-                    format!(
-                        "responsible: perhaps a number; the validator that names keywords is no help: {ROUNDED}"
-                    )
-                }
+                None if rounds_numbers(schema, text) => rounded_line(),
                 None => "responsible: a spelling that no option allows".to_owned(),
             }],
             Err(error) => vec![format!("responsible: {error}")],
@@ -59,15 +59,21 @@ pub(super) fn explain(
     }
 }
 
-/// The violation whose value is the smallest part of the text that contains byte `at`.
-fn innermost_violation<'v>(found: &'v [Violation], text: &str, at: usize) -> Option<&'v Violation> {
+/// The line for a refusal that may be due to a number that the validator rounds.
+fn rounded_line() -> String {
+    format!("responsible: perhaps a number; the validator that names keywords is no help: {ROUNDED}")
+}
+
+/// The violation whose value is the smallest part of the text that contains byte `at`, or is next
+/// to it, and the number of bytes between the two.
+fn innermost_violation<'v>(found: &'v [Violation], text: &str, at: usize) -> Option<(usize, &'v Violation)> {
     let places = ValueLocator::locate(text);
     let distance = |violation: &&Violation| {
         let place = places.get(&violation.instance).cloned().unwrap_or(0..text.len());
         let outside = if at < place.start { place.start - at } else { (at + 1).saturating_sub(place.end) };
         (outside, place.len())
     };
-    found.iter().min_by_key(distance)
+    found.iter().min_by_key(distance).map(|violation| (distance(&violation).0, violation))
 }
 
 /// The options to relax so that the text is accepted: one, or the fewest that a greedy search

@@ -52,13 +52,14 @@ pub(super) fn rounds_numbers(schema: &SchemaFile, text: &str) -> bool {
     has_long(text) || has_long(&schema.text)
 }
 
-/// True if a number in `value` has more digits than a double holds. The validator has integers of
-/// 64 bits as well.
+/// True if a number in `value` has more digits than a double holds, or is too large for one. The
+/// validator has integers of 64 bits as well.
 fn has_long_number(value: &Value) -> bool {
     /// Number of decimal digits that every double holds.
     const MAX_DIGITS: usize = 15;
     match value {
         Value::Number(number) if number.is_i64() || number.is_u64() => false,
+        Value::Number(number) if number.as_f64().is_none_or(|number| !number.is_finite()) => true,
         Value::Number(number) => {
             let text = number.to_string();
             let digits = text.bytes().take_while(|byte| !b"eE".contains(byte));
@@ -256,6 +257,7 @@ mod tests {
             (r#"{"exclusiveMinimum": 0.1}"#, "0.1", true),
             (r#"{"maximum": 1}"#, "0000000000000000000000002", true),
             (r#"{"maximum": 1e300}"#, "2e300", true),
+            (r#"{"type": "integer"}"#, "1e400", false),
             (r#"{"maximum": 9007199254740991}"#, "9007199254740992", true),
         ] {
             let is_invalid = matches!(judge(schema, text), Verdict::Invalid(_));

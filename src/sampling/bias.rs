@@ -85,6 +85,15 @@ pub fn no_repeat_ngram(logits: &mut (impl EditLogits + ?Sized), n: usize, histor
     }
 }
 
+/// True if `token` would repeat an n-gram of `history`.
+pub(crate) fn repeats_ngram(n: usize, history: &[TokenId], token: TokenId) -> bool {
+    let Some(before) = n.checked_sub(1).and_then(|before| history.len().checked_sub(before)) else {
+        return false;
+    };
+    let repeated = [&history[before..], &[token]].concat();
+    history.windows(n).any(|gram| gram == repeated)
+}
+
 /// Exponential length decay: after position `start`, l += abs(l) · (factor^(position − start) − 1)
 /// for the end tokens.
 ///

@@ -348,12 +348,21 @@ fn options_reach_the_schemas_in_a_grammar() {
 #[test]
 fn refusals_say_no_more_than_is_known() {
     let (schema, text) = (scratch("exact.json", r#"{"maximum": 0.1}"#), "0.10000000000000000001");
+    let two = r#"{"properties": {"a": {"maximum": 0.1}, "b": {"maxLength": 1}}}"#;
+    let two = scratch("two.json", two);
     let marked = scratch("marked.json", "\u{feff}{\"type\": \"integer\"}");
     let feed = scratch("feed.gbnf", "root ::= \"\\nccb\"");
     let missing = scratch("missing.gbnf", "root ::= \"a\" <think>");
     for (options, input, code, expected) in [
         (format!("--schema {schema} --explain"), text, 1, "a validator cannot tell: it rounds numbers"),
         (format!("--schema {schema} --explain"), "0.2", 1, "a validator agrees"),
+        (
+            format!("--schema {two} --explain"),
+            r#"{"a":0.10000000000000000001,"b":"xx"}"#,
+            1,
+            "perhaps a number",
+        ),
+        (format!("--schema {two} --explain"), r#"{"a":0.1,"b":"xx"}"#, 1, "/properties/b/maxLength"),
         (format!("--schema {marked}"), "3", 0, "accepted"),
         (format!("--grammar {feed}"), "\n", 1, "-:2:1: refused: expected `c`, found the end"),
         (format!("--grammar {feed}"), "\nccb\n", 0, "accepted"),

@@ -74,7 +74,9 @@ struct Versioned {
 /// The numbers that arrays may hold, as errors tell it.
 const SUPPORTED: &str = "masks must hold 32-bit integers, and logits floats of 16, 32 or 64 bits";
 
-const DL_CPU: i32 = 1;
+/// Kinds of memory that the CPU reads and writes: its own, and that which is pinned for the copies
+/// of CUDA and of ROCm, as torch's tensors with `pin_memory=True` have it.
+const DL_HOST: [i32; 3] = [1, 3, 11];
 const DL_READ_ONLY: u64 = 1;
 
 /// A kind of number.
@@ -284,14 +286,19 @@ impl<'py> Array<'py> {
 
     fn of_dlpack(object: &Bound<'py, PyAny>, name: &str, is_written: bool) -> PyResult<Self> {
         let py = object.py();
-        if !object.hasattr("__dlpack__")? {
+        if !object.hasattr("__dlpack__")? || !object.hasattr("__dlpack_device__")? {
             return Err(PyTypeError::new_err(format!(
                 "{name} must have a buffer or __dlpack__, as NumPy's arrays and torch's tensors have; {} has neither",
                 object.get_type()
             )));
         }
-        let device: (i32, i32) = object.call_method0("__dlpack_device__")?.extract()?;
-        if device.0 != DL_CPU {
+        let device = object.call_method0("__dlpack_device__")?;
+        let device: (i32, i32) = device.extract().map_err(|_| {
+            PyTypeError::new_err(format!(
+                "{name}: __dlpack_device__ gave {device}, which is no pair of small numbers"
+            ))
+        })?;
+        if !DL_HOST.contains(&device.0) {
             let said =
                 format!("{name} is not in the memory of the CPU (DLPack device {device:?}); copy it there");
             return Err(PyValueError::new_err(said));

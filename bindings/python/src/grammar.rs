@@ -8,6 +8,7 @@ use super::call::long;
 use super::error::CallError;
 use super::interrupt::{CancelFlag, until};
 use super::schema_options::{SchemaArguments, choose, policy};
+use super::token::Whole;
 use hedgerow::Grammar as Inner;
 use hedgerow::engine::Interrupt;
 use hedgerow::schema::{self, SchemaWarning};
@@ -215,16 +216,20 @@ impl Grammar {
     /// prompt has behind the header of the answer. An answer that is no call satisfies
     /// `response_schema`, if there is one.
     #[staticmethod]
-    #[pyo3(signature = (
-        tools, format, *, tool_choice=None, max_calls=32, reasoning="as-prompt", prompt_end="", response_schema=None
-    ))]
+    #[pyo3(
+        signature = (
+            tools, format, *, tool_choice=None, max_calls=None, reasoning="as-prompt", prompt_end="",
+            response_schema=None
+        ),
+        text_signature = "(tools, format, *, tool_choice=None, max_calls=32, reasoning='as-prompt', prompt_end='', response_schema=None)"
+    )]
     #[allow(clippy::too_many_arguments)]
     fn tools(
         py: Python<'_>,
         tools: &Bound<'_, PyAny>,
         format: String,
         tool_choice: Option<&Bound<'_, PyAny>>,
-        max_calls: u32,
+        max_calls: Option<Whole<'_>>,
         reasoning: &str,
         prompt_end: &str,
         response_schema: Option<&Bound<'_, PyAny>>,
@@ -240,7 +245,7 @@ impl Grammar {
         let arguments = Box::new(ToolArguments {
             format,
             tool_choice,
-            max_calls,
+            max_calls: max_calls.map_or(Ok(32), |most| most.within("max_calls", u32::MAX.into()))? as u32,
             reasoning: reasoning.to_owned(),
             prompt_end: prompt_end.to_owned(),
             response: response_schema.map(text_of).transpose()?,

@@ -93,6 +93,11 @@ def test_dlpack(matcher: hr.Matcher) -> None:
         logits = np.ones((2, 7), dtype=np.float32)
         hr.mask_logits(Tensor(logits, old=old), Tensor(held, old=old), rows=[1])
         assert np.isinf(logits).sum() == 3
+    # Memory of the CPU that is pinned for copies to a GPU, of CUDA or ROCm.
+    for kind in (3, 11):
+        held = np.full((2, 1), 9, dtype=np.int32)
+        matcher.fill_mask(Tensor(held, device=(kind, 0)))
+        assert held.tolist() == [[EXPECTED], [9]]
     read_only = np.zeros(1, dtype=np.int32)
     read_only.flags.writeable = False
     cases: list[tuple[type[Exception], Any]] = [
@@ -101,8 +106,11 @@ def test_dlpack(matcher: hr.Matcher) -> None:
         (ValueError, Tensor(np.zeros((1, 1, 1), dtype=np.int32))),
         (ValueError, Tensor(read_only)),
     ]
-    for kind, out in cases:
-        with pytest.raises(kind):
+    for device in ("cpu", None, (1 << 70, 0)):
+        cases.append((TypeError, Tensor(held, device=device)))  # type: ignore[arg-type]
+    cases.append((TypeError, type("Half", (), {"__dlpack__": Tensor.__dlpack__})()))
+    for refused, out in cases:
+        with pytest.raises(refused):
             matcher.fill_mask(out)
 
 

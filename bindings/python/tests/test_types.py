@@ -126,6 +126,11 @@ def test_aliases(bytes_vocabulary: hr.Vocabulary) -> None:
         assert hr.compile(names["Ages"], bytes_vocabulary).accepts('{"Ada": 36}')
 
 
+def test_any_value(bytes_vocabulary: hr.Vocabulary) -> None:
+    constraint = hr.compile(Any, bytes_vocabulary)
+    assert constraint.accepts('{"a": [null]}') and not constraint.accepts("nil")
+
+
 def test_types_without_a_schema(bytes_vocabulary: hr.Vocabulary) -> None:
     cases: list[tuple[Any, str]] = [
         (pydantic.BaseModel, ""),
@@ -143,6 +148,15 @@ def test_types_without_a_schema(bytes_vocabulary: hr.Vocabulary) -> None:
     for kind, said in cases:
         with pytest.raises(TypeError, match="no JSON Schema can be made.*" + said):
             hr.compile(kind, bytes_vocabulary)
+    for annotation in (typing.Optional, typing.Annotated, typing.TypeVar("X")):
+        with pytest.raises(TypeError, match="no JSON Schema can be made") as caught:
+            hr.compile(annotation, bytes_vocabulary)
+        assert "call it" not in str(caught.value)
+    deep: dict[str, Any] = {}
+    for _ in range(100_000):
+        deep = {"not": deep}
+    with pytest.raises(hr.LimitError, match="nested deeper.*as text"):
+        hr.compile(deep, bytes_vocabulary)
     with pytest.raises(ValueError, match="the schema is no JSON: Out of range"):
         hr.compile({"const": float("nan")}, bytes_vocabulary)
     with pytest.raises(TypeError, match="text may be in any notation"):

@@ -24,6 +24,7 @@ REST = [
     "fsspec",
     "jinja2",
     "jsonschema",
+    "mlx[cpu]",
     "networkx",
     "numpy",
     "pytest",

@@ -10,6 +10,7 @@ mod run;
 mod top_logits;
 
 use super::adaptive::Average;
+use super::bias;
 use super::block_maxima::Index;
 use super::candidates::Candidates;
 use super::error::SamplingError;
@@ -422,9 +423,16 @@ impl Sampler {
             true => Ok(mask.is_none_or(|mask| allows(mask, token.0))),
             false => Err(SamplingError::TokenOutOfRange { name, token, logits }),
         };
-        // Tokens before the last position cannot be chosen so that the grammar allows it there.
+        let history = self.history.tokens();
+        let is_banned = |token| {
+            self.params.forbids_after(history, position, token)
+                || bias::repeats_ngram(self.params.no_repeat_ngram, history, token)
+        };
+        // Tokens before the last position cannot be chosen so that the grammar and the bans allow
+        // it there.
         if let Some(token) = self.params.forced_last.filter(|_| last)
             && is_allowed("forced_last", token)?
+            && !is_banned(token)
         {
             return Ok(Some(token));
         }
@@ -434,7 +442,7 @@ impl Sampler {
                 "the mask does not allow the forced token; do not force a token that the grammar excludes";
             return Err(SamplingError::EmptySupport { reason });
         }
-        match self.params.forbids_after(self.history.tokens(), position, token) {
+        match is_banned(token) {
             true => Err(SamplingError::EmptySupport {
                 reason: "the forced first token completes a banned sequence",
             }),

@@ -296,16 +296,31 @@ fn a_prompt_is_healed_before_an_output_is_complete() {
     }
 }
 
-/// A prescribed first token does not complete a banned sequence.
+/// Prescribed tokens do not complete banned sequences. A prescribed last token gives way to them,
+/// and to a prescribed first one.
 #[test]
-fn a_forced_first_token_obeys_bans() {
-    for (pattern, text) in [("ca|b{0,3}", Some("")), ("ca|cc", None)] {
+fn forced_tokens_obey_bans() {
+    let [a, b, c] = [b'a', b'b', b'c'].map(token);
+    let ab = TokenId(tokens(b"ab")[0].0);
+    let params = || greedy().suppressed_tokens(vec![ab]).logit_bias(vec![(a, 20.0)]);
+    let first = params().forced_first(c).max_tokens(3);
+    let last = params().forced_last(a).max_tokens(2);
+    let only = params().forced_last(a).max_tokens(1);
+    for (sampling, pattern, text) in [
+        (first.clone().bad_words(vec![vec![c, c]]), "ca|b{0,3}", Some("")),
+        (first.clone().bad_words(vec![vec![c, c]]), "ca|cc", None),
+        (first.no_repeat_ngram(1), "ca|b{0,3}", Some("")),
+        (last.clone().bad_words(vec![vec![b, a]]), "ba|bb", Some("bb")),
+        (last.clone().sequence_bias(vec![(vec![b, a], f32::NEG_INFINITY)]), "ba|bb", Some("bb")),
+        (last, "ba|bb", Some("ba")),
+        (only.clone().begin_suppressed_tokens(vec![a]), "a|b", Some("b")),
+        (only.clone().forced_first(b), "a|b", Some("b")),
+        (only, "a|b", Some("a")),
+    ] {
         let constraint = Constraint::regex(pattern, &vocabulary()).unwrap();
-        let c = token(b'c');
-        let sampling = greedy().forced_first(c).bad_words(vec![vec![c, c]]).max_tokens(3);
         let request = Request::new(tokens(b"c")).constraint(constraint).sampling(sampling);
         let made = run(&Fake::new(Scores::Hash { eos: 0.0 }), request);
-        assert_eq!(made.as_ref().ok().map(|made| made.text()), text, "{pattern}");
+        assert_eq!(made.as_ref().ok().map(|made| made.text()), text, "{pattern}: {made:?}");
     }
 }
 

@@ -171,7 +171,7 @@ class Grammar:
         format: str,
         *,
         tool_choice: Any = None,
-        max_calls: int = 32,
+        max_calls: SupportsIndex = 32,
         reasoning: Literal["as-prompt", "forbid", "require"] = "as-prompt",
         prompt_end: str = "",
         response_schema: Any = None,

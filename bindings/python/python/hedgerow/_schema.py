@@ -14,6 +14,8 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
+from .errors import LimitError
+
 
 def to_text(schema: Any) -> str:
     """The schema as JSON text."""
@@ -46,6 +48,9 @@ def _dumps(value: Any) -> str:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain)
     except ValueError as error:
         raise ValueError(f"the schema is no JSON: {error}") from None
+    except RecursionError:
+        said = "the schema is nested deeper than Python writes JSON; give it as text"
+        raise LimitError(said) from None
 
 
 def tag_to_text(tag: Any) -> str:
@@ -104,7 +109,7 @@ def _refused(kind: Any) -> TypeError:
     """The error for an object that has no schema, with a hint where the fault is clear."""
     owner = type(kind)
     hint = ""
-    if callable(kind) and not isinstance(kind, type):
+    if callable(kind) and not isinstance(kind, type) and type(kind).__module__ not in _ANNOTATIONS:
         hint = "; call it, if its result is a schema"
     elif (
         dataclasses.is_dataclass(owner) or hasattr(owner, "model_json_schema") or isinstance(kind, enum.Enum)
@@ -122,10 +127,15 @@ def _of_msgspec(kind: Any) -> Any:
     return msgspec.json.schema(kind)
 
 
+_ANNOTATIONS = ("typing", "typing_extensions")
+"""The modules of annotations, such as `LiteralString`, that are objects and can be called."""
+
+
 def _is_annotation(kind: Any) -> bool:
     """Tells whether an object can stand behind the colon of an annotation."""
     return (
         isinstance(kind, type)
+        or kind is Any  # no class before Python 3.11
         or typing.get_origin(kind) is not None
         or hasattr(kind, "__supertype__")  # NewType
         or hasattr(kind, "__value__")  # type X = …
