@@ -364,6 +364,7 @@ fn describe_refusal(matcher: &mut Matcher, text: &str, at: usize) -> Result<Stri
         special.filter(|name| !name.is_empty() && rest.starts_with(name)).max_by_key(|name| name.len());
     let found = match (text.get(at..).and_then(|rest| rest.chars().next()), text.as_bytes().get(at)) {
         (Some(c), _) if c.is_ascii() => input::describe_bytes(&[c as u8]),
+        (Some('\u{feff}'), _) => "a byte order mark (U+FEFF)".to_owned(),
         (Some(c), _) if c.is_control() => format!("`{}`", c.escape_unicode()),
         (Some(c), _) => format!("`{c}`"),
         (None, Some(byte)) => format!("byte 0x{byte:02x}"),

@@ -122,6 +122,7 @@ pub unsafe extern "C" fn hr_sampler_sample_bf16(
 
 /// Draws a token. `as_row` gives the logits their number format. Relies on the promises of the
 /// functions above.
+#[allow(clippy::too_many_arguments)] // They are those of the exported functions.
 unsafe fn sample<'a, T: Copy + 'a>(
     sampler: *mut hr_sampler,
     logits: *const T,
@@ -218,6 +219,7 @@ pub unsafe extern "C" fn hr_logprobs_bf16(
 
 /// Writes the log-probabilities of a row. `as_row` gives the logits their number format. Relies on
 /// the promises of the functions above.
+#[allow(clippy::too_many_arguments)] // They are those of the exported functions.
 unsafe fn write_logprobs<'a, T: Copy + 'a>(
     logits: *const T,
     count: usize,

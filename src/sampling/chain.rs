@@ -102,6 +102,9 @@ impl ChainOrder {
             }
         }
         if let Some(missing) = Step::ALL.iter().find(|step| step.is_active(params) && !steps.contains(step)) {
+            if *missing == Step::Mask {
+                return fault("`mask`, the step of a constraint, is not listed; list it first".to_owned());
+            }
             return fault(format!("`{}` is set by the parameters but not listed; list it", missing.name()));
         }
         let mask = steps.iter().position(|&step| step == Step::Mask);
@@ -148,7 +151,7 @@ mod tests {
         assert!(check(&[Mask, TopK, TopK], p()).is_some_and(|e| e.contains("twice")));
         assert!(check(&[Mask, Temperature], p().top_k(3)).is_some_and(|e| e.contains("`top-k` is set")));
         assert!(check(&[TopK, Mask], p()).is_some_and(|e| e.contains("before `mask`")));
-        assert!(check(&[TopK], p()).is_some_and(|e| e.contains("`mask` is set")));
+        assert!(check(&[TopK], p()).is_some_and(|e| e.contains("`mask`, the step of a constraint")));
         let miro = p().mirostat(Default::default());
         assert!(check(&[Mask, Mirostat, TopK], miro).is_some_and(|e| e.contains("last")));
     }

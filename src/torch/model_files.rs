@@ -326,7 +326,10 @@ fn with_eos_of(folder: &Path, vocabulary: Vocabulary) -> Result<Vocabulary, Torc
         let names_none = |eos: &Value| eos.is_null() || eos.as_array().is_some_and(Vec::is_empty);
         if json.get("eos_token_id").is_some_and(|eos| !names_none(eos)) {
             let bytes = optional(&path)?.unwrap_or_default();
-            return vocabulary.with_eos_from_config(&[&bytes]).map_err(tokenizer_error);
+            let wrong = |error: VocabularyError| {
+                TorchError::config("eos_token_id", format!("of `{}` cannot be used: {error}", path.display()))
+            };
+            return vocabulary.with_eos_from_config(&[&bytes]).map_err(wrong);
         }
     }
     Ok(vocabulary)

@@ -1,6 +1,8 @@
 //! `hedgerow generate` with parameters from files: `--params`, and the `generation_config.json` of
 //! a model's folder.
 
+use serde_json::json;
+
 use super::random_model::{PLAIN, file, hi, model, notes, run, scratch};
 
 #[test]
@@ -336,4 +338,26 @@ fn a_file_of_parameters_sets_what_its_api_sets() {
         assert_eq!(said.code, Some(if expected.is_some() { 0 } else { 1 }), "{pattern}: {}", said.stderr);
         assert_eq!(said.stdout, expected.unwrap_or_default(), "{pattern}: {}", said.stderr);
     }
+}
+
+/// A watermark that leaves no trace is refused.
+#[test]
+fn a_watermark_without_an_effect_is_refused() {
+    for (mark, expected) in [
+        ("0.25:0", "a watermark with the bias 0 changes nothing"),
+        ("0.001:3", "the list of a watermark is empty: its share of 97 tokens is less than one"),
+    ] {
+        let said = hi(&PLAIN, &format!("--raw --max-tokens 2 --watermark {mark}"));
+        assert_eq!(said.code, Some(2), "{}", said.stderr);
+        assert!(said.stderr.contains(expected), "{}", said.stderr);
+    }
+    let end = json!({"eos_token_id": 9999}).to_string();
+    let folder = model("unknown-end", &[("generation_config.json", end)]);
+    let said = hi(&folder, "--raw --max-tokens 2");
+    let names = |text| said.stderr.contains(text);
+    assert!(
+        said.code == Some(1) && names("`eos_token_id` of `") && names("generation_config.json"),
+        "{}",
+        said.stderr
+    );
 }

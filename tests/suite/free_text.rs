@@ -250,7 +250,9 @@ fn masks_of_free_text_agree_with_stepping() {
     let bytes = std::fs::read(crate::support::files::demo_model()).unwrap();
     let gguf = hedgerow::gguf::GgufFile::parse(&bytes).unwrap();
     let vocabulary = Vocabulary::from_gguf(&gguf).unwrap();
-    let cases: [(&[&str], &[&str], bool, &[&str]); 7] = [
+    /// Triggers, forbidden texts, whether the text may end, and texts at whose end masks are taken.
+    type Masked = (&'static [&'static str], &'static [&'static str], bool, &'static [&'static str]);
+    let cases: [Masked; 7] = [
         (&["<call>"], &[], false, &["", "a <", "<cal", "\u{e9}", "<call"]),
         (&["<call>"], &[], true, &["", "<cal"]),
         (&["the", "her", "e n"], &["es", "tr"], false, &["", "t", "th", "x e", "s"]),

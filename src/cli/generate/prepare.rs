@@ -33,6 +33,19 @@ pub(super) struct Prepared {
     pub limit: Context,
 }
 
+/// Refuses a watermark that leaves no trace in a vocabulary of `tokens` tokens.
+fn check_watermark(chosen: &Chosen, tokens: usize) -> Result<(), CommandError> {
+    let Some(watermark) = &chosen.params.watermark else { return Ok(()) };
+    let what = if watermark.bias == 0.0 {
+        "a watermark with the bias 0 changes nothing".to_owned()
+    } else if (f64::from(watermark.greenlist_ratio) * tokens as f64) < 1.0 {
+        format!("the list of a watermark is empty: its share of {tokens} tokens is less than one")
+    } else {
+        return Ok(());
+    };
+    Err(CommandError::usage(what).help("raise the two numbers of --watermark, such as 0.25:2"))
+}
+
 /// Builds the request and checks it. Also gives the tokens of the negative prompt.
 pub(super) fn prepare_request(
     args: &Args,
@@ -43,6 +56,7 @@ pub(super) fn prepare_request(
 ) -> Result<(Prepared, Option<Vec<TokenId>>), CommandError> {
     let Inputs { prompt, negative, mut chosen, constraint, tools, .. } = inputs;
     check_template(args, files, &prompt, tools.is_some())?;
+    check_watermark(&chosen, files.vocabulary().token_count())?;
     forbid_words(files, &mut chosen);
     let tokens = encode_prompt(args, files, &prompt)?;
     let negative = match (&negative, args.strategy.guidance) {
