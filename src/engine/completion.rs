@@ -49,6 +49,8 @@ const MORE_STATES: [usize; 3] = [256, 2048, 1 << 16];
 /// The largest number of states that an attempt reaches in all. Without this limit, a count of a
 /// billion would take all memory.
 const MAX_STATES: usize = 1 << 17;
+/// An addition to the cost of a move that seldom leads to an end, so that it is tried last.
+const DETOUR: u32 = 1 << 16;
 /// The largest number of words of one terminal, with different labels, that are tried.
 const MAX_WORDS: usize = 32;
 /// The largest number of words of one lexeme, with different first bytes, that are tried.
@@ -278,14 +280,26 @@ impl EndingSearch<'_> {
                     if self.finder.recogniser.machine.pool.languages.is_nullable(language) {
                         continue;
                     }
+                    let detour = if self.is_detour(thread) { DETOUR } else { 0 };
                     for Labelled { word, label } in self.words(thread, language) {
-                        let to_come = self.finder.cost_after(thread.cont, label);
+                        let to_come = self.finder.cost_after(thread.cont, label).saturating_add(detour);
                         moves.push((Segment::Text(word), Move::Terminal(thread, label), to_come));
                     }
                 }
             }
         }
         Ok(moves)
+    }
+
+    /// True if `thread` reads an undeclared key of an object that must become another one before it
+    /// may close. Such keys seldom lead there, and there is no end of them.
+    fn is_detour(&self, thread: Thread) -> bool {
+        let [(Frame::ObjectRest { object, .. }, _)] =
+            *self.finder.recogniser.machine.conts.links(thread.cont)
+        else {
+            return false;
+        };
+        self.finder.object_spec(object).is_some_and(|(_, spec)| spec.must_go_on)
     }
 
     /// The words of a terminal that are worth trying: the shortest ones, or the key that an object
@@ -311,6 +325,10 @@ impl EndingSearch<'_> {
             return None;
         }
         let Some(NextKey::Declared(key)) = self.finder.next_key(object) else { return None };
+        // An optional key need not be the one that leads to an object that may close.
+        if spec.must_go_on && !spec.declared.get(key as usize)?.required {
+            return None;
+        }
         let languages = &mut self.finder.recogniser.machine.pool.languages;
         let mut word = self.finder.costs.words.word(languages, spec.before_key)?;
         let text = &spec.declared.get(key as usize)?.key;

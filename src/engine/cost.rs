@@ -317,7 +317,13 @@ impl CostFinder<'_> {
             },
             Frame::ObjectOpened(object) => self.object_cost(object, ContainerPosition::Opened),
             Frame::ObjectComma(object) => self.object_cost(object, ContainerPosition::Comma),
-            Frame::ObjectValue(object) => self.object_cost(object, ContainerPosition::Between),
+            Frame::ObjectValue(object) => {
+                let node = self.recogniser.containers.object_node(object);
+                match *self.recogniser.machine.pool.node(node) {
+                    Node::Lazy(_) => self.next_object_cost(node),
+                    _ => self.object_cost(object, ContainerPosition::Between),
+                }
+            }
             Frame::ObjectDeclared(object) => {
                 let Some((state, spec)) = self.object_spec(object) else { return INFINITE };
                 match label {
@@ -348,6 +354,23 @@ impl CostFinder<'_> {
         self.object_keys(&spec, &state.progress, at, Some(state.node), &Self::cost).bytes
     }
 
+    /// The cost of completing the object that takes the place of another after a value
+    /// ([`Choice::then`]).
+    fn next_object_cost(&mut self, node: NodeId) -> u32 {
+        let node = match *self.recogniser.machine.pool.node(node) {
+            Node::Lazy(key) => match self.recogniser.machine.expand_lazy(key) {
+                Ok(node) => node,
+                // The error shows when an output reaches the object.
+                Err(_) => return ESTIMATE,
+            },
+            _ => node,
+        };
+        let Node::Object(spec) = self.recogniser.machine.pool.node(node) else { return INFINITE };
+        let spec = spec.clone();
+        let Some(start) = spec.start() else { return INFINITE };
+        self.object_keys(&spec, &start, ContainerPosition::Between, Some(node), &Self::cost).bytes
+    }
+
     /// The next key of the cheapest way to complete an object.
     pub(super) fn next_key(&mut self, object: ObjectId) -> Option<NextKey> {
         let (state, spec) = self.object_spec(object)?;
@@ -360,8 +383,13 @@ impl CostFinder<'_> {
         let colon = self.word_bytes(spec.colon);
         let mut least = INFINITE;
         for (choice, progress) in values {
-            let rest =
-                self.object_keys(spec, &progress, ContainerPosition::Between, Some(node), &Self::cost).bytes;
+            let rest = match choice.then {
+                NodeId::NEVER => {
+                    self.object_keys(spec, &progress, ContainerPosition::Between, Some(node), &Self::cost)
+                        .bytes
+                }
+                then => self.next_object_cost(then),
+            };
             least = least.min(total([colon, self.cost(choice.value), rest]));
         }
         least

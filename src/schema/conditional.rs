@@ -22,7 +22,7 @@ use super::term::{EvalError, TermId};
 use super::text::TextId;
 use crate::automata::UNBOUNDED;
 use crate::grammar::{Choice, KeyOrder, NodeId, ObjectSpec, Property, RestKeys};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// The most objects without clauses that one object is multiplied out into.
@@ -289,6 +289,7 @@ impl Eval<'_> {
         let mut spec = self.punctuated(depth);
         spec.order = KeyOrder::Any;
         spec.must_go_on = !object.closes();
+        let required = keys_of_clauses(object);
         let mut at = Some(object.clone());
         for d in &object.declared {
             // In declared order, a key that was passed over cannot come any more.
@@ -302,7 +303,8 @@ impl Eval<'_> {
             let values = self.conditional_choices(object, found, (depth, leading), false)?;
             if !values.is_empty() {
                 let (key, values) = (d.key.as_ref().to_owned(), values.into());
-                spec.declared.push(Property { key, required: d.required, requires: Box::new([]), values });
+                let required = d.required || required.contains(&d.key);
+                spec.declared.push(Property { key, required, requires: Box::new([]), values });
             }
             if ordered {
                 at = self.without_key(&here, &d.key)?;
@@ -712,6 +714,24 @@ impl Eval<'_> {
             names.extend(super::text::words(self.pool(), language, MAX_NAMED).into_iter().flatten());
         }
     }
+}
+
+/// The keys that every alternative of some clause requires, and so every object that satisfies the
+/// clauses. For example, all objects of a `oneOf` may have to have a `kind`.
+fn keys_of_clauses(object: &ObjectShape) -> HashSet<&Arc<str>> {
+    let mut keys = HashSet::new();
+    for clause in &object.clauses {
+        let mut alternatives = clause.iter();
+        let Some(first) = alternatives.next() else { continue };
+        let mut common: Vec<_> = first.declared.iter().filter(|d| d.required).map(|d| &d.key).collect();
+        for alternative in alternatives {
+            let requires =
+                |key: &Arc<str>| alternative.position(key).is_some_and(|i| alternative.declared[i].required);
+            common.retain(|key| requires(key));
+        }
+        keys.extend(common);
+    }
+    keys
 }
 
 /// Adds the keys that the clauses and requirements of an object name to `names`, and the classes

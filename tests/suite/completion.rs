@@ -3,8 +3,9 @@
 //!
 //! `kinds_and_lengths` is a table of kinds of schemas by lengths. Each is completed from the start
 //! and from random positions of random outputs, and an independent judge reads the result.
-//! `maskbench` does the same with `HEDGEROW_SCHEMAS` (default 40) real schemas, over the vocabulary
-//! in `HEDGEROW_VOCAB` (default: single bytes and some words), and prints the time it took:
+//! `maskbench` does the same with `HEDGEROW_SCHEMAS` (default 40) real schemas, in both orders of
+//! keys, over the vocabulary in `HEDGEROW_VOCAB` (default: single bytes and some words), and prints
+//! the time it took:
 //! `HEDGEROW_SCHEMAS=1000 cargo test --release --test suite completion -- --nocapture`.
 
 use hedgerow::engine::{Constraint, Matcher};
@@ -256,6 +257,24 @@ fn number_and_choice_kinds() -> Vec<SchemaKind> {
             None,
         ),
         (
+            "oneOf of tagged objects with open keys",
+            Box::new(|n| {
+                let tagged = |i: usize| {
+                    let suites = json!({"type": "array", "items": {"type": "object"}, "minItems": i % 3});
+                    let own = json!({"kind": {"const": format!("{i:03}")}, "version": {"type": "string"}, format!("own{i}"): {"type": "object"}, "suites": suites});
+                    let required: Vec<String> = ["kind", "suites"]
+                        .map(str::to_owned)
+                        .into_iter()
+                        .chain((i % 2 == 0).then(|| format!("own{i}")))
+                        .collect();
+                    json!({"type": "object", "properties": own, "required": required})
+                };
+                json!({"oneOf": (0..n).map(tagged).collect::<Vec<_>>(), "properties": {"env": {"type": "object"}, "sauce": {"type": "object"}}})
+            }),
+            vec![2, 8, 20],
+            None,
+        ),
+        (
             "dependentRequired",
             Box::new(
                 |n| json!({"type": "object", "required": ["a0"], "dependentRequired": (0..n).map(|i| (format!("a{i}"), json!([format!("a{}", i + 1)]))).collect::<serde_json::Map<_, _>>()}),
@@ -294,6 +313,14 @@ fn fixed_kinds() -> Vec<SchemaKind> {
             "not and if",
             of(
                 r#"{"type": "object", "required": ["a"], "not": {"required": ["b"]}, "if": {"properties": {"a": {"const": 1}}}, "then": {"required": ["c"]}, "properties": {"a": {"enum": [1, 22]}}}"#,
+            ),
+            one(),
+            None,
+        ),
+        (
+            "oneOf of objects with open keys",
+            of(
+                r#"{"oneOf": [{"type": "object", "properties": {"table": {"type": "integer"}, "filters": {"type": "array"}, "actions": {"type": "array"}}, "required": ["table", "filters", "actions"]}, {"type": "object", "properties": {"group": {"type": "number"}, "kind": {"type": "string"}, "buckets": {"type": "array", "items": {"type": "object"}}}, "required": ["group", "bucket"]}]}"#,
             ),
             one(),
             None,
@@ -485,12 +512,18 @@ fn find_ends(cases: &[Case], places: usize) {
     for Case { id, schema: text, .. } in cases {
         let parsed: Value = serde_json::from_str(text).unwrap();
         let Ok(judge) = jsonschema::options().should_validate_formats(true).build(&parsed) else { continue };
-        let Ok(grammar) = schema::compile(text, &SchemaOptions::default()) else { continue };
-        let Ok(constraint) = Constraint::new(&grammar, &vocabulary) else { continue };
+        let constraint = |order| {
+            let grammar = schema::compile(text, &SchemaOptions::default().key_order(order)).ok()?;
+            Constraint::new(&grammar, &vocabulary).ok()
+        };
+        let (Some(declared), Some(any)) = (constraint(KeyOrder::Declared), constraint(KeyOrder::Any)) else {
+            continue;
+        };
         schemas += 1;
         // Each schema gets few outputs, and each output is completed from many positions.
-        let outputs = (places / 50).max(1);
-        for _ in 0..outputs {
+        let outputs = (places / 50).max(2);
+        for output in 0..outputs {
+            let constraint = if output % 2 == 0 { &declared } else { &any };
             let mut matcher = constraint.matcher();
             let mut begun = Vec::new();
             for _ in 0..places / outputs {

@@ -135,6 +135,11 @@ impl Containers {
         self.used.intern(list.into())
     }
 
+    /// The node of an object: its own, or a lazy one that expands to it.
+    pub fn object_node(&self, id: ObjectId) -> NodeId {
+        self.objects[id.0 as usize].node
+    }
+
     /// The state of an object and the specification of its node.
     pub fn object_spec(&self, machine: &Machine, id: ObjectId) -> Option<(ObjectState, Arc<ObjectSpec>)> {
         let state = &self.objects[id.0 as usize];
