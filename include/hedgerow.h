@@ -1960,7 +1960,7 @@ typedef struct hr_sampler_options {
      */
     float watermark_ratio;
     /**
-     * Watermark: added to green logits. Default 2.
+     * Watermark: added to green logits, above 0. Default 2.
      */
     float watermark_bias;
     /**

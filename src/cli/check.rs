@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::command_error::{CommandError, check_stdout};
-use super::constraint::{CONSTRAINT_OPTIONS, ConstraintArgs, LoadedConstraint, PolicyArgs};
+use super::constraint::{CONSTRAINT_OPTIONS, ConstraintArgs, LoadedConstraint, PolicyArgs, UnusedDocuments};
 use super::effect::{GivenOptions, Need};
 use super::explain::explain;
 use super::input;
@@ -157,7 +157,10 @@ fn compile_replies(args: &Args, tools: &Tools) -> Result<LoadedConstraint, Comma
         return Err(CommandError::usage("there is no model here whose format of calls could be found")
             .help("name the format with --tool-format; `hedgerow tools list` shows all"));
     };
-    let schema = args.constraint.load(&args.policy)?.and_then(|loaded| loaded.schema);
+    let schema = args
+        .constraint
+        .load_with(&args.policy, UnusedDocuments::LeftToTools)?
+        .and_then(|loaded| loaded.schema);
     args.tools.compile_replies(tools, &preset, schema, &args.policy, String::new())
 }
 

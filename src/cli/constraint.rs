@@ -271,8 +271,17 @@ impl ConstraintArgs {
 
     /// Compiles the constraint that the options give; `None` if they give none.
     pub fn load(&self, policy: &PolicyArgs) -> Result<Option<LoadedConstraint>, CommandError> {
+        self.load_with(policy, UnusedDocuments::Named)
+    }
+
+    /// Does the same as [`load`](Self::load), and treats unused documents of a schema as asked.
+    pub fn load_with(
+        &self,
+        policy: &PolicyArgs,
+        unused: UnusedDocuments,
+    ) -> Result<Option<LoadedConstraint>, CommandError> {
         if let Some(path) = &self.schema {
-            return policy.load_schema(path).map(Some);
+            return policy.compile_schema(path, input::read_source(path, "schema")?, unused).map(Some);
         }
         if let Some(pattern) = &self.regex {
             let grammar = regex::compile(pattern, policy.regex_dialect).map_err(|error| {
@@ -314,6 +323,16 @@ fn is_free_text(format: &tags::Format) -> bool {
         Format::Or(parts) => parts.iter().any(is_free_text),
         _ => false,
     }
+}
+
+/// The treatment of documents of `--documents` to which a schema does not refer.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum UnusedDocuments {
+    /// A warning names them.
+    Named,
+    /// Tools are compiled together with the schema, and may refer to them. The warnings of the
+    /// tools name those to which neither refers.
+    LeftToTools,
 }
 
 /// Prints warnings about a file to stderr.
@@ -359,16 +378,20 @@ fn first_few(names: &[impl AsRef<str>]) -> String {
 }
 
 impl PolicyArgs {
-    /// Compiles the schema in a file.
-    pub fn load_schema(&self, path: &Path) -> Result<LoadedConstraint, CommandError> {
-        self.compile_schema(path, input::read_source(path, "schema")?)
-    }
-
     /// Compiles the text of a schema that comes from `path`.
-    pub fn compile_schema(&self, path: &Path, text: String) -> Result<LoadedConstraint, CommandError> {
+    pub fn compile_schema(
+        &self,
+        path: &Path,
+        text: String,
+        unused: UnusedDocuments,
+    ) -> Result<LoadedConstraint, CommandError> {
         let options = self.schema_options()?;
-        let (grammar, warnings) = schema::compile_with_warnings(&text, &options)
+        let (grammar, mut warnings) = schema::compile_with_warnings(&text, &options)
             .map_err(|error| self.compile_error(&format!("the schema `{}`", path.display()), &error))?;
+        if unused == UnusedDocuments::LeftToTools {
+            let names = |uri: &String, warning: &SchemaWarning| warning.pointer == format!("{uri}#");
+            warnings.retain(|warning| !options.documents.keys().any(|uri| names(uri, warning)));
+        }
         print_warnings(path, &warnings);
         Ok(LoadedConstraint {
             schema: Some(SchemaFile { path: path.to_owned(), text, options }),

@@ -283,7 +283,8 @@ impl SamplingArgs {
             let source = file.display().to_string();
             let read = std::fs::read_to_string(&file).map_err(|error| error.to_string());
             let read = read.and_then(|text| {
-                ParameterSet::usable_fields(Api::HuggingFace, &text).map_err(|error| error.to_string())
+                let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+                ParameterSet::usable_fields(Api::HuggingFace, text).map_err(|error| error.to_string())
             });
             let (set, faults) = match read {
                 Ok(read) => read,
@@ -295,6 +296,8 @@ impl SamplingArgs {
             };
             let faults = faults
                 .iter()
+                // End tokens are the vocabulary's, whose error says more.
+                .filter(|fault| !fault.to_string().starts_with("/eos_token_id"))
                 .map(|fault| format!("left out of `{source}`: {}", with_option_names(&fault.to_string())));
             let notes = faults.chain(note_on_unused(&source, &set, model)).collect();
             return Ok(BaseParameters { source, params: set.sampling.clone(), set: Some(set), notes });
@@ -311,6 +314,18 @@ impl SamplingArgs {
     /// True if parameters without an option are those of the file in the model's folder.
     pub fn has_file_of_model(&self, chosen: &Chosen) -> bool {
         self.base.params.is_none() && chosen.set.is_some()
+    }
+
+    /// Handles a watermark that leaves no trace in what is generated, for the reason `fault`. One
+    /// that the user asks for is an error. One of the file in the model's folder is left out, and a
+    /// note says so.
+    pub fn refuse_watermark(&self, chosen: &mut Chosen, fault: &str) -> Result<String, CommandError> {
+        let origin = origin("watermark", self.names(), &chosen.source, chosen.set.as_ref());
+        if self.has_file_of_model(chosen) && self.names().all(|name| name != "watermark") {
+            chosen.params.watermark = None;
+            return Ok(format!("left out: {origin}: {fault}"));
+        }
+        Err(CommandError::usage(format!("{origin} has no effect: {fault}")))
     }
 
     /// Removes tokens that the model does not have, those from `count` on, from the parameters of

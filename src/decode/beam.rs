@@ -21,10 +21,11 @@
 //! A step costs one forward pass over all beams, one pass over each row, and a fork of the cache
 //! for every further child of a beam that has several.
 
+use super::clock::Clock;
 use super::error::DecodeError;
 use super::logits::{Logits, ModelRow};
 use super::model::LanguageModel;
-use super::request::FinishReason;
+use super::request::{FinishReason, Timings};
 use super::search_step::SearchStep;
 use super::sequence::Sequence;
 use super::settings::DecodeSettings;
@@ -99,10 +100,8 @@ impl<C: Send + 'static> BeamState<C> {
                 let distribution = distribution_of(&scores[candidate.parent], settings);
                 child.record_logprobs(candidate.token, logprob, distribution, row, settings)?;
                 child.append_allowed(candidate.token, settings)?;
-                match child.apply_forced(settings, clock, times) {
-                    // A beam without a continuation is dropped; the others go on.
-                    Err(DecodeError::DeadEnd { .. }) => continue,
-                    result => result?,
+                if !goes_on_or_ends(&mut child, settings, clock, times)? {
+                    continue;
                 }
                 if let Some(end) = child.end {
                     let is_longest = is_cut_off(end, child.length(), settings);
@@ -249,6 +248,24 @@ impl<C> Group<C> {
         };
         worst.score() >= Some(best_sum / (length as f64).powf(search.length_penalty))
     }
+}
+
+/// Appends the tokens that a new beam forces, and ends the beam if nothing may follow a complete
+/// output. Returns false for a beam without a continuation, which is dropped; the others go on.
+fn goes_on_or_ends<C: Send + 'static>(
+    child: &mut Sequence<C>,
+    settings: &DecodeSettings,
+    clock: &Clock,
+    times: &mut Timings,
+) -> Result<bool, DecodeError> {
+    match child.apply_forced(settings, clock, times) {
+        Err(DecodeError::DeadEnd { .. }) => return Ok(false),
+        result => result?,
+    }
+    if child.end.is_none() && child.has_nothing_left(settings)? {
+        child.end = Some(FinishReason::ConstraintComplete);
+    }
+    Ok(true)
 }
 
 /// True for an output that has the largest length. It counts as cut off even if the constraint says

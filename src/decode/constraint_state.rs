@@ -178,6 +178,19 @@ impl ConstraintState {
         self.is_complete() == Some(true) && self.healing.is_over() && only_ends
     }
 
+    /// True if the output satisfies the constraint after `token`, as far as there is one.
+    pub fn may_end_with(&mut self, token: TokenId) -> Result<bool, DecodeError> {
+        let Some(matcher) = self.matcher.as_mut().filter(|_| self.healing.is_over()) else {
+            return Ok(true);
+        };
+        if !matcher.advance(token)? {
+            return Ok(false);
+        }
+        let is_end = matcher.is_accepting();
+        matcher.rollback(1)?;
+        Ok(is_end)
+    }
+
     /// The tokens allowed next among the first `tokens`, packed; `None` if all are.
     pub fn mask(&self, tokens: usize) -> Option<&[u32]> {
         let masked = self.matcher.is_some() || !self.healing.is_over();

@@ -291,8 +291,22 @@ impl<C> Sequence<C> {
                 self.count_forced(settings);
             }
             if self.length() == before {
-                return Ok(());
+                return self.check_forced_last(settings);
             }
+        }
+        Ok(())
+    }
+
+    /// Leaves out `forced_last` at the last position if the output cannot end with it. The mask of
+    /// this position has been computed.
+    fn check_forced_last(&mut self, settings: &DecodeSettings) -> Result<(), DecodeError> {
+        let params = self.sampler.params();
+        let Some(token) = params.forced_last.filter(|token| !settings.end_tokens.contains(token)) else {
+            return Ok(());
+        };
+        let is_last = params.max_tokens.is_some_and(|most| self.length() + 1 == most);
+        if is_last && !self.constraint.may_end_with(token)? {
+            self.sampler.leave_out_forced_last();
         }
         Ok(())
     }
@@ -353,6 +367,22 @@ impl<C> Sequence<C> {
     /// True if the output satisfies the constraint, and the constraint and the request's bans leave
     /// nothing but an end token after it.
     fn is_over(&mut self, settings: &DecodeSettings) -> Result<bool, DecodeError> {
+        self.is_complete_unless(|token| !settings.end_tokens.contains(&token), settings)
+    }
+
+    /// True if the output satisfies the constraint, and the constraint and the request's bans leave
+    /// nothing after it, not even an end token.
+    pub fn has_nothing_left(&mut self, settings: &DecodeSettings) -> Result<bool, DecodeError> {
+        self.is_complete_unless(|_| true, settings)
+    }
+
+    /// True if the output satisfies the constraint, and none of the tokens that `counts` may come
+    /// next, because the constraint or the request's bans forbid them.
+    fn is_complete_unless(
+        &mut self,
+        counts: impl Fn(TokenId) -> bool,
+        settings: &DecodeSettings,
+    ) -> Result<bool, DecodeError> {
         let is_complete = self.constraint.is_complete() == Some(true) && !self.constraint.is_healing();
         if !is_complete || !self.sampler.params().names_bans() {
             return Ok(false);
@@ -361,7 +391,7 @@ impl<C> Sequence<C> {
         let mut row = vec![0.0; count];
         self.sampler.process(&mut row, self.constraint.mask(count))?;
         for token in (0..count as u32).map(TokenId).filter(|token| row[token.index()].is_finite()) {
-            if !settings.end_tokens.contains(&token) && !self.is_dead_end(token, settings)? {
+            if counts(token) && !self.is_dead_end(token, settings)? {
                 return Ok(false);
             }
         }

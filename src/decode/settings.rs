@@ -6,6 +6,7 @@ use super::healing;
 use super::reasoning_budget::ReasoningBudget;
 use super::request::{Budget, ForcedTokens, Request, TokenHealing};
 use super::strategy::Strategy;
+use crate::sampling::SamplingError;
 use crate::vocab::{TokenId, Vocabulary};
 
 /// The settings that all outputs of a request share.
@@ -129,6 +130,11 @@ fn check(request: &Request, vocabulary: &Vocabulary, context: usize) -> Result<(
         && constraint.vocabulary().fingerprint() != vocabulary.fingerprint()
     {
         return Err(DecodeError::ConstraintVocabulary);
+    }
+    let ends_reasoning = request.reasoning.iter().flat_map(|reasoning| &reasoning.ending);
+    if ends_reasoning.copied().any(|token| request.sampling.forbids(token)) {
+        let reason = "a token that ends reasoning is banned; allow it, or set no limit on reasoning";
+        return Err(SamplingError::EmptySupport { reason }.into());
     }
     let draws = matches!(request.strategy, Strategy::Sample | Strategy::BestOf(_));
     if !draws && request.draft != Draft::None {

@@ -287,7 +287,7 @@ pub struct hr_sampler_options {
     pub max_tokens: usize,
     /// Watermark: share of the vocabulary on the green list, in (0, 1). Default 0.25.
     pub watermark_ratio: f32,
-    /// Watermark: added to green logits. Default 2.
+    /// Watermark: added to green logits, above 0. Default 2.
     pub watermark_bias: f32,
     /// Watermark: the secret key. Default 15485863.
     pub watermark_key: u64,

@@ -87,7 +87,10 @@ impl ChainOrder {
 
     /// The steps that `params` ask for, in order.
     pub(crate) fn active(&self, params: &SamplingParams) -> Vec<Step> {
-        self.steps().iter().copied().filter(|step| step.is_active(params)).collect()
+        let steps = self.steps();
+        // The mask comes first where an order does not list it.
+        let mask = (!steps.contains(&Step::Mask)).then_some(Step::Mask);
+        mask.into_iter().chain(steps.iter().copied()).filter(|step| step.is_active(params)).collect()
     }
 
     pub(crate) fn validate(&self, params: &SamplingParams) -> Result<(), SamplingError> {
@@ -101,10 +104,8 @@ impl ChainOrder {
                 return fault(format!("`{}` decides the draw; list it last", step.name()));
             }
         }
-        if let Some(missing) = Step::ALL.iter().find(|step| step.is_active(params) && !steps.contains(step)) {
-            if *missing == Step::Mask {
-                return fault("`mask`, the step of a constraint, is not listed; list it first".to_owned());
-            }
+        let mut needed = Step::ALL.iter().filter(|&&step| step != Step::Mask && step.is_active(params));
+        if let Some(missing) = needed.find(|step| !steps.contains(step)) {
             return fault(format!("`{}` is set by the parameters but not listed; list it", missing.name()));
         }
         let mask = steps.iter().position(|&step| step == Step::Mask);
@@ -151,7 +152,8 @@ mod tests {
         assert!(check(&[Mask, TopK, TopK], p()).is_some_and(|e| e.contains("twice")));
         assert!(check(&[Mask, Temperature], p().top_k(3)).is_some_and(|e| e.contains("`top-k` is set")));
         assert!(check(&[TopK, Mask], p()).is_some_and(|e| e.contains("before `mask`")));
-        assert!(check(&[TopK], p()).is_some_and(|e| e.contains("`mask`, the step of a constraint")));
+        assert_eq!(check(&[TopK], p().top_k(3)), None);
+        assert_eq!(ChainOrder::Custom(vec![TopK]).active(&p().top_k(3)), [Mask, TopK]);
         let miro = p().mirostat(Default::default());
         assert!(check(&[Mask, Mirostat, TopK], miro).is_some_and(|e| e.contains("last")));
     }

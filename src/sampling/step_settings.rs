@@ -7,7 +7,7 @@
 
 use super::error::SamplingError;
 use super::value::{
-    ABOVE_ZERO, ANY, AT_LEAST_ONE, AT_LEAST_ZERO, Bounds, DECAY, INSIDE, Range, UNIT, Value, numbers, spelled,
+    ABOVE_ZERO, AT_LEAST_ONE, AT_LEAST_ZERO, Bounds, DECAY, INSIDE, Range, UNIT, Value, numbers, spelled,
 };
 use crate::vocab::TokenId;
 use serde_json::Value as Json;
@@ -219,7 +219,7 @@ impl ExponentialDecay {
 pub struct Watermark {
     /// Share of the vocabulary on the green list, in (0, 1). Default 0.25.
     pub greenlist_ratio: f32,
-    /// Added to green logits. Default 2.
+    /// Added to green logits, above 0. Default 2.
     pub bias: f32,
     /// Secret key. Default 15485863.
     pub hashing_key: u64,
@@ -470,7 +470,7 @@ impl Value for Watermark {
 
     fn check(&self, _: &'static str, _: &Range) -> Result<(), SamplingError> {
         INSIDE.check("watermark.greenlist_ratio", self.greenlist_ratio)?;
-        ANY.check("watermark.bias", self.bias)?;
+        ABOVE_ZERO.check("watermark.bias", self.bias)?;
         match self.seeding {
             WatermarkSeeding::SelfHash { context_width: 0 } => {
                 Err(SamplingError::parameter("watermark.context_width", 0, "a number >= 1"))

@@ -14,7 +14,7 @@ use crate::decode::{ChatTemplates, PromptEncoder};
 use crate::gguf::{GgufError, GgufFile};
 use crate::sampling::parameter_sets::ParameterSet;
 use crate::sampling::{SamplingError, SamplingParams};
-use crate::vocab::{TextTokenizer, TokenId, Vocabulary, VocabularyError};
+use crate::vocab::{TextTokenizer, TokenId, Vocabulary, VocabularyError, without_bom};
 use serde_json::{Map, Value};
 
 /// The files of a model except for its weights. They are read in a fraction of a second, and are
@@ -294,7 +294,7 @@ fn file_stem(path: &Path) -> String {
 fn object(path: &Path) -> Result<Option<Map<String, Value>>, TorchError> {
     let wrong = |reason: String| TorchError::config(path.display().to_string(), reason);
     let Some(bytes) = optional(path)? else { return Ok(None) };
-    match serde_json::from_slice(&bytes) {
+    match serde_json::from_slice(without_bom(&bytes)) {
         Ok(Value::Object(object)) => Ok(Some(object)),
         Ok(_) => Err(wrong("is not a JSON object".to_owned())),
         Err(error) => Err(wrong(format!("is not JSON: {error}"))),

@@ -1,5 +1,6 @@
 //! The tokens that end a sequence: by well-known names, and by the model's configuration files.
 
+use super::byte_order_mark::without_bom;
 use super::{TokenId, Vocabulary, VocabularyError, VocabularyParts};
 use serde_json::Value;
 
@@ -65,7 +66,7 @@ impl Vocabulary {
     pub fn with_eos_from_config(&self, files: &[&[u8]]) -> Result<Self, VocabularyError> {
         let mut eos = Vec::new();
         for json in files {
-            let config: Config = serde_json::from_slice(json)
+            let config: Config = serde_json::from_slice(without_bom(json))
                 .map_err(|source| VocabularyError::Json { what: "the model's configuration", source })?;
             self.collect_eos(&config, &mut eos)?;
             // Models of text and images keep the language model's settings in an object of their

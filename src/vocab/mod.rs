@@ -10,6 +10,7 @@
 //! ([`TokenSet`]), and the id of a name ([`Vocabulary::special`]).
 
 mod byte_level;
+mod byte_order_mark;
 mod decoder;
 mod detokenizer;
 mod eos;
@@ -34,6 +35,8 @@ mod tokenizer_json;
 mod trie;
 mod vocabulary;
 
+#[cfg(feature = "torch")]
+pub(crate) use byte_order_mark::without_bom;
 pub use detokenizer::{Detokenizer, TextEnd};
 pub use error::VocabularyError;
 pub use mask_logits::mask_logits;

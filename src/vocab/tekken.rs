@@ -8,6 +8,7 @@
 //!
 //! Source: `tokens/tokenizers/tekken.py` of the mistral-common project.
 
+use super::byte_order_mark::without_bom;
 use super::{TokenId, Vocabulary, VocabularyError};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -88,7 +89,7 @@ impl Vocabulary {
     /// - [`VocabularyError::DuplicateId`] for a rank given twice.
     /// - [`VocabularyError::TooManyTokens`] for more tokens than supported.
     pub fn from_tekken_json(json: &[u8]) -> Result<Self, VocabularyError> {
-        let file: TekkenJson = serde_json::from_slice(json)
+        let file: TekkenJson = serde_json::from_slice(without_bom(json))
             .map_err(|source| VocabularyError::Json { what: "the tekken.json", source })?;
         let fault = |problem: String| VocabularyError::Tekken { problem };
         let ConfigJson { default_vocab_size: size, default_num_special_tokens: special } = file.config;

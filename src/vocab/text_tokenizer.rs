@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use tokenizers::Tokenizer;
 
 use super::TokenId;
+use super::byte_order_mark::without_bom;
 use super::error::VocabularyError;
 use crate::gguf::{GgufArray, GgufFile};
 
@@ -50,7 +51,7 @@ impl TextTokenizer {
     ///
     /// [`VocabularyError::Tokenizer`] with the reason of the `tokenizers` crate.
     pub fn from_tokenizer_json(json: &[u8]) -> Result<Self, VocabularyError> {
-        let tokenizer = Tokenizer::from_bytes(json).map_err(refused)?;
+        let tokenizer = Tokenizer::from_bytes(without_bom(json)).map_err(refused)?;
         Ok(Self { tokenizer })
     }
 

@@ -1,5 +1,6 @@
 //! Tokenizer files of any kind, told apart by what they hold.
 
+use super::byte_order_mark::without_bom;
 use super::{Vocabulary, VocabularyError};
 use crate::gguf::GgufFile;
 
@@ -30,7 +31,7 @@ impl TokenizerFile {
 
     /// The kind that a file seems to be; `None` for bytes that begin like none of them.
     pub fn of(bytes: &[u8]) -> Option<Self> {
-        let text = bytes.trim_ascii_start();
+        let text = without_bom(bytes).trim_ascii_start();
         if bytes.starts_with(b"GGUF") {
             return Some(Self::Gguf);
         }
@@ -80,6 +81,7 @@ mod tests {
         for (bytes, expected) in [
             (&b"GGUF\x03"[..], Some(TokenizerFile::Gguf)),
             (b" {\"model\": {}}", Some(TokenizerFile::TokenizerJson)),
+            (b"\xef\xbb\xbf{\"model\": {}}", Some(TokenizerFile::TokenizerJson)),
             (b"{\"vocab\": [{\"token_bytes\"", Some(TokenizerFile::TekkenJson)),
             (b"{\"config\": {\"default_vocab_size\": 9", Some(TokenizerFile::TekkenJson)),
             (b"\x0a\x09\x0a\x05<unk>", Some(TokenizerFile::SentencePiece)),

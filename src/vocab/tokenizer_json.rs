@@ -5,6 +5,7 @@
 //! all else that only splits text, without storing it. It borrows strings from the file, so a 30 MB
 //! file costs little more memory than its vocabulary.
 
+use super::byte_order_mark::without_bom;
 use super::decoder::{DecoderJson, Text, TokenDecoder};
 use super::{TokenId, TokenSet, Vocabulary, VocabularyError, VocabularyParts, eos};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -129,7 +130,7 @@ impl Vocabulary {
     ///   time.
     /// - [`VocabularyError::TooManyTokens`] for an id past the largest supported.
     pub fn from_tokenizer_json(json: &[u8]) -> Result<Self, VocabularyError> {
-        let file: TokenizerJson<'_> = serde_json::from_slice(json)
+        let file: TokenizerJson<'_> = serde_json::from_slice(without_bom(json))
             .map_err(|source| VocabularyError::Json { what: "tokenizer.json", source })?;
         let decoder = decoder_of(&file)?;
         let entries = &file.model.vocab.0;

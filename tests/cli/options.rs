@@ -1,5 +1,6 @@
 //! `hedgerow generate` refuses options that have no effect or no meaning before it loads a model.
 
+use serde_json::json;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -92,7 +93,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("--template-variables a=1 --raw", "cannot be used with"),
     ("--logprobs 3", "--logprobs has no effect without --json"),
     ("--order mask,temperature", "`top-p` is set by the parameters but not listed"),
-    ("--order temperature,top-p", "`mask`, the step of a constraint, is not listed; list it first"),
     ("--order gguf", "expected `hf`, `vllm`, `llama`, or steps with commas between them; `gguf` is no step"),
     ("--order mask,top_k", "`top_k` is no step; the steps are logit-bias, "),
     ("--order mask,temperature", "parameters without an option are those of --preset balanced"),
@@ -307,6 +307,33 @@ fn warnings_are_grouped() {
     let expected = "warning: -: #/items: `typo` is not a JSON Schema keyword and has no effect, \
                     in the `%json` on line 1\n";
     assert_eq!((code, stderr.as_str()), (Some(0), expected));
+}
+
+/// Documents that tools or the schema of an answer use are used; others are named once.
+#[test]
+fn documents_of_tools_are_used() {
+    let document = scratch("of_tools.json", r#"{"type": "integer"}"#);
+    let with = |parameter| {
+        let tool = json!({"name": "f", "parameters": {"type": "object", "properties": {"x": parameter}}});
+        json!([{"type": "function", "function": tool}]).to_string()
+    };
+    let reference = json!({"$ref": "http://x/int"});
+    for (number, (parameter, schema, warnings)) in [
+        (reference.clone(), json!({"type": "null"}), 0),
+        (json!({}), reference.clone(), 0),
+        (json!({}), json!({"type": "null"}), 1),
+        (reference.clone(), reference, 0),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let tools = scratch(&format!("tools_{number}.json"), &with(parameter));
+        let command = format!(
+            "check --tools {tools} --tool-format hermes --schema - --documents http://x/int={document}"
+        );
+        let (code, _, stderr) = hedgerow(&command, &schema.to_string());
+        assert_eq!((code, stderr.matches("does not lead to").count()), (Some(0), warnings), "{stderr}");
+    }
 }
 
 /// The options of schemas hold for schemas inside a Lark grammar, too.

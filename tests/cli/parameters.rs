@@ -340,16 +340,47 @@ fn a_file_of_parameters_sets_what_its_api_sets() {
     }
 }
 
+/// A byte order mark in front of a model's files changes nothing.
+#[test]
+fn byte_order_marks_of_a_model_are_skipped() {
+    let marked = |name: &'static str| {
+        let text = std::fs::read_to_string(PLAIN.join(name)).unwrap();
+        (name, format!("\u{feff}{text}"))
+    };
+    let settings = "\u{feff}{\"max_new_tokens\": 2, \"do_sample\": false}".to_owned();
+    let files = [marked("config.json"), marked("tokenizer.json"), ("generation_config.json", settings)];
+    let said = hi(&model("marked", &files), "--raw --quiet");
+    assert_eq!((said.code, said.stderr.as_str()), (Some(0), ""));
+    assert_eq!(said.stdout, hi(&PLAIN, "--raw --quiet --max-tokens 2 --temperature 0").stdout);
+}
+
 /// A watermark that leaves no trace is refused.
 #[test]
 fn a_watermark_without_an_effect_is_refused() {
     for (mark, expected) in [
-        ("0.25:0", "a watermark with the bias 0 changes nothing"),
-        ("0.001:3", "the list of a watermark is empty: its share of 97 tokens is less than one"),
+        ("0.25:0", "expected a finite number > 0"),
+        ("0.25:-3", "expected a finite number > 0"),
+        ("0.001:3", "--watermark has no effect: its list is empty, since its share of 97 tokens"),
+        ("0.25:3:7:9", "--watermark has no effect: its list depends on 9 tokens, and prompt and output have"),
     ] {
         let said = hi(&PLAIN, &format!("--raw --max-tokens 2 --watermark {mark}"));
         assert_eq!(said.code, Some(2), "{}", said.stderr);
         assert!(said.stderr.contains(expected), "{}", said.stderr);
+    }
+    // That of the model's folder, for which nobody asked, is left out.
+    for (settings, reason) in [
+        (json!({"bias": 0.0}), "/watermarking_config: 0 is not usable"),
+        (json!({"greenlist_ratio": 0.001}), "its list is empty"),
+    ] {
+        let settings = json!({"watermarking_config": settings, "do_sample": true}).to_string();
+        let folder = model("void-watermark", &[("generation_config.json", settings.clone())]);
+        let said = hi(&folder, "--raw --max-tokens 2");
+        assert_eq!(said.code, Some(0), "{}", said.stderr);
+        assert!(said.stderr.contains("left out") && said.stderr.contains(reason), "{}", said.stderr);
+        let params = file("void-watermark.json", &settings);
+        let said = hi(&PLAIN, &format!("--raw --max-tokens 2 --params hugging-face:{}", params.display()));
+        assert_eq!(said.code, Some(2), "{}", said.stderr);
+        assert!(said.stderr.contains("watermarking_config"), "{}", said.stderr);
     }
     let end = json!({"eos_token_id": 9999}).to_string();
     let folder = model("unknown-end", &[("generation_config.json", end)]);

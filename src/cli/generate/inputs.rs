@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::super::command_error::CommandError;
-use super::super::constraint::LoadedConstraint;
+use super::super::constraint::{LoadedConstraint, UnusedDocuments};
 use super::super::effect::{GivenOptions, Need};
 use super::super::sampling::Chosen;
 use super::args::Args;
@@ -23,7 +23,6 @@ pub(super) struct Inputs {
 impl Inputs {
     /// Reads the files, compiles the constraint, and refuses options that have no effect on either.
     pub fn read(args: &Args, given: &GivenOptions, mut chosen: Chosen) -> Result<Self, CommandError> {
-        let constraint = load_constraint(args, &mut chosen)?;
         let mut prompt = args.prompt.load()?;
         let negative = args.strategy.negative_prompt.as_deref();
         let negative = negative.map(|text| args.prompt.make_prompt(text, "negative prompt"));
@@ -31,6 +30,8 @@ impl Inputs {
         let reasons = args.reasoning_budget.is_some();
         let tools =
             args.tools.load_with_prompt(&mut prompt, args.constraint.is_given_without_schema(), reasons)?;
+        let unused = if tools.is_some() { UnusedDocuments::LeftToTools } else { UnusedDocuments::Named };
+        let constraint = load_constraint(args, &mut chosen, unused)?;
         args.tools.named_format()?;
         args.tools.check_choice(tools.as_ref())?;
         let is_value = constraint.as_ref().is_some_and(|constraint| constraint.schema.is_some());
@@ -49,8 +50,12 @@ impl Inputs {
 }
 
 /// Loads the constraint of the options, or else the response format of `--params`.
-fn load_constraint(args: &Args, chosen: &mut Chosen) -> Result<Option<LoadedConstraint>, CommandError> {
-    let constraint = args.constraint.load(&args.policy)?;
+fn load_constraint(
+    args: &Args,
+    chosen: &mut Chosen,
+    unused: UnusedDocuments,
+) -> Result<Option<LoadedConstraint>, CommandError> {
+    let constraint = args.constraint.load_with(&args.policy, unused)?;
     let Some(format) = chosen.set.as_mut().and_then(|set| set.response_format.take()) else {
         return Ok(constraint);
     };
@@ -64,5 +69,5 @@ fn load_constraint(args: &Args, chosen: &mut Chosen) -> Result<Option<LoadedCons
         write_stderr!("note: the {name} is not used: another constraint is given");
         return Ok(constraint);
     }
-    args.policy.compile_schema(Path::new(&name), format.to_string()).map(Some)
+    args.policy.compile_schema(Path::new(&name), format.to_string(), unused).map(Some)
 }

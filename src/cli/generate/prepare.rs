@@ -15,6 +15,7 @@ use super::inputs::Inputs;
 use hedgerow::decode::{
     ChatTemplate, Prompt, PromptEncoder, PromptError, ReasoningBudget, Request, TokenHealing, check_request,
 };
+use hedgerow::sampling::WatermarkSeeding;
 use hedgerow::tags::Tools;
 use hedgerow::torch::ModelFiles;
 use hedgerow::vocab::TokenId;
@@ -33,17 +34,32 @@ pub(super) struct Prepared {
     pub limit: Context,
 }
 
-/// Refuses a watermark that leaves no trace in a vocabulary of `tokens` tokens.
-fn check_watermark(chosen: &Chosen, tokens: usize) -> Result<(), CommandError> {
+/// Refuses a watermark that leaves no trace: one with an empty list, or with more tokens for a list
+/// than there can be. `prompt` is the number of tokens of the prompt.
+fn check_watermark(
+    args: &Args,
+    files: &ModelFiles,
+    chosen: &mut Chosen,
+    prompt: usize,
+) -> Result<(), CommandError> {
     let Some(watermark) = &chosen.params.watermark else { return Ok(()) };
-    let what = if watermark.bias == 0.0 {
-        "a watermark with the bias 0 changes nothing".to_owned()
-    } else if (f64::from(watermark.greenlist_ratio) * tokens as f64) < 1.0 {
-        format!("the list of a watermark is empty: its share of {tokens} tokens is less than one")
-    } else {
-        return Ok(());
+    let tokens = files.vocabulary().token_count();
+    let room = files.context_length().saturating_sub(prompt);
+    let most = prompt.saturating_add(chosen.params.max_tokens.map_or(room, |most| most.min(room)));
+    let (fault, help) = match watermark.seeding {
+        _ if f64::from(watermark.greenlist_ratio) * (tokens as f64) < 1.0 => (
+            format!("its list is empty, since its share of {tokens} tokens is less than one"),
+            "raise its share, such as 0.25",
+        ),
+        WatermarkSeeding::SelfHash { context_width } if context_width >= most => (
+            format!("its list depends on {context_width} tokens, and prompt and output have at most {most}"),
+            "lower the width, or leave it out",
+        ),
+        _ => return Ok(()),
     };
-    Err(CommandError::usage(what).help("raise the two numbers of --watermark, such as 0.25:2"))
+    let note = args.sampling.refuse_watermark(chosen, &fault).map_err(|error| error.help(help))?;
+    write_stderr!("note: {note}");
+    Ok(())
 }
 
 /// Builds the request and checks it. Also gives the tokens of the negative prompt.
@@ -56,9 +72,9 @@ pub(super) fn prepare_request(
 ) -> Result<(Prepared, Option<Vec<TokenId>>), CommandError> {
     let Inputs { prompt, negative, mut chosen, constraint, tools, .. } = inputs;
     check_template(args, files, &prompt, tools.is_some())?;
-    check_watermark(&chosen, files.vocabulary().token_count())?;
     forbid_words(files, &mut chosen);
     let tokens = encode_prompt(args, files, &prompt)?;
+    check_watermark(args, files, &mut chosen, tokens.len())?;
     let negative = match (&negative, args.strategy.guidance) {
         (Some(prompt), _) => Some(files.prompt_tokens(prompt).map_err(prompt_error)?),
         (None, guidance) => guidance.map(|_| tokens[tokens.len().saturating_sub(1)..].to_vec()),
@@ -199,6 +215,13 @@ fn constrain_replies(
             let ending = model.encode(&format!("{message}{end}")).map_err(|error| {
                 CommandError::new("cannot make tokens of --reasoning-budget").because(&error)
             })?;
+            let spelt = model.vocabulary().decode(&ending);
+            if !String::from_utf8_lossy(&spelt).contains(message.trim()) {
+                write_stderr!(
+                    "note: the vocabulary cannot spell the MESSAGE of --reasoning-budget; it becomes `{}`",
+                    String::from_utf8_lossy(&spelt).trim_end_matches(end)
+                );
+            }
             let budget = ReasoningBudget::new(*tokens, end, ending);
             let begins_in_prompt = ends_within(&prompt_end, begin, end);
             Some(if begins_in_prompt { budget } else { budget.begins_with(begin) })

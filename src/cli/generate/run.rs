@@ -93,9 +93,7 @@ impl Run<'_> {
         check_stdout(write_outputs(args, &mut out, &generation, streamed, report))?;
         drop(out);
         if !args.quiet && args.prompt.healing && generation.completions.iter().all(|c| c.healed_bytes == 0) {
-            write_stderr!(
-                "note: --healing changed nothing: no other token begins with the end of the prompt"
-            );
+            note_on_vain_healing(&generation);
         }
         if !args.quiet {
             print_summary(&generation, &strategy, args.strategy.draft.is_some());
@@ -108,6 +106,15 @@ impl Run<'_> {
         }
         judged.report(outputs, bans, args.quiet)
     }
+}
+
+/// Prints a note that healing had no effect, and why.
+fn note_on_vain_healing(generation: &Generation) {
+    let reason = match generation.usage.prompt_tokens {
+        ..=1 => "the prompt is a single token, which stays",
+        _ => "no other token begins with the end of the prompt",
+    };
+    write_stderr!("note: --healing changed nothing: {reason}");
 }
 
 /// Prints a note if the limit of `most` tokens did not end the reasoning. Reasoning may pass the

@@ -159,7 +159,7 @@ fn f16_to_f32(bits: u16) -> f32 {
 
 /// Reads a row of a JSON array.
 fn read_json(bytes: &[u8], row: Option<usize>) -> Result<ChosenRow, LogitsError> {
-    let value: Value = match serde_json::from_slice(bytes) {
+    let value: Value = match serde_json::from_slice(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)) {
         Ok(value) => value,
         Err(error) => {
             return logits_error(

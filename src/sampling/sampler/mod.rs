@@ -415,6 +415,12 @@ impl Sampler {
         self.with_prompt(&prompt);
     }
 
+    /// Leaves out `forced_last`, because the output cannot end with it.
+    #[cfg_attr(not(feature = "decode"), allow(dead_code))]
+    pub(crate) fn leave_out_forced_last(&mut self) {
+        self.params.forced_last = None;
+    }
+
     /// The token that `forced_first` or `forced_last` prescribes for this position.
     fn forced(&self, logits: usize, mask: Option<&[u32]>) -> Result<Option<TokenId>, SamplingError> {
         let position = self.position();
@@ -427,6 +433,7 @@ impl Sampler {
         let is_banned = |token| {
             self.params.forbids_after(history, position, token)
                 || bias::repeats_ngram(self.params.no_repeat_ngram, history, token)
+                || position < self.params.min_tokens && self.params.end_tokens.contains(&token)
         };
         // Tokens before the last position cannot be chosen so that the grammar and the bans allow
         // it there.
@@ -444,7 +451,7 @@ impl Sampler {
         }
         match is_banned(token) {
             true => Err(SamplingError::EmptySupport {
-                reason: "the forced first token completes a banned sequence",
+                reason: "the forced first token completes a banned sequence, or ends the output too early",
             }),
             false => Ok(Some(token)),
         }

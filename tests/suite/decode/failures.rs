@@ -6,7 +6,7 @@ use super::fake::*;
 use crate::support::bytes::byte_tokens;
 use hedgerow::decode::{
     Batch, BeamSearch, Budget, Completion, ContrastiveSearch, DecodeError, FinishReason, ForcedTokens,
-    Generation, Request, Strategy, TokenHealing, check_request,
+    Generation, ReasoningBudget, Request, Strategy, TokenHealing, check_request,
 };
 use hedgerow::engine::Constraint;
 use hedgerow::sampling::SamplingError;
@@ -316,6 +316,10 @@ fn forced_tokens_obey_bans() {
         (only.clone().begin_suppressed_tokens(vec![a]), "a|b", Some("b")),
         (only.clone().forced_first(b), "a|b", Some("b")),
         (only, "a|b", Some("a")),
+        // An end token comes no earlier than any other.
+        (params().forced_first(eos()).min_tokens(2).max_tokens(3), "a{0,3}", None),
+        (params().forced_last(eos()).min_tokens(3).max_tokens(3), "a{0,3}", None),
+        (params().forced_last(eos()).min_tokens(2).max_tokens(3), "a{0,3}", Some("aa")),
     ] {
         let constraint = Constraint::regex(pattern, &vocabulary()).unwrap();
         let request = Request::new(tokens(b"c")).constraint(constraint).sampling(sampling);
@@ -406,15 +410,59 @@ fn beams_end_without_a_banned_end_token() {
     assert_eq!(made.completions[0].finish, FinishReason::ConstraintComplete);
 }
 
+/// The same holds if sequences forbid the end token after the best output only.
+#[test]
+fn beams_end_where_sequences_leave_nothing() {
+    let constraint = Constraint::regex("c|bb", &vocabulary()).unwrap();
+    let sampling = greedy().bad_words(vec![vec![token(b'c'), eos()]]).logit_bias(vec![(token(b'c'), 30.0)]);
+    let request = Request::new(tokens(b"hello")).constraint(constraint).sampling(sampling.max_tokens(6));
+    let search = BeamSearch::new(2);
+    let made =
+        run(&Fake::new(Scores::Hash { eos: 0.0 }), request.strategy(Strategy::Beam(search)).completions(2));
+    let made = made.unwrap();
+    let mut ends: Vec<_> = made.completions.iter().map(end).collect();
+    ends.sort_unstable_by_key(|end| end.0);
+    let complete = |text| (text, FinishReason::ConstraintComplete, false);
+    assert_eq!(ends, [complete("bb"), complete("c")]);
+    assert_eq!(made.text(), "c");
+}
+
+/// A limit on reasoning appends no token that the request bans.
+#[test]
+fn a_banned_end_of_reasoning_is_refused() {
+    let ending = tokens(b"wordy</t>");
+    let mut request = Request::new(tokens(b"hello"));
+    request.reasoning = Some(ReasoningBudget::new(3, "</t>", ending.clone()));
+    check_request(&request, &vocabulary(), 100).unwrap();
+    let sampling = greedy().suppressed_tokens(vec![ending[0]]);
+    let error = check_request(&request.sampling(sampling), &vocabulary(), 100).unwrap_err();
+    assert!(error.to_string().contains("a token that ends reasoning is banned"), "{error}");
+}
+
 /// A forced last token comes if the constraint allows it there.
 #[test]
 fn a_forced_last_token_follows_the_constraint() {
-    for (pattern, expected) in [("ccc", "ccc"), ("c{2}[ab]", "cca"), ("c{1,5}", "ccc"), ("cc?", "cc")] {
-        let constraint = Constraint::regex(pattern, &vocabulary()).unwrap();
-        let sampling = greedy().forced_last(token(b'a')).logit_bias(vec![(token(b'c'), 30.0)]).max_tokens(3);
-        let request = Request::new(tokens(b"hello")).constraint(constraint).sampling(sampling);
-        let made = run(&Fake::new(Scores::Hash { eos: 0.0 }), request).unwrap();
-        assert_eq!((made.text(), made.completions[0].complete), (expected, Some(true)), "{pattern}");
+    let search = Strategy::Contrastive(ContrastiveSearch::default());
+    for (pattern, expected) in [
+        ("ccc", "ccc"),
+        ("c{2}[ab]", "cca"),
+        ("c{1,5}", "ccc"),
+        ("cc?", "cc"),
+        // The token may come there, but the output cannot end with it.
+        ("ccab|ccc", "ccc"),
+    ] {
+        for budget in [Budget::Complete, Budget::Cut] {
+            for strategy in [Strategy::Sample, Strategy::Beam(BeamSearch::new(2)), search.clone()] {
+                let constraint = Constraint::regex(pattern, &vocabulary()).unwrap();
+                let likely = vec![(token(b'c'), 30.0)];
+                let sampling = greedy().forced_last(token(b'a')).logit_bias(likely).max_tokens(3);
+                let request = Request::new(tokens(b"hello")).constraint(constraint).sampling(sampling);
+                let request = request.strategy(strategy.clone()).budget(budget);
+                let made = run(&Fake::new(Scores::Hash { eos: 0.0 }), request).unwrap();
+                let end = (made.text(), made.completions[0].complete);
+                assert_eq!(end, (expected, Some(true)), "{pattern} {strategy} {budget:?}");
+            }
+        }
     }
 }
 
