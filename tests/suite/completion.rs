@@ -265,7 +265,7 @@ fn number_and_choice_kinds() -> Vec<SchemaKind> {
                     let required: Vec<String> = ["kind", "suites"]
                         .map(str::to_owned)
                         .into_iter()
-                        .chain((i % 2 == 0).then(|| format!("own{i}")))
+                        .chain(i.is_multiple_of(2).then(|| format!("own{i}")))
                         .collect();
                     json!({"type": "object", "properties": own, "required": required})
                 };
