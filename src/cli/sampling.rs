@@ -297,7 +297,10 @@ impl SamplingArgs {
             let faults = faults
                 .iter()
                 // End tokens are the vocabulary's, whose error says more.
-                .filter(|fault| !fault.to_string().starts_with("/eos_token_id"))
+                .filter(|fault| match fault {
+                    SamplingError::ParameterSet { pointer, .. } => !pointer.starts_with("/eos_token_id"),
+                    _ => true,
+                })
                 .map(|fault| format!("left out of `{source}`: {}", with_option_names(&fault.to_string())));
             let notes = faults.chain(note_on_unused(&source, &set, model)).collect();
             return Ok(BaseParameters { source, params: set.sampling.clone(), set: Some(set), notes });

@@ -382,13 +382,24 @@ fn a_watermark_without_an_effect_is_refused() {
         assert_eq!(said.code, Some(2), "{}", said.stderr);
         assert!(said.stderr.contains("watermarking_config"), "{}", said.stderr);
     }
-    let end = json!({"eos_token_id": 9999}).to_string();
-    let folder = model("unknown-end", &[("generation_config.json", end)]);
-    let said = hi(&folder, "--raw --max-tokens 2");
-    let names = |text| said.stderr.contains(text);
-    assert!(
-        said.code == Some(1) && names("`eos_token_id` of `") && names("generation_config.json"),
-        "{}",
-        said.stderr
-    );
+}
+
+/// A wrong end token of a model's folder is an error that names the file, and no note says that it
+/// is left out.
+#[test]
+fn a_wrong_end_token_is_an_error() {
+    for end in [json!(9999), json!("x"), json!(-1), json!(1.5), json!([null]), json!(1_u64 << 32)] {
+        let end = json!({"eos_token_id": end}).to_string();
+        let folder = model("unknown-end", &[("generation_config.json", end.clone())]);
+        let said = hi(&folder, "--raw --max-tokens 2");
+        let names = |text| said.stderr.contains(text);
+        assert!(
+            said.code == Some(1)
+                && names("`eos_token_id` of `")
+                && names("generation_config.json")
+                && !names("left out"),
+            "{end}: {}",
+            said.stderr
+        );
+    }
 }
