@@ -361,7 +361,7 @@ fn a_watermark_without_an_effect_is_refused() {
         ("0.25:0", "expected a finite number > 0"),
         ("0.25:-3", "expected a finite number > 0"),
         ("0.001:3", "--watermark has no effect: its list is empty, since its share of 97 tokens"),
-        ("0.25:3:7:9", "--watermark has no effect: its list depends on 9 tokens, and prompt and output have"),
+        ("0.25:3:7:9", "--watermark has no effect: its list needs 9 tokens before the token that is drawn"),
     ] {
         let said = hi(&PLAIN, &format!("--raw --max-tokens 2 --watermark {mark}"));
         assert_eq!(said.code, Some(2), "{}", said.stderr);

@@ -52,7 +52,11 @@ fn check_watermark(
             "raise its share, such as 0.25",
         ),
         WatermarkSeeding::SelfHash { context_width } if context_width >= most => (
-            format!("its list depends on {context_width} tokens, and prompt and output have at most {most}"),
+            format!(
+                "its list needs {context_width} tokens before the token that is drawn, and prompt and \
+                 output have at most {} there",
+                most.saturating_sub(1)
+            ),
             "lower the width, or leave it out",
         ),
         _ => return Ok(()),
