@@ -319,16 +319,20 @@ impl SamplingArgs {
         self.base.params.is_none() && chosen.set.is_some()
     }
 
-    /// Handles a watermark that leaves no trace in what is generated, for the reason `fault`. One
-    /// that the user asks for is an error. One of the file in the model's folder is left out, and a
-    /// note says so.
-    pub fn refuse_watermark(&self, chosen: &mut Chosen, fault: &str) -> Result<String, CommandError> {
-        let origin = origin("watermark", self.names(), &chosen.source, chosen.set.as_ref());
-        if self.has_file_of_model(chosen) && self.names().all(|name| name != "watermark") {
-            chosen.params.watermark = None;
-            return Ok(format!("left out: {origin}: {fault}"));
+    /// Handles a parameter that can have no effect, for the reason `fault`. One that the user asks
+    /// for is an error. One of the file in the model's folder is to be left out, as the note
+    /// returned says.
+    pub fn refuse_or_leave_out(
+        &self,
+        chosen: &Chosen,
+        parameter: &'static str,
+        fault: &str,
+    ) -> Result<String, CommandError> {
+        let origin = origin(parameter, self.names(), &chosen.source, chosen.set.as_ref());
+        match self.has_file_of_model(chosen) && self.names().all(|name| name != parameter) {
+            true => Ok(format!("left out: {origin} has no effect: {fault}")),
+            false => Err(CommandError::usage(format!("{origin} has no effect: {fault}"))),
         }
-        Err(CommandError::usage(format!("{origin} has no effect: {fault}")))
     }
 
     /// Removes tokens that the model does not have, those from `count` on, from the parameters of

@@ -45,6 +45,13 @@ impl DecodeSettings {
         end_tokens.extend_from_slice(vocabulary.eos());
         end_tokens.sort_unstable();
         end_tokens.dedup();
+        if request.sampling.min_tokens > 0
+            && request.sampling.forced_first.is_some_and(|token| end_tokens.contains(&token))
+        {
+            let reason = "it is an end token, which may not come before the smallest number of tokens";
+            let (first, second) = ("forced_first", "min_tokens");
+            return Err(SamplingError::Conflict { first, second, reason }.into());
+        }
         // The last token is drawn after a full context and need not be read.
         let room = context - request.prompt.len() + 1;
         let asked = request.sampling.max_tokens.unwrap_or(usize::MAX);

@@ -398,14 +398,6 @@ impl SamplingParams {
                 return conflict(name, "begin_suppressed_tokens", reason);
             }
         }
-        let is_end = |token: Option<TokenId>| token.is_some_and(|token| self.end_tokens.contains(&token));
-        let reason = "it is an end token, which comes before the smallest number of tokens; lower that";
-        if is_end(self.forced_first) && self.min_tokens > 0 {
-            return conflict("forced_first", "min_tokens", reason);
-        }
-        if is_end(self.forced_last) && self.max_tokens.is_some_and(|max| self.min_tokens >= max) {
-            return conflict("forced_last", "min_tokens", reason);
-        }
         if self.max_tokens.is_some_and(|max| self.min_tokens > max) {
             return conflict("min_tokens", "max_tokens", "the minimum is above the maximum");
         }

@@ -384,6 +384,34 @@ fn a_watermark_without_an_effect_is_refused() {
     }
 }
 
+/// An end token is not forced where the smallest length allows none. That of the model's folder is
+/// left out.
+#[test]
+fn forced_end_tokens_obey_the_smallest_length() {
+    let end = serde_json::from_str::<serde_json::Value>(
+        &std::fs::read_to_string(PLAIN.join("config.json")).unwrap(),
+    );
+    let end = end.unwrap()["eos_token_id"][0].as_u64().unwrap();
+    let both = json!({"forced_eos_token_id": end, "min_new_tokens": 3, "max_new_tokens": 3}).to_string();
+    let params = format!("--params hugging-face:{}", file("forced-end.json", &both).display());
+    for (options, code, expected) in [
+        (format!("--forced-first {end} --min-tokens 1"), 2, "--forced-first has no effect: token"),
+        (format!("--forced-last {end} --min-tokens 3"), 2, "--forced-last has no effect: token"),
+        (format!("--forced-last {end} --min-tokens 2"), 0, ""),
+        ("--forced-first 3 --stop-tokens 3 --min-tokens 2".to_owned(), 2, "--forced-first has no effect"),
+        ("--forced-first 0 --min-tokens 2".to_owned(), 0, ""),
+        (params, 2, "`forced_eos_token_id` of --params"),
+    ] {
+        let said = hi(&PLAIN, &format!("--raw --quiet --max-tokens 3 {options}"));
+        assert_eq!(said.code, Some(code), "{options}: {}", said.stderr);
+        assert!(said.stderr.contains(expected), "{options}: {}", said.stderr);
+    }
+    let folder = model("forced-end", &[("generation_config.json", both)]);
+    let said = hi(&folder, "--raw --quiet");
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    assert!(said.stderr.contains("left out: `forced_eos_token_id` of "), "{}", said.stderr);
+}
+
 /// A wrong end token of a model's folder is an error that names the file, and no note says that it
 /// is left out.
 #[test]

@@ -15,7 +15,7 @@ use super::inputs::Inputs;
 use hedgerow::decode::{
     ChatTemplate, Prompt, PromptEncoder, PromptError, ReasoningBudget, Request, TokenHealing, check_request,
 };
-use hedgerow::sampling::WatermarkSeeding;
+use hedgerow::sampling::{SamplingParams, WatermarkSeeding};
 use hedgerow::tags::Tools;
 use hedgerow::torch::ModelFiles;
 use hedgerow::vocab::TokenId;
@@ -61,8 +61,30 @@ fn check_watermark(
         ),
         _ => return Ok(()),
     };
-    let note = args.sampling.refuse_watermark(chosen, &fault).map_err(|error| error.help(help))?;
-    write_stderr!("note: {note}");
+    let refused = args.sampling.refuse_or_leave_out(chosen, "watermark", &fault);
+    write_stderr!("note: {}", refused.map_err(|error| error.help(help))?);
+    chosen.params.watermark = None;
+    Ok(())
+}
+
+/// Refuses a forced end token at a position where the smallest length allows none.
+fn check_forced_end(args: &Args, files: &ModelFiles, chosen: &mut Chosen) -> Result<(), CommandError> {
+    let SamplingParams { forced_first, forced_last, min_tokens, max_tokens, .. } = chosen.params;
+    let ends = |token: Option<TokenId>| {
+        token.filter(|token| files.vocabulary().eos().contains(token) || args.stop_tokens.contains(&token.0))
+    };
+    let of_first = ends(forced_first).filter(|_| min_tokens > 0).map(|token| ("forced_first", token));
+    let of_last =
+        ends(forced_last).filter(|_| max_tokens == Some(min_tokens)).map(|token| ("forced_last", token));
+    let Some((parameter, token)) = of_first.or(of_last) else { return Ok(()) };
+    let fault = format!("token {} ends outputs, which have at least {min_tokens} tokens", token.0);
+    let refused = args.sampling.refuse_or_leave_out(chosen, parameter, &fault);
+    let help = "lower the smallest number of tokens, or force another token";
+    write_stderr!("note: {}", refused.map_err(|error| error.help(help))?);
+    match parameter {
+        "forced_first" => chosen.params.forced_first = None,
+        _ => chosen.params.forced_last = None,
+    }
     Ok(())
 }
 
@@ -79,6 +101,7 @@ pub(super) fn prepare_request(
     forbid_words(files, &mut chosen);
     let tokens = encode_prompt(args, files, &prompt)?;
     check_watermark(args, files, &mut chosen, tokens.len())?;
+    check_forced_end(args, files, &mut chosen)?;
     let negative = match (&negative, args.strategy.guidance) {
         (Some(prompt), _) => Some(files.prompt_tokens(prompt).map_err(prompt_error)?),
         (None, guidance) => guidance.map(|_| tokens[tokens.len().saturating_sub(1)..].to_vec()),

@@ -318,7 +318,8 @@ fn forced_tokens_obey_bans() {
         (only, "a|b", Some("a")),
         // An end token comes no earlier than any other.
         (params().forced_first(eos()).min_tokens(2).max_tokens(3), "a{0,3}", None),
-        (params().forced_last(eos()).min_tokens(3).max_tokens(3), "a{0,3}", None),
+        (params().forced_last(eos()).min_tokens(3).max_tokens(3), "a{0,3}", Some("aaa")),
+        (params().forced_first(a).min_tokens(2).max_tokens(3), "a{0,3}", Some("aaa")),
         (params().forced_last(eos()).min_tokens(2).max_tokens(3), "a{0,3}", Some("aa")),
     ] {
         let constraint = Constraint::regex(pattern, &vocabulary()).unwrap();
