@@ -37,6 +37,9 @@ pub struct ExprPool {
     pub(super) spectra: Spectra,
     pub(super) mergers: Mergers,
     pub(super) led: HashMap<(LangId, LangId), LangId>,
+    /// True for the pairs of which the first has the words of the second, as far as
+    /// [`rounds`](super::rounds) sees that.
+    pub(super) covered: HashMap<(LangId, LangId), bool>,
     /// Any UTF-8 text.
     pub(super) text: LangId,
     any_byte: LangId,
@@ -158,6 +161,7 @@ impl ExprPool {
             spectra: Spectra::default(),
             mergers: Mergers::default(),
             led: HashMap::new(),
+            covered: HashMap::new(),
             text: LangId::NEVER,
             any_byte: LangId::NEVER,
             json_space: LangId::NEVER,
@@ -194,6 +198,7 @@ impl ExprPool {
             + self.spectra.memory()
             + self.mergers.memory()
             + self.approximations.memory()
+            + self.covered.capacity() * size_of::<((LangId, LangId), bool)>()
     }
 
     /// Sets the budget described at [`DEFAULT_SEARCH_BUDGET`](Self::DEFAULT_SEARCH_BUDGET).

@@ -29,6 +29,9 @@ const MAX_COMPARED: usize = 64;
 /// The most steps of one comparison.
 const COMPARISON: u32 = 48;
 
+/// The fewest steps of a comparison that is remembered. A shorter one is as soon made again.
+const WORTH_KEEPING: u32 = 4;
+
 impl ExprPool {
     fn rounds(&self, id: LangId) -> Option<Rounds> {
         let (head, rest) = match *self.expr(id) {
@@ -154,6 +157,9 @@ impl ExprPool {
     }
 
     /// True if the form of `a` and `b` shows that every word of `b` is a word of `a`.
+    ///
+    /// Alternatives with counts have parts in common, so the same pairs are compared for many of
+    /// them. A pair whose comparison ended before its steps did is remembered.
     fn covers(&mut self, a: LangId, b: LangId, left: &mut u32) -> bool {
         if a == b || b == LangId::NEVER {
             return true;
@@ -162,6 +168,20 @@ impl ExprPool {
         if *left == 0 || (of_b.nullable && !of_a.nullable) {
             return false;
         }
+        if let Some(&known) = self.covered.get(&(a, b)) {
+            return known;
+        }
+        let before = *left;
+        let covers = self.covers_by_form(a, b, left);
+        if before - *left >= WORTH_KEEPING && (covers || *left > 0) && self.is_sound() {
+            self.covered.insert((a, b), covers);
+        }
+        covers
+    }
+
+    /// Compares the forms of `a` and `b`, which differ.
+    fn covers_by_form(&mut self, a: LangId, b: LangId, left: &mut u32) -> bool {
+        let (of_a, of_b) = (self.info[a.index()], self.info[b.index()]);
         *left -= 1;
         if let Expr::Union(parts) = self.expr(b) {
             let parts = parts.clone();

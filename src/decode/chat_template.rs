@@ -26,8 +26,8 @@ use super::chat_input::{Answer, ChatInput, Message};
 use super::chat_json;
 use super::chat_list;
 
-/// Largest number of steps of a template.
-const FUEL: u64 = 5_000_000;
+/// Largest number of steps of a template, by default.
+const STEPS: u64 = 5_000_000;
 /// Name of the only template of the environment.
 const NAME: &str = "chat template";
 
@@ -59,10 +59,19 @@ impl ChatTemplate {
     /// # Errors
     /// [`ChatTemplateError::Syntax`] if the text is no valid template.
     pub fn new(source: &str) -> Result<Self, ChatTemplateError> {
+        Self::with_steps(source, STEPS)
+    }
+
+    /// Compiles the text of a template that may take at most `steps` steps for a prompt. By default
+    /// a template may take 5 million, which is a fraction of a second.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_steps(source: &str, steps: u64) -> Result<Self, ChatTemplateError> {
         let mut environment = Environment::new();
         environment.set_trim_blocks(true);
         environment.set_lstrip_blocks(true);
-        environment.set_fuel(Some(FUEL));
+        environment.set_fuel(Some(steps));
         environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
         environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.set_formatter(print);
@@ -99,8 +108,8 @@ impl ChatTemplate {
     ///   example because roles do not alternate.
     /// - [`ChatTemplateError::Variable`] if `input.variables` sets one of
     ///   [`ChatInput::OWN_VARIABLES`].
-    /// - [`ChatTemplateError::Render`] if the template fails or exceeds its budget of 5 million
-    ///   steps.
+    /// - [`ChatTemplateError::Render`] if the template fails or takes more steps than it
+    ///   may ([`with_steps`](Self::with_steps)).
     /// - [`ChatTemplateError::Continuation`] if the output is to continue the last message, and the
     ///   template does not render its text.
     pub fn render(&self, input: &ChatInput) -> Result<String, ChatTemplateError> {

@@ -388,6 +388,7 @@ impl Continuations {
         }
         let mut links = self.links(a).to_vec();
         links.extend_from_slice(self.links(b));
+        self.work += links.len() as u64;
         interrupt::spend(1 + links.len() as u32 / 16);
         if interrupt::is_over() {
             // The state that is being built will not be used.

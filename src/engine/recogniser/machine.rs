@@ -66,11 +66,9 @@ pub(in crate::engine) struct Machine {
     reached_cut: bool,
 }
 
-/// Threads and nodes that one call may come to, for each of the threads that a state may have.
+/// Threads and nodes that one call may come to, for each of the threads that a state may have. A
+/// link of a stack that is merged or compared counts as one of them: it takes as long.
 const WORK_PER_THREAD: u64 = 32;
-
-/// Links of stacks that are merged or compared, for each of these threads and nodes.
-const LINKS_PER_THREAD: u64 = 4;
 
 /// Bytes by which every call may grow the tables, however small the graph is to be.
 const MIN_GROWTH: usize = 8 << 20;
@@ -118,7 +116,7 @@ impl Machine {
     pub fn meter(&mut self, amount: usize) -> Result<(), EngineError> {
         interrupt::spend(u32::try_from(amount).unwrap_or(u32::MAX));
         interrupt::ended()?;
-        let amount = amount as u64 + self.conts.take_work() / LINKS_PER_THREAD;
+        let amount = amount as u64 + self.conts.take_work();
         let left = self.work_left.checked_sub(amount);
         self.work_left = left.unwrap_or(0);
         if left.is_none() {

@@ -56,7 +56,7 @@ impl Truncations {
         machine.builder.clear();
         machine.builder.accepting = machine.states.is_accepting(state);
         for thread in threads {
-            let cont = self.truncate_cont(machine, thread.cont, height);
+            let cont = self.truncate_cont(machine, thread.cont, height)?;
             let thread = match thread.awaits() {
                 Awaits::Language(language) => {
                     let clamped = machine.pool.languages.clamped(language, height);
@@ -73,18 +73,22 @@ impl Truncations {
     }
 
     /// The top `levels` of a continuation; the levels below them cannot be reached.
-    fn truncate_cont(&mut self, machine: &mut Machine, cont: ContId, levels: u32) -> ContId {
+    ///
+    /// # Errors
+    /// As [`Machine::meter`]: a stack of an ambiguous grammar has many levels of many links.
+    fn truncate_cont(
+        &mut self,
+        machine: &mut Machine,
+        cont: ContId,
+        levels: u32,
+    ) -> Result<ContId, EngineError> {
         if levels == 0 || cont == ContId::END {
-            return ContId::END;
+            return Ok(ContId::END);
         }
         if let Some(&known) = self.conts.get(&(cont, levels)) {
-            return known;
+            return Ok(known);
         }
-        interrupt::spend(1);
-        if interrupt::is_over() {
-            // The state that is being built will not be used.
-            return ContId::END;
-        }
+        machine.meter(1)?;
         let mut links: Vec<Link> = machine.conts.links(cont).to_vec();
         for (frame, below) in &mut links {
             if let Frame::Loop { least, most, .. } = frame {
@@ -93,13 +97,12 @@ impl Truncations {
             }
             // No byte is read between free text and what follows it.
             let is_free = matches!(frame, Frame::Tokens { .. });
-            *below = self.truncate_cont(machine, *below, if is_free { levels } else { levels - 1 });
+            *below = self.truncate_cont(machine, *below, if is_free { levels } else { levels - 1 })?;
         }
         let truncated = machine.conts.of(&mut links);
-        if !interrupt::is_over() {
-            self.conts.insert((cont, levels), truncated);
-        }
-        truncated
+        interrupt::ended()?;
+        self.conts.insert((cont, levels), truncated);
+        Ok(truncated)
     }
 
     /// Bytes held, approximately.

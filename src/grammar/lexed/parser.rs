@@ -261,7 +261,10 @@ impl ParserTables {
             state.reduces.sort_unstable();
             let twice = state.reduces.windows(2).any(|w| w[0].0 == w[1].0);
             let shifted = state.reduces.iter().any(|r| find(&state.shifts, r.0).is_some());
-            self.has_conflicts |= twice || shifted;
+            // `start: start | A` may end the text or read itself again.
+            let ends = state.kernel.contains(&(WHOLE, 1))
+                && state.reduces.iter().any(|r| r.0 == lexemes && r.1 != WHOLE);
+            self.has_conflicts |= twice || shifted || ends;
             state.expected =
                 state.shifts.iter().chain(&state.reduces).map(|e| e.0).filter(|&l| l < lexemes).collect();
             state.expected.sort_unstable();

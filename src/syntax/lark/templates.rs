@@ -15,7 +15,7 @@ use std::ops::Range;
 /// The number of instances of templates that a grammar may need.
 const INSTANCE_LIMIT: usize = 10_000;
 /// The parts and bytes that all instances may have together.
-const SIZE_LIMIT: usize = 4_000_000;
+const SIZE_LIMIT: usize = 500_000;
 /// The number of levels that an expression may have. A text has at most three a group; templates
 /// may nest their arguments deeper.
 pub(super) const DEPTH_LIMIT: u32 = 4 * NEST_LIMIT;

@@ -183,14 +183,7 @@ impl Words {
                 Some((text, Tail::Closed)) => inner.accepting[inner.run(&text)],
                 Some((text, Tail::Open)) => inner.live[inner.run(&text)],
                 Some((text, Tail::Utf8(rest))) => inner.live[inner.run(&[text, rest].concat())],
-                Some((text, Tail::Escape(rest))) => {
-                    let state = inner.run(&text);
-                    candidates(&rest, *escapes).into_iter().flatten().filter_map(char::from_u32).any(|c| {
-                        let mut buffer = [0; 4];
-                        let bytes = c.encode_utf8(&mut buffer).as_bytes();
-                        inner.live[inner.run_from(state, bytes)] && has_escape(c, &rest, *escapes)
-                    })
-                }
+                Some((text, Tail::Escape(rest))) => goes_on(inner, inner.run(&text), &rest, *escapes),
             },
         }
     }
@@ -220,14 +213,16 @@ fn begins_all(parts: &[Words], prefix: &[u8]) -> bool {
 fn rounds(body: &Words, min: u32, max: u32, text: &[u8]) -> BTreeSet<(usize, u32)> {
     let mut found = BTreeSet::from([(0, 0)]);
     let mut work = vec![(0, 0)];
+    // The ends of one round from each position, which are the same after any number of rounds.
+    let mut ends: Vec<Option<Vec<usize>>> = vec![None; text.len() + 1];
     while let Some((at, n)) = work.pop() {
         if n == max {
             continue;
         }
         let next = if max == UNBOUNDED { (n + 1).min(min) } else { n + 1 };
-        for end in at..=text.len() {
-            if !found.contains(&(end, next)) && body.accepts(&text[at..end]) {
-                found.insert((end, next));
+        let of_round = || (at..=text.len()).filter(|&end| body.accepts(&text[at..end])).collect();
+        for &end in &*ends[at].get_or_insert_with(of_round) {
+            if found.insert((end, next)) {
                 work.push((end, next));
             }
         }
@@ -331,6 +326,29 @@ fn unescape(escape: &[u8], escapes: Escapes) -> Option<char> {
         }
     };
     fine.then_some(c)
+}
+
+/// True if the text in this state goes on with a character that has an escape which begins with
+/// `rest`. If no text goes on with the first bytes of a character, the others with these bytes are
+/// passed over: to try each of a million characters takes seconds.
+fn goes_on(inner: &Dfa, state: usize, rest: &[u8], escapes: Escapes) -> bool {
+    candidates(rest, escapes).into_iter().any(|range| {
+        let (mut at, last) = range.into_inner();
+        while at <= last {
+            let Some(c) = char::from_u32(at) else {
+                at += 1;
+                continue;
+            };
+            let mut buffer = [0; 4];
+            let bytes = c.encode_utf8(&mut buffer).as_bytes();
+            match (1..=bytes.len()).find(|&read| !inner.live[inner.run_from(state, &bytes[..read])]) {
+                None if has_escape(c, rest, escapes) => return true,
+                None => at += 1,
+                Some(read) => at = (at | ((1 << (6 * (bytes.len() - read))) - 1)) + 1,
+            }
+        }
+        false
+    })
 }
 
 /// Ranges that hold every character with an escape that begins with `rest`. They may hold others:

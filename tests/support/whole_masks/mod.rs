@@ -56,6 +56,24 @@ impl Compared {
     }
 }
 
+/// The reason why a comparison failed.
+#[derive(Debug)]
+pub enum Problem {
+    /// An answer is wrong, as the text says.
+    Wrong(String),
+    /// The engine gave this error after this output.
+    Midway(EngineError, String),
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Problem::Wrong(text) => f.write_str(text),
+            Problem::Midway(error, output) => write!(f, "error after {output}: {error}"),
+        }
+    }
+}
+
 /// A vocabulary with its tokens in the order of their bytes.
 pub struct Tokens {
     /// The vocabulary.
@@ -185,7 +203,7 @@ pub fn check(
     source: &mut Source<'_>,
     hints: &[&str],
     steps: usize,
-) -> Result<Compared, String> {
+) -> Result<Compared, Problem> {
     let mut matcher = constraint.matcher();
     let mut compared = Compared::default();
     let mut output = Vec::new();
@@ -202,17 +220,17 @@ pub fn check(
             };
             let read = matcher.fork().advance(token).map_err(|e| midway(e, &output))?;
             if read != mask.contains(token) {
-                return Err(format!(
+                return Err(Problem::Wrong(format!(
                     "advance reads {token}: {read}; the mask says otherwise after {}",
                     output.escape_ascii()
-                ));
+                )));
             }
         }
         let open: Vec<TokenId> =
             allowed.iter().copied().filter(|token| !tokens.vocabulary.bytes(*token).is_empty()).collect();
         if open.is_empty() {
             if !matcher.is_accepting() {
-                return Err(format!("dead end after {}", output.escape_ascii()));
+                return Err(Problem::Wrong(format!("dead end after {}", output.escape_ascii())));
             }
             break;
         }
@@ -236,7 +254,10 @@ pub fn check(
             _ => *draws.iter().min_by_key(|token| length(token)).unwrap_or(&draws[0]),
         };
         if !matcher.advance(token).map_err(|e| midway(e, &output))? {
-            return Err(format!("{token} is allowed and refused after {}", output.escape_ascii()));
+            return Err(Problem::Wrong(format!(
+                "{token} is allowed and refused after {}",
+                output.escape_ascii()
+            )));
         }
         output.extend_from_slice(tokens.vocabulary.bytes(token));
         if step + 1 < steps && source.is_spent() {
@@ -246,15 +267,15 @@ pub fn check(
     Ok(compared)
 }
 
-fn midway(error: EngineError, output: &[u8]) -> String {
-    format!("error after {}: {error}", output.escape_ascii())
+fn midway(error: EngineError, output: &[u8]) -> Problem {
+    Problem::Midway(error, output.escape_ascii().to_string())
 }
 
 /// Compares the whole mask of a matcher that has read `output`.
 ///
 /// # Errors
 /// As [`check`].
-pub fn compare(tokens: &Tokens, matcher: &mut Matcher, output: &[u8]) -> Result<Compared, String> {
+pub fn compare(tokens: &Tokens, matcher: &mut Matcher, output: &[u8]) -> Result<Compared, Problem> {
     let mask = matcher.mask().map_err(|e| midway(e, output))?;
     let stepped = stepped(tokens, matcher).map_err(|e| midway(e, output))?;
     let vocabulary = &tokens.vocabulary;
@@ -269,12 +290,12 @@ pub fn compare(tokens: &Tokens, matcher: &mut Matcher, output: &[u8]) -> Result<
         .collect();
     let allowed = mask.iter().count();
     if !wrong.is_empty() {
-        return Err(format!(
+        return Err(Problem::Wrong(format!(
             "mask and advance disagree about {} tokens after {}: {:?}; allowed by the mask: {allowed}",
             wrong.len(),
             output.escape_ascii(),
             &wrong[..wrong.len().min(6)],
-        ));
+        )));
     }
     Ok(Compared { masks: 1, tokens: vocabulary.size() as u64, allowed: allowed as u64 })
 }
