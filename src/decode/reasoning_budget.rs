@@ -21,7 +21,7 @@ use crate::vocab::{TokenId, Vocabulary};
 #[non_exhaustive]
 pub struct ReasoningBudget {
     /// The largest number of tokens of reasoning. Reasoning goes on beyond it until the last
-    /// character is whole and the constraint allows `ending`.
+    /// character is whole, and neither the constraint nor a ban of the request forbids `ending`.
     pub tokens: usize,
     /// The text that begins reasoning; empty if the prompt has begun it.
     pub begin: Vec<u8>,

@@ -343,7 +343,7 @@ impl<C> Sequence<C> {
         if self.end.is_some() || self.constraint.is_healing() {
             return Ok(());
         }
-        if self.constraint.count_allowed(ending)? < ending.len() {
+        if self.constraint.count_allowed(ending)? < ending.len() || self.bans_forbid(ending) {
             return Ok(());
         }
         let rest = self.rest_after(ending, settings)?;
@@ -362,6 +362,19 @@ impl<C> Sequence<C> {
             self.count_forced(settings);
         }
         Ok(())
+    }
+
+    /// True if the request's bans forbid one of `tokens`, which are to follow the output.
+    fn bans_forbid(&self, tokens: &[TokenId]) -> bool {
+        let params = self.sampler.params();
+        let mut history = self.tokens.clone();
+        let mut is_banned = |&token: &TokenId| {
+            let output = history.len() - self.prompt_len;
+            let is_banned = params.forbids_after(&history, output, token);
+            history.push(token);
+            is_banned
+        };
+        params.names_bans() && tokens.iter().any(&mut is_banned)
     }
 
     /// True if the output satisfies the constraint, and the constraint and the request's bans leave

@@ -140,7 +140,7 @@ fn check(request: &Request, vocabulary: &Vocabulary, context: usize) -> Result<(
     }
     let ends_reasoning = request.reasoning.iter().flat_map(|reasoning| &reasoning.ending);
     if ends_reasoning.copied().any(|token| request.sampling.forbids(token)) {
-        let reason = "a token that ends reasoning is banned; allow it, or set no limit on reasoning";
+        let reason = "the tokens that end reasoning at its limit have a banned one; allow it, or set no limit on reasoning";
         return Err(SamplingError::EmptySupport { reason }.into());
     }
     let draws = matches!(request.strategy, Strategy::Sample | Strategy::BestOf(_));

@@ -241,7 +241,7 @@ parameters! {
     forced_last: [Option<TokenId>] = None, "ID", Special, ANY;
     /// Tokens that end the output.
     end_tokens: [Tokens] = Vec::new(), "ID", Loop, ANY;
-    /// No end token before this many tokens, unless the grammar leaves nothing else.
+    /// No end token before this many tokens, unless the grammar and bans leave nothing else.
     min_tokens: [usize] = 0, "N", Loop, ANY;
     /// The greatest length: where `forced_last` applies, and what the decoding loop stops at.
     max_tokens: [Option<usize>] = None, "N", Loop, ANY;

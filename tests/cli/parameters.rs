@@ -400,9 +400,11 @@ fn forced_end_tokens_obey_the_smallest_length() {
         (format!("--forced-last {end} --min-tokens 2"), 0, ""),
         ("--forced-first 3 --stop-tokens 3 --min-tokens 2".to_owned(), 2, "--forced-first has no effect"),
         ("--forced-first 0 --min-tokens 2".to_owned(), 0, ""),
+        ("--forced-first 3 --forced-last 4 --max-tokens 1".to_owned(), 2, "--forced-last has no effect"),
         (params, 2, "`forced_eos_token_id` of --params"),
     ] {
-        let said = hi(&PLAIN, &format!("--raw --quiet --max-tokens 3 {options}"));
+        let length = if options.contains("--max-tokens") { "" } else { "--max-tokens 3" };
+        let said = hi(&PLAIN, &format!("--raw --quiet {length} {options}"));
         assert_eq!(said.code, Some(code), "{options}: {}", said.stderr);
         assert!(said.stderr.contains(expected), "{options}: {}", said.stderr);
     }

@@ -46,8 +46,8 @@ pub(in super::super) struct Args {
     /// generation_config.json, or else 512]
     #[arg(long, value_name = "N", value_parser = parse_positive_number::<usize>)]
     pub max_tokens: Option<usize>,
-    /// Smallest number of tokens of an output, unless the constraint leaves nothing but an end
-    /// before. A text of --stop does not end an output before, and stays in it
+    /// Smallest number of tokens of an output, unless the constraint and bans leave nothing but an
+    /// end before. A text of --stop does not end an output before, and stays in it
     /// [default: the one in --params or in the model's generation_config.json, or else 0]
     #[arg(long, value_name = "N", value_parser = parse_whole_number::<usize>)]
     pub min_tokens: Option<usize>,

@@ -67,9 +67,15 @@ fn check_watermark(
     Ok(())
 }
 
-/// Refuses a forced end token at a position where the smallest length allows none.
-fn check_forced_end(args: &Args, files: &ModelFiles, chosen: &mut Chosen) -> Result<(), CommandError> {
+/// Refuses a forced end token at a position where the smallest length allows none, and a last token
+/// that is the forced first one.
+fn check_forced(args: &Args, files: &ModelFiles, chosen: &mut Chosen) -> Result<(), CommandError> {
     let SamplingParams { forced_first, forced_last, min_tokens, max_tokens, .. } = chosen.params;
+    if forced_first.and(forced_last).is_some() && max_tokens == Some(1) {
+        let fault = "the only token is the first one, which is forced";
+        write_stderr!("note: {}", args.sampling.refuse_or_leave_out(chosen, "forced_last", fault)?);
+        chosen.params.forced_last = None;
+    }
     let ends = |token: Option<TokenId>| {
         token.filter(|token| files.vocabulary().eos().contains(token) || args.stop_tokens.contains(&token.0))
     };
@@ -101,7 +107,7 @@ pub(super) fn prepare_request(
     forbid_words(files, &mut chosen);
     let tokens = encode_prompt(args, files, &prompt)?;
     check_watermark(args, files, &mut chosen, tokens.len())?;
-    check_forced_end(args, files, &mut chosen)?;
+    check_forced(args, files, &mut chosen)?;
     let negative = match (&negative, args.strategy.guidance) {
         (Some(prompt), _) => Some(files.prompt_tokens(prompt).map_err(prompt_error)?),
         (None, guidance) => guidance.map(|_| tokens[tokens.len().saturating_sub(1)..].to_vec()),

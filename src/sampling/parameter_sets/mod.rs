@@ -346,6 +346,8 @@ fn asks_nothing(name: &str, value: &Json) -> bool {
         Json::Bool(flag) if name == "parallel_tool_calls" => *flag,
         Json::Null | Json::Bool(false) => true,
         Json::Bool(true) => false,
+        // Zero is a token, too.
+        Json::Number(_) if name.ends_with("_token_id") => false,
         Json::Number(number) => number.as_f64() == Some(0.0),
         Json::String(text) => text.is_empty() || text == "none",
         Json::Array(list) => list.is_empty(),
@@ -611,7 +613,7 @@ mod tests {
             (Api::OpenAi, r#"{"stream": false, "parallel_tool_calls": true}"#, ""),
             (
                 Api::HuggingFace,
-                r#"{"assistant_early_exit": 4, "num_assistant_tokens": 3, "forced_bos_token_id": 2}"#,
+                r#"{"assistant_early_exit": 4, "num_assistant_tokens": 3, "forced_bos_token_id": 0}"#,
                 "assistant_early_exit forced_bos_token_id",
             ),
             (Api::OpenAi, r#"{"tools": [], "tool_choice": "none", "modalities": null}"#, ""),

@@ -14,6 +14,7 @@ use tch::{Kind, Tensor};
 
 use super::{Member, Names, Role, WeightSource};
 use crate::torch::error::{Doing, TorchError};
+use crate::vocab::without_bom;
 
 /// The name of the single file of an unsharded checkpoint.
 pub(crate) const SINGLE: &str = "model.safetensors";
@@ -134,7 +135,7 @@ fn shard_files(folder: &Path, index: &Path) -> Result<Vec<PathBuf>, TorchError> 
         |reason: &str| TorchError::Safetensors { path: index.to_path_buf(), reason: reason.to_owned() };
     let text = std::fs::read(index).map_err(TorchError::io(index))?;
     let json: serde_json::Value =
-        serde_json::from_slice(&text).map_err(|error| broken(&error.to_string()))?;
+        serde_json::from_slice(without_bom(&text)).map_err(|error| broken(&error.to_string()))?;
     let map = json.get("weight_map").and_then(|map| map.as_object());
     let map = map.ok_or_else(|| broken("it has no object `weight_map`"))?;
     let mut files = BTreeSet::new();

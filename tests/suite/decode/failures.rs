@@ -436,8 +436,18 @@ fn a_banned_end_of_reasoning_is_refused() {
     request.reasoning = Some(ReasoningBudget::new(3, "</t>", ending.clone()));
     check_request(&request, &vocabulary(), 100).unwrap();
     let sampling = greedy().suppressed_tokens(vec![ending[0]]);
-    let error = check_request(&request.sampling(sampling), &vocabulary(), 100).unwrap_err();
-    assert!(error.to_string().contains("a token that ends reasoning is banned"), "{error}");
+    let error = check_request(&request.clone().sampling(sampling), &vocabulary(), 100).unwrap_err();
+    // A banned sequence delays the end.
+    let words = vec![vec![token(b'z'), ending[0]]];
+    let sampling = greedy().bad_words(words).logit_bias(vec![(token(b'z'), 30.0)]).max_tokens(9);
+    let mut delayed = request.clone().sampling(sampling);
+    delayed.reasoning = Some(ReasoningBudget::new(3, "</t>", ending.clone()));
+    let made = run(&Fake::new(Scores::Hash { eos: -9.0 }), delayed).unwrap();
+    assert!(made.text().starts_with("zzzzz") && !made.text().contains("</t>"), "{}", made.text());
+    assert!(
+        error.to_string().contains("the tokens that end reasoning at its limit have a banned one"),
+        "{error}"
+    );
 }
 
 /// A forced last token comes if the constraint allows it there.
