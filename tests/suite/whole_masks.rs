@@ -319,7 +319,7 @@ fn masks_where_counted_items_need_a_search() {
             }
         }
         if let Err(problem) = whole_masks::compare(tokens, &mut matcher, prefix.as_bytes()) {
-            assert!(problem.contains("combinations of"), "{problem}");
+            assert!(problem.to_string().contains("combinations of"), "{problem}");
         }
     }
 }
