@@ -113,8 +113,8 @@ pub fn regex(data: &[u8]) {
     }
 }
 
-/// The grammar of a pattern, of which an eighth of the default states may be searched, for the reason
-/// of [`small_limits`].
+/// The grammar of a pattern, of which an eighth of the default states may be searched, for the
+/// reason of [`small_limits`].
 fn pattern_grammar(pattern: &str, dialect: Dialect) -> Option<Grammar> {
     let mut builder = GrammarBuilder::new();
     builder.nodes.languages.set_search_budget(Limits::default().search_states / 8);
@@ -350,16 +350,16 @@ pub fn engine(data: &[u8]) {
     }
 }
 
-/// The grammar that `compile` makes, or `None` if that takes more than a second. A search that ends
-/// in its limit of states after 0.3 s takes 9 s with the address sanitizer. The target `json_schema`
-/// compiles without a deadline, so that it finds what never ends.
+/// The grammar that `compile` makes, or `None` if that takes more than a second. A search that
+/// ends in its limit of states after 0.3 s takes 9 s with the address sanitizer. The target
+/// `json_schema` compiles without a deadline, so that it finds what never ends.
 fn compile_soon(compile: impl FnOnce() -> Option<Grammar>) -> Option<Grammar> {
     Interrupt::default().timeout(Duration::from_secs(1)).scope(compile).ok().flatten()
 }
 
-/// An eighth of the work and memory that a call may take by default. With the address sanitizer, the
-/// engine takes about ten times as long as without, so that a limit is reached within the time in
-/// which an ordinary build reaches the default.
+/// An eighth of the work and memory that a call may take by default. With the address sanitizer,
+/// the engine takes about ten times as long as without, so that a limit is reached within the time
+/// in which an ordinary build reaches the default.
 fn small_limits() -> Limits {
     let limits = Limits::default();
     let (bytes, threads) = (limits.graph_bytes / 8, limits.state_threads / 8);
