@@ -32,7 +32,13 @@ pub struct Edge {
 pub struct CharGraph {
     nodes: Vec<(Arc<[Edge]>, u128)>,
     index: HashMap<Arc<[Edge]>, u32>,
+    /// The nodes of sets with many ranges, which take long to split into UTF-8 sequences. A counted
+    /// group asks for the same sets in every round.
+    by_ranges: HashMap<Box<[(u32, u32)]>, Option<u32>>,
 }
+
+/// The least number of ranges of a set whose node is looked up.
+const MANY_RANGES: usize = 8;
 
 impl CharGraph {
     fn intern(&mut self, edges: Vec<Edge>) -> u32 {
@@ -66,6 +72,18 @@ impl CharGraph {
     /// The node for one character out of `ranges`, which are inclusive, sorted and disjoint.
     /// Surrogates and values past U+10FFFF are ignored. `None` when nothing is left.
     pub fn ranges(&mut self, ranges: &[(u32, u32)]) -> Option<u32> {
+        if ranges.len() < MANY_RANGES {
+            return self.split(ranges);
+        }
+        if let Some(&known) = self.by_ranges.get(ranges) {
+            return known;
+        }
+        let node = self.split(ranges);
+        self.by_ranges.insert(ranges.into(), node);
+        node
+    }
+
+    fn split(&mut self, ranges: &[(u32, u32)]) -> Option<u32> {
         let mut sequences: Vec<Vec<Utf8Range>> = Vec::new();
         for &(lo, hi) in ranges {
             for (lo, hi) in [(lo, hi.min(0xd7ff)), (lo.max(0xe000), hi.min(0x10_ffff))] {

@@ -15,6 +15,7 @@
 //! budget of steps.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use minijinja::value::ValueKind;
@@ -153,8 +154,16 @@ impl ChatTemplate {
         variables.extend(input.variables.iter().map(|(name, value)| (name.clone(), jinja(value))));
         let context: Value = variables.into_iter().collect();
         let template = self.0.get_template(NAME).map_err(render_error)?;
-        template.render(context).map_err(render_error)
+        // minijinja 2.24 panics at some slices of slices, such as `messages[::-1][:1:-1][:0]`.
+        let rendered = catch_unwind(AssertUnwindSafe(|| template.render(context)));
+        rendered.unwrap_or_else(|_| Err(engine_failed())).map_err(render_error)
     }
+}
+
+/// The error of a template at which the template engine itself fails.
+fn engine_failed() -> Error {
+    let what = "the template engine cannot render this template; simplify its slices";
+    Error::new(ErrorKind::InvalidOperation, what)
 }
 
 /// A text that is appended to the message that the output continues. It marks the end of the
@@ -381,6 +390,16 @@ mod tests {
             render(source, closed).unwrap(),
             "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n<|im_start|>user\nBye<|im_end|>\n"
         );
+    }
+
+    /// The template engine may fail at slices of lists that are empty. A prompt or an error comes of
+    /// it, and no panic.
+    #[test]
+    fn slices_of_empty_lists_do_not_panic() {
+        for slices in ["[:0][::-1]", "[::-1][:0][::-1][:0]", "[::-1][:1:-1][:0]", "[:0][::-1][80]"] {
+            let _ = render(&format!("{{{{ messages{slices} }}}}"), conversation());
+        }
+        assert_eq!(render("{{ messages[::-1][0].content }}", conversation()).unwrap(), "Bye");
     }
 
     #[test]

@@ -63,6 +63,7 @@ impl Graph {
     /// [`EngineError::UnknownSpecialToken`], those of the limits, and the caller's interrupt.
     pub fn new(grammar: &Grammar, vocabulary: &Vocabulary, limits: &Limits) -> Result<Self, EngineError> {
         let mut recogniser = Recogniser::new(grammar, limits);
+        recogniser.begin_call();
         recogniser.machine.set_tokens(grammar, vocabulary)?;
         let counts_tokens = recogniser.machine.count_tokens();
         interrupt::ended()?;

@@ -1,22 +1,10 @@
 //! The `hedgerow` command as a black box: snapshots of exit codes, stdout and stderr.
 
-use std::io::Write;
-use std::process::{Command, Stdio};
+use super::program::{Said, hedgerow};
 
 /// Runs the command in the folder of test data and returns its whole answer as text.
 fn answer(arguments: &[&str], input: &str) -> String {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_hedgerow"))
-        .args(arguments)
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/cli"))
-        .env_remove("COLUMNS")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // A command that refuses its options does not read.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    let output = child.wait_with_output().unwrap();
+    let said = Said::after(hedgerow().args(arguments).env_remove("COLUMNS"), input);
     let quoted: Vec<_> = arguments
         .iter()
         .map(|a| if a.contains([' ', '"', '[']) { format!("'{a}'") } else { a.to_string() })
@@ -24,9 +12,9 @@ fn answer(arguments: &[&str], input: &str) -> String {
     format!(
         "$ hedgerow {}\nexit code {}\n--- stdout\n{}--- stderr\n{}",
         quoted.join(" "),
-        output.status.code().unwrap(),
-        String::from_utf8(output.stdout).unwrap(),
-        String::from_utf8(output.stderr).unwrap()
+        said.code.unwrap(),
+        said.stdout,
+        said.stderr
     )
 }
 
@@ -154,14 +142,9 @@ fn events_of_the_page_about_tools() {
     std::fs::write(folder.join("weather.json"), tag).unwrap();
     std::fs::write(folder.join("reply.txt"), reply).unwrap();
     let command = lines.next().unwrap().strip_prefix("$ hedgerow ").unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_hedgerow"))
-        .args(command.split(' '))
-        .current_dir(&folder)
-        .output()
-        .unwrap();
+    let said = Said::after(hedgerow().args(command.split(' ')).current_dir(&folder), "");
     std::fs::remove_dir_all(&folder).unwrap();
-    let printed = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(printed.lines().collect::<Vec<_>>(), lines.collect::<Vec<_>>());
+    assert_eq!(said.stdout.lines().collect::<Vec<_>>(), lines.collect::<Vec<_>>());
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use super::random_model::{CHAT, PLAIN, Said, command, file, hi, model, notes, run, scratch};
+use super::program::{Said, hedgerow};
+use super::random_model::{CHAT, PLAIN, command, file, hi, model, notes, run, scratch};
 use super::small_model::tokenizer_json;
 
 #[test]
@@ -378,16 +379,7 @@ fn faults_of_parameters_name_the_field() {
 /// A standard input loses the line feed that `echo` writes, and is read for one purpose.
 #[test]
 fn a_prompt_may_be_standard_input() {
-    let answer = |options: &[&str], input: &str| {
-        let mut child = command(&PLAIN, options)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes()).unwrap();
-        Said::of(child.wait_with_output().unwrap())
-    };
+    let answer = |options: &[&str], input| Said::after(&mut command(&PLAIN, options), input);
     let options = ["--raw", "--prompt", "-", "--max-tokens", "1", "--json"];
     for (input, tokens) in [("Hi\n", 2), ("Hi", 2), ("Hi\n\n", 3)] {
         let said = answer(&options, input);
@@ -635,9 +627,8 @@ fn a_template_named_for_tools_renders_them() {
     let tools = file("tools-of-template.json", json!([tool()]).to_string());
     let trace = scratch("named-templates.html");
     for model in [listed, filed] {
-        let found =
-            Command::new(env!("CARGO_BIN_EXE_hedgerow")).args(["tools", "detect"]).arg(&model).output();
-        assert_eq!(Said::of(found.unwrap()).stdout, "mistral\n");
+        let said = Said::after(hedgerow().args(["tools", "detect"]).arg(&model), "");
+        assert_eq!(said.stdout, "mistral\n");
         for (options, prompt) in [(&["--tools", tools.to_str().unwrap()][..], "Hi(1)%"), (&[], "plain")] {
             let page = ["--prompt", "Hi", "--max-tokens", "2", "--quiet", "--trace", trace.to_str().unwrap()];
             let said = run(&model, &[&page[..], options].concat());
@@ -813,13 +804,9 @@ fn a_watermark_is_detected_in_the_text_that_has_it() {
             ["--prompt", "Hi", "--raw", "--suppressed-tokens", "5", "--max-tokens", "200", "--top-p", "1"];
         let made = run(&PLAIN, &[&usual[..], &["--quiet", "--temperature", "1.5"], options].concat());
         let text = file("watermark.txt", made.stdout.trim_end_matches('\n'));
-        let output = Command::new(env!("CARGO_BIN_EXE_hedgerow"))
-            .args(["detect", "--watermark", mark, "--vocab"])
-            .arg(PLAIN.join("tokenizer.json"))
-            .arg("--text")
-            .arg(text)
-            .output();
-        let said = Said::of(output.unwrap());
+        let mut detect = hedgerow();
+        detect.args(["detect", "--watermark", mark, "--vocab"]).arg(PLAIN.join("tokenizer.json"));
+        let said = Said::after(detect.arg("--text").arg(text), "");
         assert_eq!(said.code, Some(code), "{} {}", said.stdout, said.stderr);
         assert!(said.stdout.starts_with(expected), "{}", said.stdout);
     }

@@ -11,6 +11,7 @@ mod needs_model;
 mod options;
 #[cfg(feature = "torch")]
 mod parameters;
+mod program;
 #[cfg(feature = "torch")]
 mod random_model;
 #[cfg(feature = "torch")]

@@ -2,6 +2,7 @@
 
 use std::process::{Command, Output};
 
+use super::program::hedgerow;
 use serde_json::Value;
 
 const MODEL: &str = concat!(
@@ -10,12 +11,7 @@ const MODEL: &str = concat!(
 );
 
 fn generate(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_hedgerow"))
-        .args(["generate", "--model", MODEL])
-        .args(arguments)
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/cli"))
-        .output()
-        .unwrap()
+    hedgerow().args(["generate", "--model", MODEL]).args(arguments).output().unwrap()
 }
 
 #[track_caller]
@@ -209,7 +205,7 @@ fn an_answer_is_continued() {
 fn a_cuda_build_of_libtorch_is_loaded_without_a_gpu() {
     let folder = std::env::var_os("HEDGEROW_CUDA_LIBTORCH").expect("HEDGEROW_CUDA_LIBTORCH names no folder");
     let run = |device: &str| {
-        Command::new(env!("CARGO_BIN_EXE_hedgerow"))
+        hedgerow()
             .args(["generate", "--model", MODEL, "--raw", "--prompt", "One two three", "--max-tokens", "3"])
             .args(["--temperature", "0", "--quiet", "--device", device])
             .env("LD_LIBRARY_PATH", &folder)

@@ -1,35 +1,19 @@
 //! `hedgerow generate` refuses options that have no effect or no meaning before it loads a model.
 
+use super::program::{Said, hedgerow};
 use serde_json::json;
-use std::io::Write;
-use std::process::{Command, Stdio};
 
 /// Runs `generate` with a model that has a tokenizer and no weights; exit code and stderr.
 fn generate(options: &str) -> (Option<i32>, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_hedgerow"))
-        .args(["generate", "--model", "."])
-        .args(options.split_whitespace())
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/cli"))
-        .output()
-        .unwrap();
-    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    let said =
+        Said::after(hedgerow().args(["generate", "--model", "."]).args(options.split_whitespace()), "");
+    (said.code, said.stderr)
 }
 
 /// Runs a subcommand with this standard input; exit code, stdout and stderr.
-fn hedgerow(options: &str, input: &str) -> (Option<i32>, String, String) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_hedgerow"))
-        .args(options.split_whitespace())
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/cli"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // A command that refuses its options does not read.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    let output = child.wait_with_output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code(), text(output.stdout), text(output.stderr))
+fn run(options: &str, input: &str) -> (Option<i32>, String, String) {
+    let said = Said::after(hedgerow().args(options.split_whitespace()), input);
+    (said.code, said.stdout, said.stderr)
 }
 
 /// The path of a file with this text.
@@ -171,11 +155,8 @@ fn options_without_effect_or_meaning_are_refused() {
         assert!(stderr.contains(*expected), "{options}: {stderr}");
     }
     for (option, value) in [("--stop", ""), ("--bad-words", "")] {
-        let output = Command::new(env!("CARGO_BIN_EXE_hedgerow"))
-            .args(["generate", "--model", ".", "--prompt", "x", option, value])
-            .output()
-            .unwrap();
-        assert_eq!(output.status.code(), Some(2), "{option}");
+        let options = ["generate", "--model", ".", "--prompt", "x", option, value];
+        assert_eq!(Said::after(hedgerow().args(options), "").code, Some(2), "{option}");
     }
     let (code, stderr) = generate("--max-tokens 3");
     assert!(code == Some(2) && stderr.contains("  <--prompt <TEXT>|--messages <FILE>>\n"), "{stderr}");
@@ -203,13 +184,13 @@ fn one_option_reads_standard_input() {
         ("generate --model . --messages - --tools -", "--tools and --messages"),
     ] {
         // Nothing is read before, so the input may be anything.
-        let (code, _, stderr) = hedgerow(options, "no JSON");
+        let (code, _, stderr) = run(options, "no JSON");
         assert_eq!(code, Some(2), "{options}: {stderr}");
         let expected = format!("{both} cannot both read standard input");
         assert!(stderr.contains(&expected), "{options}: {stderr}");
     }
     let (code, stdout, stderr) =
-        hedgerow("check --schema person.schema.json --documents x:y=- --documents x:z=-", "{}");
+        run("check --schema person.schema.json --documents x:y=- --documents x:z=-", "{}");
     assert_eq!((code, stdout.as_str()), (Some(0), "person.schema.json: compiles\n"), "{stderr}");
     let unused = "`$ref` does not lead to this document anywhere, which has no effect (2 places: x:y#, x:z#)";
     assert!(stderr.contains(unused), "{stderr}");
@@ -252,7 +233,7 @@ fn parameters_of_a_row_are_checked() {
     ] {
         let row = scratch("row.json", "[1, 2.5, null, 0.5]");
         let input = if options.contains("vllm") { r#"{"stop_token_ids": [7]}"# } else { of_loop };
-        let (found, _, stderr) = hedgerow(&format!("sample --logits {row} {options}"), input);
+        let (found, _, stderr) = run(&format!("sample --logits {row} {options}"), input);
         assert_eq!(found, Some(code), "{options}: {stderr}");
         assert!(stderr.contains(expected), "{options}: {stderr}");
         assert!(!expected.is_empty() || stderr.is_empty(), "{options}: {stderr}");
@@ -291,7 +272,7 @@ fn warnings_are_grouped() {
         ),
         (&[], &[]),
     ] {
-        let (code, _, stderr) = hedgerow("check --schema -", &unknown(names));
+        let (code, _, stderr) = run("check --schema -", &unknown(names));
         let expected: Vec<String> = expected.iter().map(|line| format!("warning: -: {line}")).collect();
         assert_eq!(
             (code, stderr.lines().collect::<Vec<_>>()),
@@ -299,11 +280,11 @@ fn warnings_are_grouped() {
         );
     }
     let keywords = r#"{"aa": 1, "bb": 1, "cc": 1, "dd": 1}"#;
-    let (_, _, stderr) = hedgerow("check --schema -", keywords);
+    let (_, _, stderr) = run("check --schema -", keywords);
     let expected = "warning: -: `aa`, `bb`, `cc`, … is not a JSON Schema keyword and has no effect (4 places: #, #, #, …)\n";
     assert_eq!(stderr, expected);
     let rules = "start: %json {\"items\": {\"typo\": 1}}";
-    let (code, _, stderr) = hedgerow("check --grammar - --grammar-notation lark", rules);
+    let (code, _, stderr) = run("check --grammar - --grammar-notation lark", rules);
     let expected = "warning: -: #/items: `typo` is not a JSON Schema keyword and has no effect, \
                     in the `%json` on line 1\n";
     assert_eq!((code, stderr.as_str()), (Some(0), expected));
@@ -331,7 +312,7 @@ fn documents_of_tools_are_used() {
         let command = format!(
             "check --tools {tools} --tool-format hermes --schema - --documents http://x/int={document}"
         );
-        let (code, _, stderr) = hedgerow(&command, &schema.to_string());
+        let (code, _, stderr) = run(&command, &schema.to_string());
         assert_eq!((code, stderr.matches("does not lead to").count()), (Some(0), warnings), "{stderr}");
     }
 }
@@ -355,7 +336,7 @@ fn options_reach_the_schemas_in_a_grammar() {
         ("gbnf", r#"root ::= "x""#, "--max-digits 3", 2, "--max-digits has no effect without a schema"),
     ] {
         let command = format!("check --grammar - --grammar-notation {notation} {options}");
-        let (found, _, stderr) = hedgerow(&command, grammar);
+        let (found, _, stderr) = run(&command, grammar);
         assert_eq!(found, Some(code), "{grammar} {options}: {stderr}");
         assert!(
             stderr.contains(expected) && stderr.is_empty() == expected.is_empty(),
@@ -365,7 +346,7 @@ fn options_reach_the_schemas_in_a_grammar() {
     let instance = scratch("digits.txt", "1234");
     let grammar = scratch("digits.lark", r#"start: %json {"type": "integer"}"#);
     for (options, code) in [("", 0), ("--max-digits 4", 0), ("--max-digits 3", 1)] {
-        let (found, ..) = hedgerow(&format!("check --grammar {grammar} --instance {instance} {options}"), "");
+        let (found, ..) = run(&format!("check --grammar {grammar} --instance {instance} {options}"), "");
         assert_eq!(found, Some(code), "{options}");
     }
 }
@@ -399,7 +380,7 @@ fn refusals_say_no_more_than_is_known() {
         (format!("--grammar {missing} --explain --vocab tokenizer.json"), "ab", 1, "responsible: "),
         (format!("--grammar {missing} --explain --vocab tokenizer.json"), "a<think>", 0, "accepted"),
     ] {
-        let (found, stdout, stderr) = hedgerow(&format!("check {options} --instance -"), input);
+        let (found, stdout, stderr) = run(&format!("check {options} --instance -"), input);
         assert_eq!(found, Some(code), "{options} {input}: {stdout} {stderr}");
         assert!(stdout.contains(expected), "{options} {input}: {stdout} {stderr}");
     }
@@ -428,7 +409,7 @@ fn errors_of_schemas_point_at_the_fault() {
         ("{}", "--fuel 0", 1, "raise --fuel"),
         ("{}", "--strictness lenient", 0, ""),
     ] {
-        let (found, _, stderr) = hedgerow(&format!("check --schema - {options}"), schema);
+        let (found, _, stderr) = run(&format!("check --schema - {options}"), schema);
         assert_eq!(found, Some(code), "{schema}: {stderr}");
         assert!(stderr.contains(expected), "{schema}: {stderr}");
     }
@@ -489,7 +470,7 @@ fn refusals_of_instances_are_explained() {
     ] {
         let options = options.replace("any.json", &scratch("any.json", "{}"));
         let explain = if code == 1 { "--explain" } else { "" };
-        let (found, stdout, stderr) = hedgerow(&format!("check {options} --instance - {explain}"), input);
+        let (found, stdout, stderr) = run(&format!("check {options} --instance - {explain}"), input);
         assert_eq!(found, Some(code), "{options} {input}: {stdout} {stderr}");
         assert!(stdout.contains(expected), "{options} {input}: {stdout} {stderr}");
     }
@@ -518,7 +499,7 @@ fn vocabularies_are_found() {
         ),
         ("detect --vocab . --watermark 0.25:2 --text ada.json".to_owned(), 1, "no watermark found: "),
     ] {
-        let (found, stdout, stderr) = hedgerow(&options, "");
+        let (found, stdout, stderr) = run(&options, "");
         assert_eq!(found, Some(code), "{options}: {stderr}");
         assert!(format!("{stdout}{stderr}").contains(expected), "{options}: {stdout}{stderr}");
     }
@@ -526,13 +507,9 @@ fn vocabularies_are_found() {
 
 #[test]
 fn a_text_without_watermark_has_none() {
-    let output = Command::new(env!("CARGO_BIN_EXE_hedgerow"))
-        .args(["detect", "--vocab", "tokenizer.json", "--watermark", "0.25:2", "--text", "ada.json"])
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/cli"))
-        .output()
-        .unwrap();
-    let stdout = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{stdout}");
+    let options = "detect --vocab tokenizer.json --watermark 0.25:2 --text ada.json";
+    let (code, stdout, _) = run(options, "");
+    assert_eq!(code, Some(1), "{stdout}");
     assert!(stdout.starts_with("no watermark found: "), "{stdout}");
 }
 

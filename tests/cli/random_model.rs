@@ -5,11 +5,12 @@
 //! and constraints as those of any other model.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
+use super::program::{Said, hedgerow};
 use super::small_model::{safetensors, tokenizer_json, weights};
 
 /// A chat template that writes the parts of a conversation one after another.
@@ -59,33 +60,9 @@ pub fn model(name: &str, files: &[(&str, String)]) -> PathBuf {
 
 /// The command with a model, in the folder of test data.
 pub fn command(model: &Path, options: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hedgerow"));
+    let mut command = hedgerow();
+    command.args(["generate", "--threads", "1", "--model"]).arg(model).args(options).stdin(Stdio::null());
     command
-        .args(["generate", "--threads", "1", "--model"])
-        .arg(model)
-        .args(options)
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/cli"))
-        .stdin(Stdio::null());
-    command
-}
-
-/// The answer of a run of the command.
-pub struct Said {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
-}
-
-impl Said {
-    pub fn of(output: Output) -> Self {
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
-    }
-
-    /// The objects of `--json`.
-    pub fn lines(&self) -> Vec<Value> {
-        self.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
 }
 
 pub fn run(model: &Path, options: &[&str]) -> Said {

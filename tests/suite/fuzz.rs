@@ -6,6 +6,7 @@
 
 use crate::support::bytes::byte_tokens;
 use crate::support::gguf::gguf_parts;
+use crate::support::reference::budget;
 use crate::support::reference::generate::{Family, Source};
 use crate::support::reference::judge;
 use crate::support::reference::written::Style;
@@ -61,6 +62,13 @@ const FORCED_TIME: Duration = Duration::from_millis(200);
 
 /// The number of whole masks of a walk that are compared.
 const COMPARED: usize = 4;
+
+/// The time after which no further mask is compared. With the address sanitizer, one comparison over
+/// all tokens may take half a second, though each mask takes milliseconds without.
+const COMPARING_TIME: Duration = Duration::from_millis(500);
+
+/// The work that the reference may do for one case: half a second with the address sanitizer.
+const REFERENCE_BYTES: u64 = 20_000_000;
 
 /// The number of the first and of the last tokens of a vocabulary that are looked at.
 const INSPECTED: u32 = 10_000;
@@ -335,7 +343,7 @@ fn walk_on(mut matcher: Matcher, random: &mut Random) -> Option<()> {
 /// make a grammar and a walk through it.
 pub fn engine(data: &[u8]) {
     let Some((&family, bytes)) = data.split_first() else { return };
-    let result = match family % 8 {
+    let judge = || match family % 8 {
         0 => judge::check(Family::Regular, bytes),
         1 => judge::check(Family::ContextFree, bytes),
         2 => judge::check(Family::Strings, bytes),
@@ -345,7 +353,8 @@ pub fn engine(data: &[u8]) {
         6 => judge::check_written(Style::W3c, bytes),
         _ => judge::check_written(Style::Iso, bytes),
     };
-    if let Err(problem) = result {
+    // A case that takes the reference longer than that is judged by nobody.
+    if let Some(Err(problem)) = budget::within(REFERENCE_BYTES, judge) {
         panic!("{problem}");
     }
 }
@@ -393,13 +402,16 @@ pub fn masks(data: &[u8]) {
             (format!("{schema}\n{options:?}"), grammar, schemas::HINTS)
         }
     };
+    if std::env::var_os("HEDGEROW_PRINT").is_some() {
+        eprintln!("{text}");
+    }
     let tokens = whole_masks::Tokens::small();
     let is_written = (1..=4).contains(&(kind % 8));
     let limits = if is_written { small_limits() } else { Limits::default() };
     let constraint =
         grammar.and_then(|grammar| Constraint::with_limits(&grammar, &tokens.vocabulary, limits).ok());
     let Some(constraint) = constraint else { return };
-    match whole_masks::check(tokens, &constraint, source, hints, COMPARED) {
+    match whole_masks::check(tokens, &constraint, source, hints, COMPARED, COMPARING_TIME) {
         Ok(_) => {}
         // `docs/limits.md`: a grammar written as text may read an output in very many ways at once.
         // Its limit may come midway. Patterns and schemas have no such exception.

@@ -323,11 +323,15 @@ impl Recogniser {
         recogniser: impl FnOnce(&mut C) -> &mut Recogniser,
     ) -> Result<MutexGuard<'_, C>, EngineError> {
         let mut guard = interrupt::lock(holder)?;
-        let Recogniser { machine, lexed, .. } = recogniser(&mut guard);
-        machine.pool.languages.refill();
-        machine.begin_call();
-        lexed.begin_call();
+        recogniser(&mut guard).begin_call();
         Ok(guard)
+    }
+
+    /// Begins a call, which has the whole search budget: see [`Machine::begin_call`].
+    pub fn begin_call(&mut self) {
+        self.machine.pool.languages.refill();
+        self.machine.begin_call();
+        self.lexed.begin_call();
     }
 
     /// Bytes held, approximately.

@@ -10,12 +10,16 @@
 // Long types are spelt out where they are used once.
 #![allow(clippy::type_complexity)]
 
+use super::budget;
 use super::language::{Language, Words};
 use super::{Array, Grammar, Node, Object};
 use hedgerow::automata::UNBOUNDED;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
+
+/// The work of an item of the chart, as [`budget`] counts it.
+const ITEM: usize = 64;
 
 /// A part of an item that is still to be read; the next one is the last of the list.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -211,6 +215,9 @@ impl<'g> Chart<'g> {
         let mut empty: HashSet<usize> = HashSet::new();
         let mut work = seeds;
         while let Some(item) = work.pop() {
+            if !budget::spend(ITEM) {
+                break;
+            }
             if !seen.insert(item.clone()) {
                 continue;
             }

@@ -8,6 +8,7 @@
 // Boxed rows do not move while the table grows.
 #![allow(clippy::vec_box)]
 
+use super::budget;
 use hedgerow::automata::{Escapes, ExprPool, LangId, UNBOUNDED, UNLABELLED};
 use std::collections::{BTreeSet, HashMap};
 
@@ -155,6 +156,9 @@ impl Words {
 
     /// True if `word` belongs to the language.
     pub fn accepts(&self, word: &[u8]) -> bool {
+        if !budget::spend(word.len() + 1) {
+            return false;
+        }
         match self {
             Words::Automaton(dfa) => dfa.accepting[dfa.run(word)],
             Words::Concat(parts) => accepts_all(parts, word),
@@ -171,6 +175,9 @@ impl Words {
 
     /// True if some word begins with `prefix`.
     pub fn begins(&self, prefix: &[u8]) -> bool {
+        if !budget::spend(prefix.len() + 1) {
+            return false;
+        }
         match self {
             Words::Automaton(dfa) => dfa.live[dfa.run(prefix)],
             Words::Concat(parts) => begins_all(parts, prefix),
@@ -334,7 +341,7 @@ fn unescape(escape: &[u8], escapes: Escapes) -> Option<char> {
 fn goes_on(inner: &Dfa, state: usize, rest: &[u8], escapes: Escapes) -> bool {
     candidates(rest, escapes).into_iter().any(|range| {
         let (mut at, last) = range.into_inner();
-        while at <= last {
+        while at <= last && budget::spend(rest.len()) {
             let Some(c) = char::from_u32(at) else {
                 at += 1;
                 continue;

@@ -7,6 +7,7 @@
 
 #![allow(dead_code)] // Every test binary uses another part.
 
+pub mod budget;
 pub mod chart;
 pub mod generate;
 pub mod judge;

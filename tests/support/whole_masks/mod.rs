@@ -35,6 +35,7 @@ use hedgerow::gguf::GgufFile;
 use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 /// Figures of one comparison or of many.
 #[derive(Clone, Copy, Default, Debug)]
@@ -192,8 +193,8 @@ fn with_long_tokens(mut tokens: Vec<Vec<u8>>) -> Vocabulary {
 }
 
 /// Draws tokens through `constraint` and compares the whole mask with `advance` at most `steps`
-/// times. Some walks begin with a part of one of the `hints`, so that masks in the middle of these
-/// texts are compared, too.
+/// times, and begins no comparison after `time`. Some walks begin with a part of one of the `hints`,
+/// so that masks in the middle of these texts are compared, too.
 ///
 /// # Errors A message that names the first tokens about which mask and `advance` disagree, or the
 /// error that came midway.
@@ -203,7 +204,9 @@ pub fn check(
     source: &mut Source<'_>,
     hints: &[&str],
     steps: usize,
+    time: Duration,
 ) -> Result<Compared, Problem> {
+    let begun = Instant::now();
     let mut matcher = constraint.matcher();
     let mut compared = Compared::default();
     let mut output = Vec::new();
@@ -260,7 +263,7 @@ pub fn check(
             )));
         }
         output.extend_from_slice(tokens.vocabulary.bytes(token));
-        if step + 1 < steps && source.is_spent() {
+        if step + 1 < steps && (source.is_spent() || begun.elapsed() > time) {
             break;
         }
     }
