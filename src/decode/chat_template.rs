@@ -392,8 +392,8 @@ mod tests {
         );
     }
 
-    /// The template engine may fail at slices of lists that are empty. A prompt or an error comes of
-    /// it, and no panic.
+    /// The template engine may fail at slices of lists that are empty. A prompt or an error comes
+    /// of it, and no panic.
     #[test]
     fn slices_of_empty_lists_do_not_panic() {
         for slices in ["[:0][::-1]", "[::-1][:0][::-1][:0]", "[::-1][:1:-1][:0]", "[:0][::-1][80]"] {

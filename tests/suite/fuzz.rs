@@ -63,8 +63,8 @@ const FORCED_TIME: Duration = Duration::from_millis(200);
 /// The number of whole masks of a walk that are compared.
 const COMPARED: usize = 4;
 
-/// The time after which no further mask is compared. With the address sanitizer, one comparison over
-/// all tokens may take half a second, though each mask takes milliseconds without.
+/// The time after which no further mask is compared. With the address sanitizer, one comparison
+/// over all tokens may take half a second, though each mask takes milliseconds without.
 const COMPARING_TIME: Duration = Duration::from_millis(500);
 
 /// The work that the reference may do for one case: half a second with the address sanitizer.

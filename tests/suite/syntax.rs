@@ -820,3 +820,24 @@ fn mangled_texts_cause_no_panic() {
     }
     assert!(compiled > 100, "{compiled}");
 }
+
+/// The grammars that benchmarks use read the texts beside them. Other engines read these files,
+/// too.
+#[test]
+fn grammars_of_the_benchmarks_read_their_texts() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers/grammars");
+    let vocabulary = crate::support::bytes::byte_vocabulary(&[]);
+    let names = ["arithmetic", "c", "chat", "chess", "graphql", "json", "python", "sql", "toml"];
+    for name in names {
+        let grammar = std::fs::read_to_string(folder.join(format!("{name}.gbnf"))).unwrap();
+        let text = std::fs::read_to_string(folder.join(format!("texts/{name}.txt"))).unwrap();
+        let grammar = Notation::Gbnf.compile(&grammar).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let constraint = Constraint::new(&grammar, &vocabulary).unwrap();
+        assert!(crate::support::bytes::accepts(&constraint, &text), "{name}");
+        let open = text.trim_end().len() - 1;
+        let mut matcher = constraint.matcher();
+        assert!(matcher.advance_bytes(&text.as_bytes()[..open]).unwrap(), "{name}");
+        let inside = matcher.completion().unwrap();
+        assert!(inside.is_some(), "{name}");
+    }
+}

@@ -193,8 +193,8 @@ fn with_long_tokens(mut tokens: Vec<Vec<u8>>) -> Vocabulary {
 }
 
 /// Draws tokens through `constraint` and compares the whole mask with `advance` at most `steps`
-/// times, and begins no comparison after `time`. Some walks begin with a part of one of the `hints`,
-/// so that masks in the middle of these texts are compared, too.
+/// times, and begins no comparison after `time`. Some walks begin with a part of one of the
+/// `hints`, so that masks in the middle of these texts are compared, too.
 ///
 /// # Errors A message that names the first tokens about which mask and `advance` disagree, or the
 /// error that came midway.
